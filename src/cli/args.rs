@@ -1,0 +1,238 @@
+//! The words of the command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Deploys services to Linux servers over SSH: one Rhai script, rehearsed, and run unchanged.
+#[derive(Debug, Parser)]
+#[command(name = "windlass", version, propagate_version = true, disable_help_subcommand = true, max_term_width = 110)]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// The project's directory; the nearest one with a windlass.toml otherwise
+    #[arg(short = 'C', long, value_name = "DIR", global = true)]
+    pub project: Option<PathBuf>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text, global = true)]
+    pub format: Format,
+    /// When to use colours
+    #[arg(long, value_enum, default_value_t = Color::Auto, global = true)]
+    pub color: Color,
+    /// Say more: once for differences, twice for what developers want to know
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// Say only what went wrong
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+/// Text or JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// One object a line, for programs
+    Json,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the deploy script against an environment
+    Run(RunArgs),
+    /// Find mistakes in the script without touching any host
+    Check(CheckArgs),
+    /// Go on with a run that was interrupted or killed
+    Resume(TakeUpArgs),
+    /// Undo what an unfinished run changed
+    Unwind(TakeUpArgs),
+    /// Undo what is owed on hosts that could not be reached
+    Settle(SettleArgs),
+    /// Show unfinished runs, locks and debts, each with its next command
+    Status(StatusArgs),
+    /// List past runs
+    History(HistoryArgs),
+    /// Show one run: its steps, differences and end
+    Show(ShowArgs),
+    /// Make a project that works at once
+    Init(InitArgs),
+    /// Throwaway hosts on this machine to rehearse on
+    #[command(subcommand)]
+    Lab(LabCommand),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What is run.
+#[derive(Debug, Args)]
+pub struct Selection {
+    /// The script; windlass.toml names the usual one
+    pub script: Option<PathBuf>,
+    /// The environment, as in environments/NAME.toml
+    #[arg(short, long, value_name = "NAME")]
+    pub env: Option<String>,
+    /// A parameter of the script
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_pair)]
+    pub set: Vec<(String, String)>,
+    /// Only these hosts; an error when it matches none
+    #[arg(long, value_name = "SELECTOR")]
+    pub limit: Option<String>,
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// What is run.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Do not ask before a production environment is changed
+    #[arg(short, long)]
+    pub yes: bool,
+    /// For tests: be killed at a record of the journal, as in 12 or before:12
+    #[arg(long, hide = true, value_parser = parse_crash)]
+    pub crash_at: Option<crate::run::Crash>,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// What is checked.
+    #[command(flatten)]
+    pub selection: Selection,
+}
+
+/// `resume`, `unwind`.
+#[derive(Debug, Args)]
+pub struct TakeUpArgs {
+    /// The run's name, or a part of it that no other run has
+    pub run: String,
+    /// For tests: be killed at a record of the journal
+    #[arg(long, hide = true, value_parser = parse_crash)]
+    pub crash_at: Option<crate::run::Crash>,
+}
+
+/// `settle`.
+#[derive(Debug, Args)]
+pub struct SettleArgs {
+    /// The run that owes; every one that does otherwise
+    pub run: Option<String>,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Only this environment
+    #[arg(short, long, value_name = "NAME")]
+    pub env: Option<String>,
+}
+
+/// `history`.
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// Only this environment
+    #[arg(short, long, value_name = "NAME")]
+    pub env: Option<String>,
+    /// How many runs
+    #[arg(short = 'n', long, default_value_t = 20)]
+    pub most: usize,
+}
+
+/// `show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The run's name, or a part of it that no other run has; the last run otherwise
+    pub run: Option<String>,
+}
+
+/// `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The directory of the new project
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
+    /// Which project to start from
+    #[arg(long, value_name = "NAME", default_value = "quickstart")]
+    pub template: String,
+}
+
+/// `lab`.
+#[derive(Debug, Subcommand)]
+pub enum LabCommand {
+    /// Start N hosts and write an environment for them
+    Up {
+        /// How many
+        count: u16,
+        /// The environment to write, when it is not there yet
+        #[arg(short, long, default_value = "lab")]
+        env: String,
+    },
+    /// End the hosts and throw their state away
+    Down,
+    /// Show the hosts
+    Status,
+    /// Be the lab
+    #[command(hide = true)]
+    Serve(ServeArgs),
+    /// Be a host's first process
+    #[command(hide = true)]
+    Init {
+        /// What it is told
+        spec: String,
+    },
+}
+
+/// `lab serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The lab's directory.
+    #[arg(long)]
+    pub dir: PathBuf,
+    /// How many hosts.
+    #[arg(long)]
+    pub count: u16,
+    /// namespaces or directories.
+    #[arg(long)]
+    pub mode: Option<String>,
+    /// Allow hosts without a file system of their own to root.
+    #[arg(long)]
+    pub allow_root: bool,
+    /// Leave the caller's session.
+    #[arg(long)]
+    pub detached: bool,
+}
+
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
+fn parse_crash(text: &str) -> Result<crate::run::Crash, String> {
+    let (before, number) = text.strip_prefix("before:").map_or((false, text), |number| (true, number));
+    let record = number.parse().map_err(|_| "write a record's number".to_owned())?;
+    Ok(crate::run::Crash { record, before })
+}

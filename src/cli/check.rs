@@ -1,0 +1,45 @@
+//! `windlass check`: mistakes that can be found without touching a host.
+
+use super::args::{CheckArgs, Common, Format};
+use super::error::CliError;
+use super::printer::Printer;
+use super::settings::{Labs, environment, environment_name, params, project, script};
+use crate::op::Registry;
+use crate::script::{Diagnostic, Facts, Load, Program, ProjectSources, STANDARD, Severity};
+use crate::transport::Stop;
+use std::sync::Arc;
+
+pub(super) fn check(common: &Common, args: &CheckArgs, printer: &Printer) -> Result<u8, CliError> {
+    let project = project(common)?;
+    let script = script(&project, &args.selection)?;
+    let named = args.selection.env.as_deref().or(project.defaults.environment.as_deref());
+    let environment = match named {
+        Some(_) => Some(environment(&project, &environment_name(&project, named)?, Labs::Leave)?),
+        None => None,
+    };
+    let facts = Facts { environment, params: params(&args.selection), limit: None, run: String::new(), mode: "check" };
+    let sources = Arc::new(ProjectSources::new(&project.root, STANDARD));
+    let registry = Arc::new(Registry::standard());
+    let program = Program::load(Load { sources, script: script.clone(), registry, facts, stop: Stop::default() })?;
+    let findings = program.lint();
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+    match printer.format {
+        Format::Json => {
+            findings.iter().filter_map(|finding| serde_json::to_value(finding).ok()).for_each(|finding| printer.json(&finding))
+        }
+        Format::Text => findings.iter().for_each(|finding| printer.diagnostic(finding)),
+    }
+    let units = program.bundle().len();
+    let modules = if units > 1 { format!(" and {} module(s)", units - 1) } else { String::new() };
+    match (errors, findings.len()) {
+        (0, 0) => printer.say(&format!("{script}{modules}: no findings")),
+        (errors, all) => printer.say(&format!("{script}{modules}: {errors} error(s), {} warning(s)", all - errors)),
+    }
+    Ok(u8::from(errors > 0))
+}
+
+/// The errors that a script has, as an error of the command.
+pub(super) fn refuse_errors(program: &Program) -> Result<(), CliError> {
+    let errors: Vec<Diagnostic> = program.lint().into_iter().filter(|finding| finding.severity == Severity::Error).collect();
+    if errors.is_empty() { Ok(()) } else { Err(CliError { diagnostics: errors, ..CliError::input("") }) }
+}

@@ -1,0 +1,320 @@
+//! `windlass run`: the real thing.
+
+use super::args::{Common, Format, RunArgs};
+use super::check::refuse_errors;
+use super::error::CliError;
+use super::printer::Printer;
+use super::settings::{Labs, environment, environment_name, executable, ledger, params, project, script, who};
+use crate::event::Watcher;
+use crate::fleet::{Class, Environment, Project, selector};
+use crate::id::RunId;
+use crate::journal::RunPhase;
+use crate::ledger::{Ledger, RunRow, StoredRun};
+use crate::op::Registry;
+use crate::report::{Counts, JsonReport, LiveReport, TextReport, Tone, Where, clock, millis, plain};
+use crate::run::{Crash, Finish, Outset, Runner};
+use crate::script::{Facts, Load, Program, ProjectSources, STANDARD};
+use crate::transport::Stop;
+use rand::RngExt;
+use std::fs::{File, TryLockError};
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+pub(super) fn run(common: &Common, args: &RunArgs, printer: &Printer) -> Result<u8, CliError> {
+    let project = project(common)?;
+    let name = environment_name(&project, args.selection.env.as_deref())?;
+    let script = script(&project, &args.selection)?;
+    let environment = environment(&project, &name, Labs::Start)?;
+    if let Some(limit) = &args.selection.limit {
+        selector::select(&environment.hosts, limit)?;
+    }
+    let id = new_id();
+    let stored = read_all(&project, &script, &environment, args, &id)?;
+    let ledger = ledger(&project)?;
+    let _lock = lock(&project, &name, ledger.as_ref())?;
+    refuse_while_unfinished(&name, ledger.as_ref())?;
+    if environment.class == Class::Production && !args.yes {
+        confirm(&environment, printer)?;
+    }
+    let hosts = environment.hosts.hosts().len();
+    printer.say(&format!("run {id}: {script} on {name} ({hosts} host{})", if hosts == 1 { "" } else { "s" }));
+    let outset = Outset { id, stored, by: who() };
+    let desk = Desk::new(printer, &environment);
+    let runner = desk.runner(ledger, args.crash_at);
+    let finish = desk.watch_signals(|| runner.start(&outset))?;
+    Ok(desk.conclude(printer, &finish))
+}
+
+/// Reads the script and everything it can import, and refuses what is wrong before anything begins.
+fn read_all(
+    project: &Project,
+    script: &str,
+    environment: &Environment,
+    args: &RunArgs,
+    id: &RunId,
+) -> Result<StoredRun, CliError> {
+    let params = params(&args.selection);
+    let limit = args.selection.limit.clone();
+    let facts = Facts {
+        environment: Some(environment.clone()),
+        params: params.clone(),
+        limit: limit.clone(),
+        run: id.to_string(),
+        mode: "run",
+    };
+    let sources = Arc::new(ProjectSources::new(&project.root, STANDARD));
+    let registry = Arc::new(Registry::standard());
+    let program = Program::load(Load { sources, script: script.to_owned(), registry, facts, stop: Stop::default() })?;
+    refuse_errors(&program)?;
+    let root = std::path::absolute(&project.root).unwrap_or_else(|_| project.root.clone());
+    Ok(StoredRun {
+        version: 1,
+        windlass: env!("CARGO_PKG_VERSION").to_owned(),
+        script: script.to_owned(),
+        bundle: program.bundle(),
+        environment: environment.clone(),
+        params,
+        limit,
+        root: root.display().to_string(),
+    })
+}
+
+/// One run at a time for each environment: held as long as this process lives.
+pub(super) fn lock(project: &Project, environment: &str, ledger: &dyn Ledger) -> Result<File, CliError> {
+    let directory = project.root.join(".windlass/locks");
+    let path = directory.join(environment);
+    let cannot = |error: std::io::Error| CliError::input(format!("the lock {} cannot be used: {error}", path.display()));
+    std::fs::create_dir_all(&directory).map_err(cannot)?;
+    let file = File::options().create(true).append(true).open(&path).map_err(cannot)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::Error(error)) => Err(cannot(error)),
+        Err(TryLockError::WouldBlock) => {
+            let holder = ledger.runs(Some(environment), 1)?.into_iter().next();
+            let what = holder.map_or_else(
+                || "another run".to_owned(),
+                |row| format!("run {} of {} (since {} UTC)", row.id, row.by, clock(row.started)),
+            );
+            Err(CliError::new(6, format!("{environment} is being changed by {what}"))
+                .with_help("wait for its end; `windlass status` shows how far it is"))
+        }
+    }
+}
+
+/// A run that was left unfinished is brought to an end before the next one begins.
+fn refuse_while_unfinished(environment: &str, ledger: &dyn Ledger) -> Result<(), CliError> {
+    let Some(row) = unfinished(environment, ledger)? else { return Ok(()) };
+    let help = match row.state {
+        RunPhase::Unwinding | RunPhase::Stuck => format!("go on undoing it: windlass unwind {}", row.id),
+        _ => format!("go on: windlass resume {id}\ngo back: windlass unwind {id}", id = row.id),
+    };
+    let how = if row.state == RunPhase::Running {
+        "its process has ended without bringing it to an end".to_owned()
+    } else {
+        format!("it is {}", row.state.word())
+    };
+    Err(CliError::new(6, format!("run {} of {environment} is not finished: {how}", row.id)).with_help(help))
+}
+
+pub(super) fn unfinished(environment: &str, ledger: &dyn Ledger) -> Result<Option<RunRow>, CliError> {
+    Ok(ledger.runs(Some(environment), 50)?.into_iter().find(|row| !row.state.is_ended()))
+}
+
+fn confirm(environment: &Environment, printer: &Printer) -> Result<(), CliError> {
+    let hosts: Vec<&str> = environment.hosts.hosts().iter().map(|host| host.name.as_str()).collect();
+    printer.note(&format!("{} is a production environment: {} hosts ({})", environment.name, hosts.len(), hosts.join(", ")));
+    if !std::io::stdin().is_terminal() {
+        return Err(CliError::new(6, "a production environment is changed only when somebody says so")
+            .with_help("give --yes, or run it from a terminal"));
+    }
+    // A prompt that cannot be shown is answered by what is typed all the same.
+    let _ = write!(std::io::stderr(), "type its name to go on: ");
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    if read.is_ok() && answer.trim() == environment.name {
+        Ok(())
+    } else {
+        Err(CliError::new(6, "not confirmed; nothing was changed"))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a run is named after the minute of its start")]
+fn new_id() -> RunId {
+    let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let text = clock(i64::try_from(millis).unwrap_or_default());
+    let minute: String = text.chars().filter(char::is_ascii_digit).take(12).collect();
+    let mut chance = rand::rng();
+    // Consonants: no words come out, and none of the letters is taken for another.
+    let letters: String = (0..4).filter_map(|_| "bcdfghjkmnpqrstvwxz".chars().nth(chance.random_range(0..19))).collect();
+    RunId::new(&format!("{}-{}", &minute[..8], &minute[8..]), &letters)
+}
+
+/// What a run is shown on, and the signals that stop it.
+pub(super) struct Desk {
+    report: Report,
+    interrupt: Stop,
+    stop: Stop,
+    begun: Instant,
+}
+
+#[derive(Clone)]
+enum Report {
+    Live(Arc<LiveReport>),
+    Json(Arc<JsonReport<std::io::Stdout>>),
+}
+
+impl Desk {
+    pub(super) fn new(printer: &Printer, environment: &Environment) -> Self {
+        let width = environment.hosts.hosts().iter().map(|host| host.name.as_str().len()).max().unwrap_or(4);
+        let report = match printer.format {
+            Format::Json => Report::Json(Arc::new(JsonReport::new(std::io::stdout()))),
+            Format::Text => {
+                let text = TextReport::new(printer.paint, printer.wordiness, width);
+                let terminal = std::io::stderr().is_terminal();
+                let place = if terminal { Where::Terminal } else { Where::Stream(Box::new(std::io::stderr())) };
+                Report::Live(Arc::new(LiveReport::new(text, place, printer.paint, width)))
+            }
+        };
+        Self { report, interrupt: Stop::default(), stop: Stop::default(), begun: Instant::now() }
+    }
+
+    pub(super) fn runner(&self, ledger: Arc<dyn Ledger>, crash: Option<Crash>) -> Runner {
+        let watcher: Arc<dyn Watcher> = match &self.report {
+            Report::Live(report) => report.clone(),
+            Report::Json(report) => report.clone(),
+        };
+        Runner {
+            ledger,
+            registry: Arc::new(Registry::standard()),
+            watcher,
+            interrupt: self.interrupt.clone(),
+            stop: self.stop.clone(),
+            crash,
+        }
+    }
+
+    /// Works with the first SIGINT or SIGTERM asking to stop after the steps under way, and the second ending them.
+    pub(super) fn watch_signals<T>(&self, work: impl FnOnce() -> T) -> T {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        if let Ok(runtime) = &runtime {
+            let (interrupt, stop) = (self.interrupt.clone(), self.stop.clone());
+            runtime.spawn(async move {
+                wait_for_signal().await;
+                interrupt.stop();
+                wait_for_signal().await;
+                stop.stop();
+            });
+        }
+        work()
+    }
+
+    fn counts(&self) -> Counts {
+        match &self.report {
+            Report::Live(report) => report.counts(),
+            Report::Json(report) => report.counts(),
+        }
+    }
+
+    /// Says how it ended, and what to type next.
+    pub(super) fn conclude(&self, printer: &Printer, finish: &Finish) -> u8 {
+        match &self.report {
+            Report::Live(report) => {
+                report.close();
+                self.tell(printer, finish);
+            }
+            Report::Json(report) => report.write(&serde_json::json!({
+                "event": "run_ended", "run": finish.run, "state": finish.state, "exit": finish.exit, "counts": report.counts(),
+                "journal_head": finish.head, "error": finish.error, "debts": finish.debts, "stuck": finish.stuck,
+            })),
+        }
+        finish.exit
+    }
+
+    fn tell(&self, printer: &Printer, finish: &Finish) {
+        if let Some(diagnostic) = &finish.diagnostic {
+            printer.note("");
+            printer.diagnostic(diagnostic);
+        }
+        for stuck in &finish.stuck {
+            printer.note(&printer.paint.tone(Tone::Bad, &plain(&stuck.message)));
+            if !stuck.stderr.is_empty() {
+                printer.note(&plain(&stuck.stderr));
+            }
+        }
+        let counts = self.counts();
+        let took = millis(u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX));
+        let tone = if finish.exit == 0 { Tone::Good } else { Tone::Bad };
+        let headline = printer.paint.tone(tone, &headline(finish, counts));
+        let line = format!("{headline} in {took}: {}", summary(counts));
+        if finish.exit == 0 {
+            printer.say(&line)
+        } else {
+            printer.note(&line)
+        }
+        printer.next(&next_commands(finish));
+    }
+}
+
+fn headline(finish: &Finish, counts: Counts) -> String {
+    let id = &finish.run;
+    match (finish.state, finish.exit) {
+        (RunPhase::Succeeded, _) if counts.changed == 0 => format!("run {id} succeeded, nothing to change,"),
+        (RunPhase::Succeeded, _) => format!("run {id} succeeded"),
+        (RunPhase::Unwound, 1) => format!("run {id} failed before it changed anything,"),
+        (RunPhase::Unwound, 3) => format!("run {id} failed and was unwound, what was there is restored,"),
+        (RunPhase::Unwound, _) => {
+            let hosts: Vec<&str> = finish.debts.iter().map(|host| host.as_str()).collect();
+            format!("run {id} failed and was unwound, but not on {} (not reachable),", hosts.join(", "))
+        }
+        (RunPhase::Stuck, _) => format!("run {id} is stuck: not everything could be undone,"),
+        (RunPhase::Interrupted, 6) => format!("run {id} cannot go on with this script,"),
+        (state, _) => format!("run {id} is {}", state.word()),
+    }
+}
+
+fn summary(counts: Counts) -> String {
+    let parts = [
+        (counts.changed, "changed"),
+        (counts.unchanged, "unchanged"),
+        (counts.skipped, "skipped"),
+        (counts.failed, "failed"),
+        (counts.undone, "undone"),
+    ];
+    let said: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+    if said.is_empty() { "no steps".to_owned() } else { said.join(", ") }
+}
+
+/// What can be done about a run in its state.
+pub(super) fn next_commands(finish: &Finish) -> Vec<(&'static str, String)> {
+    let id = &finish.run;
+    match finish.state {
+        RunPhase::Interrupted | RunPhase::Suspended | RunPhase::Running => {
+            vec![("go on", format!("windlass resume {id}")), ("undo what it changed", format!("windlass unwind {id}"))]
+        }
+        RunPhase::Stuck | RunPhase::Unwinding => {
+            vec![("try again to undo it", format!("windlass unwind {id}")), ("see what is left", format!("windlass show {id}"))]
+        }
+        RunPhase::Unwound if !finish.debts.is_empty() => vec![("once they are back", format!("windlass settle {id}"))],
+        _ => Vec::new(),
+    }
+}
+
+async fn wait_for_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// Used by `init` to say what to type.
+pub(super) fn program_name() -> String {
+    executable()
+        .ok()
+        .and_then(|path| path.file_name().map(|name| name.to_string_lossy().into_owned()))
+        .unwrap_or_else(|| "windlass".to_owned())
+}

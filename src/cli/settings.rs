@@ -1,0 +1,207 @@
+//! From arguments to what a command works with: the project, the environment, the ledger.
+
+use super::args::{Common, Selection};
+use super::error::CliError;
+use crate::fleet::{Environment, EnvironmentSource, Host, Inventory, Operator, Project, environment_file};
+use crate::ledger::SqliteLedger;
+use crate::op::Registry;
+use crate::script::{Facts, Load, Program, ProjectSources, STANDARD};
+use crate::transport::Stop;
+use crate::transport::embedded::{self, LabOptions, LabReady};
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The project that is meant.
+pub(super) fn project(common: &Common) -> Result<Project, CliError> {
+    match &common.project {
+        Some(directory) => Ok(Project::load(directory)?),
+        None => {
+            let here = std::env::current_dir()
+                .map_err(|error| CliError::input(format!("the current directory cannot be read: {error}")))?;
+            Ok(Project::find(&here)?)
+        }
+    }
+}
+
+/// The ledger of the project.
+pub(super) fn ledger(project: &Project) -> Result<Arc<SqliteLedger>, CliError> {
+    let Some(path) = project.ledger.strip_prefix("sqlite:") else {
+        return Err(CliError::input(format!("`ledger = \"{}\"` is not supported", project.ledger)).with_help("write sqlite:PATH"));
+    };
+    Ok(Arc::new(SqliteLedger::open(&project.root.join(path))?))
+}
+
+/// The name of the environment: given, or the project's usual one.
+pub(super) fn environment_name(project: &Project, given: Option<&str>) -> Result<String, CliError> {
+    if let Some(name) = given.or(project.defaults.environment.as_deref()) {
+        return Ok(name.to_owned());
+    }
+    let known = crate::fleet::environments(project)?.join(", ");
+    Err(CliError::usage("no environment was given").with_help(format!("say which with -e NAME; there are: {known}")))
+}
+
+/// Whether the hosts of a lab are started for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Labs {
+    Start,
+    Leave,
+}
+
+/// The environment, with the hosts of its lab.
+pub(super) fn environment(project: &Project, name: &str, labs: Labs) -> Result<Environment, CliError> {
+    let operator = operator()?;
+    let mut environment = match environment_file(project, name)? {
+        EnvironmentSource::Toml(path) => Environment::load(project, name, &path, &operator)?,
+        EnvironmentSource::Rhai(path) => scripted(project, name, &path, &operator)?,
+    };
+    if let Some(count) = environment.lab {
+        let directory = lab_directory(project);
+        let lab = match labs {
+            Labs::Start => {
+                let most = u16::try_from(count.get()).unwrap_or(u16::MAX);
+                let options = LabOptions::new(executable()?, &directory, most);
+                let start = embedded::start_detached(&options).map_err(|error| lab_error(&error))?;
+                Some(start.lab().clone())
+            }
+            Labs::Leave => match embedded::status(&directory) {
+                Ok(embedded::LabStatus::Up(lab)) => Some(lab),
+                _ => None,
+            },
+        };
+        if let Some(lab) = lab {
+            environment.hosts = with_lab(&environment, &lab, count.get(), name)?;
+        }
+    }
+    Ok(environment)
+}
+
+/// An error of the lab, with what led to it.
+pub(super) fn lab_error(error: &embedded::LabError) -> CliError {
+    let mut message = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        message = format!("{message}\n{cause}");
+        source = cause.source();
+    }
+    CliError::input(message)
+}
+
+/// This program.
+pub(super) fn executable() -> Result<PathBuf, CliError> {
+    std::env::current_exe().map_err(|error| CliError::input(format!("the path of this program is not known: {error}")))
+}
+
+pub(super) fn lab_directory(project: &Project) -> PathBuf {
+    project.root.join(".windlass/lab")
+}
+
+/// Hosts of the file keep their roles and variables; where they are is the lab's to say.
+fn with_lab(environment: &Environment, lab: &LabReady, count: u32, name: &str) -> Result<Inventory, CliError> {
+    let mut hosts: Vec<Host> = environment.hosts.hosts().to_vec();
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    for lab_host in lab.hosts.iter().take(count) {
+        let known = hosts.iter().position(|host| host.name.as_str() == lab_host.name);
+        let mut host = match known {
+            Some(at) => hosts[at].clone(),
+            None => fresh(&lab_host.name)?,
+        };
+        host.address = lab_host.address.to_string();
+        host.port = lab_host.port;
+        host.user.clone_from(&lab_host.user);
+        host.identity_files = vec![lab.key.clone()];
+        host.known_hosts_files = vec![lab.known_hosts.clone()];
+        host.known_hosts_name = format!("[{}]:{}", lab_host.address, lab_host.port);
+        host.unsupported.clear();
+        host.transport = crate::fleet::Transport::Ssh;
+        match known {
+            Some(at) => hosts[at] = host,
+            None => hosts.push(host),
+        }
+    }
+    if let Some(host) = hosts.iter().find(|host| !lab.hosts.iter().any(|other| other.name == host.name.as_str())) {
+        let help = format!("hosts of a lab are h1 to h{count}; leave this one out, or raise `lab`");
+        return Err(CliError::input(format!("{} in the environment {name} is no host of its lab", host.name)).with_help(help));
+    }
+    Ok(Inventory::new(hosts)?)
+}
+
+fn fresh(name: &str) -> Result<Host, CliError> {
+    let name = crate::id::HostName::parse(name).map_err(|error| CliError::input(error.to_string()))?;
+    Ok(Host {
+        name,
+        address: String::new(),
+        port: 22,
+        user: String::new(),
+        identity_files: Vec::new(),
+        known_hosts_files: Vec::new(),
+        known_hosts_name: String::new(),
+        connect_timeout: std::time::Duration::from_secs(10),
+        roles: ["lab".to_owned()].into(),
+        vars: Map::new(),
+        transport: crate::fleet::Transport::Ssh,
+        unsupported: Vec::new(),
+    })
+}
+
+/// An environment that is written as a script.
+fn scripted(project: &Project, name: &str, path: &Path, operator: &Operator) -> Result<Environment, CliError> {
+    let script = inside(project, path)?;
+    let facts = Facts { environment: None, params: Map::new(), limit: None, run: String::new(), mode: "environment" };
+    let sources = Arc::new(ProjectSources::new(&project.root, STANDARD));
+    // No primitive exists for it: an inventory is data.
+    let registry = Arc::new(Registry::empty());
+    let program = Program::load(Load { sources, script: script.clone(), registry, facts, stop: Stop::default() })?;
+    let value = program.value().map_err(|failure| CliError::from(Box::new(failure.diagnostic)))?;
+    Ok(Environment::from_value(project, name, value, &script, operator)?)
+}
+
+/// A path as a name within the project.
+fn inside(project: &Project, path: &Path) -> Result<String, CliError> {
+    let full = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let root = std::path::absolute(&project.root).unwrap_or_else(|_| project.root.clone());
+    let clean = |path: PathBuf| path.canonicalize().unwrap_or(path);
+    let (full, root) = (clean(full), clean(root));
+    match full.strip_prefix(&root) {
+        Ok(relative) => Ok(relative.to_string_lossy().into_owned()),
+        Err(_) => Err(CliError::usage(format!("{} lies outside of the project {}", path.display(), root.display()))
+            .with_help("a run keeps its whole project; put the script into it")),
+    }
+}
+
+/// The name of the script that is meant.
+pub(super) fn script(project: &Project, selection: &Selection) -> Result<String, CliError> {
+    match &selection.script {
+        None => inside(project, &project.root.join(&project.script)),
+        Some(path) if path.is_file() => inside(project, path),
+        Some(path) => {
+            let other = project.root.join(path);
+            if other.is_file() {
+                return inside(project, &other);
+            }
+            Err(CliError::input(format!("there is no script {}", path.display())))
+        }
+    }
+}
+
+/// The parameters of the command line.
+pub(super) fn params(selection: &Selection) -> Map<String, Value> {
+    selection.set.iter().map(|(name, value)| (name.clone(), Value::String(value.clone()))).collect()
+}
+
+/// Who works here.
+#[expect(clippy::disallowed_methods, reason = "the command line reads the environment, once")]
+fn operator() -> Result<Operator, CliError> {
+    let home =
+        std::env::var("HOME").map_err(|_| CliError::input("HOME is not set").with_help("set it to your home directory"))?;
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "root".to_owned());
+    let home = PathBuf::from(home);
+    Ok(Operator { ssh_config: home.join(".ssh/config"), home, user })
+}
+
+/// Who starts a run, as `user@machine`.
+pub(super) fn who() -> String {
+    let user = operator().map(|operator| operator.user).unwrap_or_default();
+    let name = rustix::system::uname();
+    format!("{user}@{}", name.nodename().to_string_lossy())
+}

@@ -1,0 +1,101 @@
+//! `windlass status`: what is open, each with its next command.
+
+use super::args::{Common, Format, StatusArgs};
+use super::error::CliError;
+use super::history::table;
+use super::printer::Printer;
+use super::settings::{ledger, project};
+use super::take_up::owes;
+use crate::fleet::Project;
+use crate::journal::{RunPhase, RunState};
+use crate::ledger::{Ledger, RunRow};
+use crate::report::Tone;
+use serde_json::json;
+use std::fs::File;
+
+pub(super) fn status(common: &Common, args: &StatusArgs, printer: &Printer) -> Result<u8, CliError> {
+    let project = project(common)?;
+    let ledger = ledger(&project)?;
+    let environments = match &args.env {
+        Some(name) => vec![name.clone()],
+        None => crate::fleet::environments(&project)?,
+    };
+    for name in &environments {
+        let rows = ledger.runs(Some(name), 1000)?;
+        let busy = is_busy(&project, name);
+        let open: Vec<&RunRow> = rows.iter().filter(|row| !row.state.is_ended()).collect();
+        let mut owing = Vec::new();
+        for row in &rows {
+            if owes(ledger.as_ref(), row)? {
+                owing.push(row);
+            }
+        }
+        match printer.format {
+            Format::Json => printer.json(&json!({
+                "environment": name, "busy": busy, "last": rows.first(),
+                "open": open.iter().map(|row| json!({"run": row, "next": next(row, busy)})).collect::<Vec<_>>(),
+                "debts": owing.iter().map(|row| json!({"run": row.id, "next": format!("windlass settle {}", row.id)})).collect::<Vec<_>>(),
+            })),
+            Format::Text => text(ledger.as_ref(), name, &rows, busy, &open, &owing, printer)?,
+        }
+    }
+    if environments.is_empty() {
+        printer.say("this project has no environments yet; `windlass lab up 3` makes one");
+    }
+    Ok(0)
+}
+
+fn text(
+    ledger: &dyn Ledger,
+    name: &str,
+    rows: &[RunRow],
+    busy: bool,
+    open: &[&RunRow],
+    owing: &[&RunRow],
+    printer: &Printer,
+) -> Result<(), CliError> {
+    let paint = printer.out_paint;
+    printer.data(&paint.tone(Tone::Strong, name));
+    let Some(last) = rows.first() else {
+        printer.data("  no runs yet");
+        return Ok(());
+    };
+    for line in table(std::slice::from_ref(last), paint) {
+        printer.data(&format!("  {line}"));
+    }
+    for row in open {
+        let how = match (busy, row.state) {
+            (true, _) => "under way".to_owned(),
+            (false, RunPhase::Running) => "its process has ended without bringing it to an end".to_owned(),
+            (false, state) => state.word().to_owned(),
+        };
+        printer.data(&format!("  {} run {}: {how}", paint.tone(Tone::Bad, "open"), row.id));
+        for (what, command) in next(row, busy) {
+            printer.data(&format!("       {what:<22} {command}"));
+        }
+    }
+    for row in owing {
+        let state = RunState::read(&ledger.records(&row.id)?).map_err(|illegal| CliError::input(illegal.to_string()))?;
+        let hosts: Vec<String> = state.debts().iter().map(ToString::to_string).collect();
+        printer.data(&format!("  {} run {} left changes on {}", paint.tone(Tone::Bad, "owed"), row.id, hosts.join(", ")));
+        printer.data(&format!("       {:<22} windlass settle {}", "once reachable", row.id));
+    }
+    Ok(())
+}
+
+fn next(row: &RunRow, busy: bool) -> Vec<(&'static str, String)> {
+    let id = &row.id;
+    if busy {
+        return vec![("look at it", format!("windlass show {id}"))];
+    }
+    match row.state {
+        RunPhase::Unwinding | RunPhase::Stuck => vec![("go on undoing it", format!("windlass unwind {id}"))],
+        _ => vec![("go on", format!("windlass resume {id}")), ("undo what it changed", format!("windlass unwind {id}"))],
+    }
+}
+
+/// Whether a run holds the environment's lock.
+fn is_busy(project: &Project, environment: &str) -> bool {
+    let file = File::open(project.root.join(".windlass/locks").join(environment));
+    file.is_ok_and(|file| matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
+}

@@ -1,0 +1,40 @@
+//! Why an effect has no reply, told apart by what is known of the host.
+
+use crate::id::HostName;
+
+/// Why an effect failed. Serves the state a run ends in: only [`EffectError::Lost`] and
+/// [`EffectError::InDoubt`] leave it open
+/// whether the effect took place.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[expect(missing_docs, reason = "the sentence of each variant tells what its fields are")]
+pub enum EffectError {
+    /// No connection was made: nothing happened.
+    #[error("{host} cannot be reached: {reason}")]
+    Unreachable { host: HostName, reason: String, help: Option<String> },
+    /// The connection went away while the effect was under way; asking again may settle it.
+    #[error("lost the connection to {host}: {reason}")]
+    Lost { host: HostName, reason: String },
+    /// The host itself does not know whether it took place.
+    #[error("it is not known whether it took place on {host}: {reason}")]
+    InDoubt { host: HostName, reason: String },
+    /// The host answered that it could not.
+    #[error("{message}")]
+    Failed { message: String, stderr: String, code: Option<i32> },
+    /// It did not end in time, and was ended.
+    #[error("{message}")]
+    Timeout { message: String, stderr: String },
+    /// The run was asked to stop before it began.
+    #[error("stopped before it began: the run was interrupted")]
+    Interrupted,
+    /// What stands behind this mode has no such effect.
+    #[error("{0}")]
+    Unsupported(String),
+}
+
+impl EffectError {
+    /// A refusal by the host without more to say.
+    #[must_use]
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::Failed { message: message.into(), stderr: String::new(), code: None }
+    }
+}

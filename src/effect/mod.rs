@@ -1,0 +1,201 @@
+//! The closed set of things an operation can ask of the world, their replies, and the one trait behind which every
+//! mode stands. Data only: this room performs nothing and names no crate that could.
+
+mod bytes;
+mod error;
+mod reply;
+mod service;
+mod undo;
+
+pub use bytes::Content;
+pub use error::EffectError;
+pub use reply::{CommandResult, FileKind, FileStat, HttpReply, Reply, ServiceState, SourceInfo};
+pub use service::{ServiceUnit, UnitScope, Verb};
+pub use undo::Compensation;
+
+use crate::id::{Digest, HostName, RemotePath, SaveId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Performs effects: on live hosts, on a simulated fleet, or as a layer over another.
+///
+/// It is synchronous: a task is a thread, and a thread that waits for a host costs little next to the connection that
+/// it waits for. What needs an event loop (a session, an HTTP client) keeps it on its own thread behind this call.
+pub trait Effects: Send + Sync {
+    /// Performs one effect on a host, or on the controller, and waits for its reply.
+    ///
+    /// # Errors
+    /// [`EffectError`] tells apart what surely did not happen from what is in doubt.
+    fn perform(&self, host: &HostName, effect: &Effect) -> Result<Reply, EffectError>;
+}
+
+/// One thing that an operation asks of the world.
+///
+/// Effects that change files carry a [`SaveId`]: the same round trip that looks and changes keeps on the host what was
+/// there before, so that [`Effect::Restore`] can put it back. Where nothing was kept, nothing was changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "effect", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the sentence of each variant tells what its fields are")]
+pub enum Effect {
+    /// What is at a path. Reply: [`Reply::Stat`].
+    Stat { path: RemotePath },
+    /// A file's content, up to `limit` bytes; a longer one is an error. Reply: [`Reply::Content`].
+    Read { path: RemotePath, limit: u64 },
+    /// The sha256 of a file, or nothing when it is not there. Reply: [`Reply::Digest`].
+    Digest { path: RemotePath },
+    /// The paths that match a glob, sorted. Reply: [`Reply::List`].
+    List { pattern: String },
+    /// The state of a service. Reply: [`Reply::Service`].
+    ServiceStatus { unit: ServiceUnit },
+    /// The last log lines of a service. Reply: [`Reply::Content`].
+    ServiceLog { unit: ServiceUnit, lines: u32 },
+    /// A command that promises to change nothing. Reply: [`Reply::Command`].
+    Probe { command: Invocation },
+    /// An HTTP request made from the host's own network. Reply: [`Reply::Http`].
+    Http { request: HttpRequest },
+    /// A TCP connection made from the host's own network, and closed again. Reply: [`Reply::Done`].
+    Connect { address: String, port: u16 },
+
+    /// Writes a file: temporary file, flush, validation, atomic rename. Reply: [`Reply::Done`].
+    Write { path: RemotePath, content: Content, attributes: Attributes, validate: Option<String>, save: SaveId },
+    /// Sends a file of the controller. Reply: [`Reply::Done`].
+    Upload { path: RemotePath, source: String, digest: Digest, size: u64, attributes: Attributes, save: SaveId },
+    /// Unpacks an archive that lies on the host into a directory of its own. Reply: [`Reply::Done`].
+    Unpack { archive: RemotePath, directory: RemotePath, strip: u32, save: SaveId },
+    /// Makes a directory with the parents that are missing. Reply: [`Reply::Done`].
+    Mkdir { path: RemotePath, attributes: Attributes, save: SaveId },
+    /// Makes a symbolic link, or points it elsewhere in one instant. Reply: [`Reply::Done`].
+    Link { path: RemotePath, target: String, save: SaveId },
+    /// Moves a file or directory to a path where nothing is. Reply: [`Reply::Done`].
+    Rename { from: RemotePath, to: RemotePath, save: SaveId },
+    /// Removes a file, link or directory; it stays in a trash until the run ends. Reply: [`Reply::Done`].
+    Remove { path: RemotePath, save: SaveId },
+    /// Sets mode, owner and group. Reply: [`Reply::Done`].
+    SetAttributes { path: RemotePath, attributes: Attributes, save: SaveId },
+    /// Starts, stops, restarts, reloads, enables or disables a service. Reply: [`Reply::Service`].
+    Service { unit: ServiceUnit, verb: Verb, save: SaveId },
+    /// A command that may change anything; its receipt stays on the host. Reply: [`Reply::Command`].
+    Exec { command: Invocation, receipt: SaveId },
+
+    /// Puts back what a save kept. Reply: [`Reply::Done`].
+    Restore { save: SaveId },
+    /// What must follow once the files are back: a service that ran is restarted. Reply: [`Reply::Done`].
+    Resume { save: SaveId },
+    /// Removes what the run kept on the host: saves, trash, receipts. Reply: [`Reply::Done`].
+    Forget,
+
+    /// What a file of the project is. Controller. Reply: [`Reply::Source`].
+    Source { path: String },
+    /// The text of a template of the project. Controller. Reply: [`Reply::Content`].
+    Template { name: String },
+    /// The time. Controller. Reply: [`Reply::Time`].
+    Now,
+    /// Waits. Controller. Reply: [`Reply::Done`].
+    Sleep { millis: u64 },
+    /// Tells people something. Controller; never fails a run. Reply: [`Reply::Done`].
+    Notify { text: String, to: Option<String> },
+}
+
+/// What an effect does to the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EffectClass {
+    /// It only looks.
+    Read,
+    /// It looks, and changes what is not as wanted; doing it again is harmless.
+    Write,
+    /// It may do anything; doing it again may not be harmless.
+    Opaque,
+    /// It reaches people or time, not a host.
+    Controller,
+}
+
+impl Effect {
+    /// What the effect does to the world.
+    #[must_use]
+    pub fn class(&self) -> EffectClass {
+        match self {
+            Self::Stat { .. }
+            | Self::Read { .. }
+            | Self::Digest { .. }
+            | Self::List { .. }
+            | Self::ServiceStatus { .. }
+            | Self::ServiceLog { .. }
+            | Self::Probe { .. }
+            | Self::Http { .. }
+            | Self::Connect { .. } => EffectClass::Read,
+            Self::Write { .. }
+            | Self::Upload { .. }
+            | Self::Unpack { .. }
+            | Self::Mkdir { .. }
+            | Self::Link { .. }
+            | Self::Rename { .. }
+            | Self::Remove { .. }
+            | Self::SetAttributes { .. }
+            | Self::Service { .. }
+            | Self::Restore { .. }
+            | Self::Resume { .. }
+            | Self::Forget => EffectClass::Write,
+            Self::Exec { .. } => EffectClass::Opaque,
+            Self::Source { .. } | Self::Template { .. } | Self::Now | Self::Sleep { .. } | Self::Notify { .. } => {
+                EffectClass::Controller
+            }
+        }
+    }
+}
+
+/// Mode, owner and group of a file; what is not given stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attributes {
+    /// Permission bits, as in `0o644`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<u32>,
+    /// A user's name or number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// A group's name or number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
+/// A command for a host.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Invocation {
+    /// What to run.
+    pub words: Words,
+    /// The directory to run in; the login directory otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<RemotePath>,
+    /// Variables added to its environment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
+    /// What it reads on standard input; nothing otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<Content>,
+    /// Seconds after which its whole process group is ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<u64>,
+}
+
+/// A command's words: a text for `sh`, or a list that no shell reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Words {
+    /// A text that `sh` parses.
+    Shell(String),
+    /// A program and its arguments, taken as they are.
+    List(Vec<String>),
+}
+
+/// A request to an HTTP server, as seen from the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpRequest {
+    /// `http://address:port/path`.
+    pub url: String,
+    /// `GET`, `HEAD`, ...
+    pub method: String,
+    /// Header fields to send.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// Milliseconds for the whole exchange.
+    pub timeout_millis: u64,
+}

@@ -1,0 +1,144 @@
+//! What the world answers.
+
+use super::Content;
+use crate::id::Digest;
+use serde::{Deserialize, Serialize};
+
+/// The answer to an effect; each effect says which.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    /// It is as asked.
+    Done {
+        /// Whether it had to be changed for that.
+        changed: bool,
+        /// What was there before, where a text file was replaced and it is not too long to show.
+        before: Option<Content>,
+    },
+    /// What is at a path; nothing when nothing is.
+    Stat(Option<FileStat>),
+    /// Content.
+    Content(Content),
+    /// A digest; nothing when there is no such file.
+    Digest(Option<Digest>),
+    /// Paths, sorted.
+    List(Vec<String>),
+    /// A service's state, after what was done to it.
+    Service {
+        /// Whether something had to be done.
+        changed: bool,
+        /// How it is now.
+        state: ServiceState,
+    },
+    /// How a command ended.
+    Command(CommandResult),
+    /// What an HTTP server said.
+    Http(HttpReply),
+    /// A file of the controller.
+    Source(SourceInfo),
+    /// Milliseconds since 1970-01-01 UTC.
+    Time(i64),
+}
+
+impl Reply {
+    /// It is as asked, and nothing had to be changed or nothing is known to compare.
+    #[must_use]
+    pub fn done(changed: bool) -> Self {
+        Self::Done { changed, before: None }
+    }
+}
+
+/// What is at a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileStat {
+    /// File, directory, link or other.
+    pub kind: FileKind,
+    /// Bytes.
+    pub size: u64,
+    /// Permission bits as four octal digits, as in `0644`.
+    pub mode: String,
+    /// The owner's name, or number where it has none.
+    pub owner: String,
+    /// The group's name, or number where it has none.
+    pub group: String,
+    /// Seconds since 1970-01-01 UTC.
+    pub modified: i64,
+    /// Where a link points.
+    #[serde(default)]
+    pub target: Option<String>,
+}
+
+/// What kind of thing is at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileKind {
+    /// A file with content.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link; it is not followed.
+    Link,
+    /// A socket, pipe or device.
+    Other,
+}
+
+/// The state of a service.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceState {
+    /// Whether its manager knows the unit.
+    pub known: bool,
+    /// `active`, `inactive`, `failed`, `activating`, ...
+    pub active: String,
+    /// `enabled`, `disabled`, `static`, or empty.
+    pub enabled: String,
+    /// The main process, 0 when there is none.
+    pub main_pid: i64,
+    /// How often its manager restarted it by itself.
+    pub restarts: i64,
+    /// The manager's word for how it last ended, as in `exit-code`.
+    pub result: String,
+}
+
+impl ServiceState {
+    /// Whether it runs.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        matches!(self.active.as_str(), "active" | "reloading")
+    }
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandResult {
+    /// Its exit status; 128 and the signal's number when a signal ended it.
+    pub code: i32,
+    /// What it wrote on standard output, up to the limit.
+    pub stdout: Content,
+    /// What it wrote on standard error, up to the limit.
+    pub stderr: Content,
+    /// Whether there was more than the limit.
+    pub truncated: bool,
+}
+
+/// What an HTTP server said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpReply {
+    /// The status code.
+    pub status: u16,
+    /// The first bytes of the body, as text.
+    pub body: String,
+    /// From where the server was asked, as in "through web1's SSH connection".
+    pub vantage: String,
+}
+
+/// A file of the controller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceInfo {
+    /// Where it lies on the controller.
+    pub path: String,
+    /// Its sha256.
+    pub digest: Digest,
+    /// Bytes.
+    pub size: u64,
+    /// Permission bits.
+    pub mode: u32,
+}

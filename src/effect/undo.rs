@@ -1,0 +1,43 @@
+//! What is on record to undo one change: data, so that any later process can do it.
+
+use super::Invocation;
+use crate::id::SaveId;
+use serde::{Deserialize, Serialize};
+
+/// The recorded undo of one change, or what must follow once the changes of its group are undone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "undo", rename_all = "snake_case")]
+pub enum Compensation {
+    /// Put back what the host kept under this name. Where it kept nothing, nothing was changed.
+    Restore {
+        /// The name.
+        save: SaveId,
+    },
+    /// Stop again, now, a service that did not run before; restart on its old files, later, one that did.
+    RestoreService {
+        /// The name under which the host kept its state.
+        save: SaveId,
+    },
+    /// A command that undoes another, as the script's `undo:` says.
+    Command {
+        /// The command.
+        command: Invocation,
+    },
+    /// A command to repeat once the files are back, as the script's `again: "safe"` says.
+    Again {
+        /// The command.
+        command: Invocation,
+    },
+    /// A health check to hold again once what ran before runs again.
+    Check {
+        /// The primitive.
+        op: String,
+        /// Its arguments, without what only the new release fulfils.
+        args: serde_json::Value,
+    },
+    /// The closure of an `on_undo` or of a step's `undo`: found again by replaying the stored script.
+    Closure {
+        /// What the script says it is for.
+        name: String,
+    },
+}

@@ -1,0 +1,43 @@
+//! What happened, for whoever watches: each durable record as it is written, and what passes in between. A report made
+//! from a journal sees the same records again.
+
+use crate::id::{HostName, RunId, StepKey};
+use crate::journal::Record;
+
+/// Something to show.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A record of the journal.
+    Recorded {
+        /// Whose.
+        run: RunId,
+        /// What.
+        record: Record,
+    },
+    /// A step is under way. Not on record: what it does first is to look.
+    Began {
+        /// Which.
+        key: StepKey,
+        /// Where.
+        host: HostName,
+        /// The primitive.
+        op: String,
+        /// What a line says of it.
+        summary: String,
+    },
+    /// A step waits, and for what.
+    Progress {
+        /// Which.
+        key: StepKey,
+        /// Where.
+        host: HostName,
+        /// For what.
+        text: String,
+    },
+}
+
+/// Sees events in the order in which they happen; called from many threads, one at a time.
+pub trait Watcher: Send + Sync {
+    /// Takes one event. It must not wait.
+    fn see(&self, event: &Event);
+}

@@ -1,0 +1,27 @@
+//! The fleet: which project this is, which environment of it is meant, which hosts that environment has,
+//! and how the operator's ssh_config says to reach them.
+//!
+//! It reads the operator's own files and nothing else: no connection is made here, and the process environment
+//! is not read (`Operator` brings what is needed of it). What leaves this room is parsed, expanded and checked.
+
+mod document;
+mod duration;
+mod environment;
+mod error;
+mod form;
+mod inventory;
+mod policy;
+mod project;
+mod range;
+mod resolve;
+pub mod selector;
+mod ssh_config;
+mod ssh_settings;
+
+pub use environment::{Class, Environment};
+pub use error::{FleetError, Place};
+pub use inventory::{Host, Inventory, Operator, Transport};
+pub use policy::{Approvals, Blast, Check, External, Policy};
+pub use project::{Defaults, EnvironmentSource, Project, environment_file, environments};
+pub use ssh_config::SshConfig;
+pub use ssh_settings::{HostSettings, UnsupportedKey};

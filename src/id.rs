@@ -1,0 +1,265 @@
+//! The names of things: runs, hosts, tasks, steps, digests and paths on a host.
+//! Parsed once at the edge, trusted inside. No I/O.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::fmt;
+
+/// Why a text is not a name of the wanted kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} `{text}`: {why}")]
+pub struct BadName {
+    /// The kind of name that was wanted, as in "host name".
+    pub what: &'static str,
+    /// What was given.
+    pub text: String,
+    /// What is wrong with it, and what would be right.
+    pub why: &'static str,
+}
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        $(#[$doc])*
+        pub struct $name(String);
+
+        impl $name {
+            /// The text of it.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+    };
+}
+
+text_id! {
+    /// The name of a host in the inventory: letters, digits, `.`, `_` and `-`.
+    HostName
+}
+text_id! {
+    /// The name of a run, as in `20261123-1518-wqpz`. Sorts by the time of its start.
+    RunId
+}
+text_id! {
+    /// A sha256 in lowercase hexadecimal.
+    Digest
+}
+text_id! {
+    /// The path of a task: `main`, or `main/3.rolling/web2` for the block of one host.
+    TaskPath
+}
+text_id! {
+    /// The name under which a host keeps what a change replaced, or the receipt of a command.
+    SaveId
+}
+text_id! {
+    /// A path on a host: absolute, or below the login user's home as `~/...`.
+    #[serde(try_from = "String")]
+    RemotePath
+}
+
+impl HostName {
+    /// Parses a host name.
+    ///
+    /// # Errors
+    /// When it is empty, has other characters, or starts with `-` or `.`.
+    ///
+    /// ```
+    /// # use windlass::id::HostName;
+    /// assert!(HostName::parse("web-1.example").is_ok());
+    /// assert!(HostName::parse("-rf").is_err());
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, BadName> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let bad = |why| Err(BadName { what: "host name", text: text.to_owned(), why });
+        if text.is_empty() {
+            return bad("is empty");
+        }
+        if text.starts_with(['-', '.']) {
+            return bad("starts with `-` or `.`");
+        }
+        if !text.chars().all(plain) {
+            return bad("has other characters than letters, digits, `.`, `_` and `-`");
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The machine on which Windlass itself runs: where artifacts are read, time is told and people are asked.
+    #[must_use]
+    pub fn controller() -> Self {
+        Self("@controller".to_owned())
+    }
+
+    /// Whether this stands for the machine on which Windlass runs.
+    #[must_use]
+    pub fn is_controller(&self) -> bool {
+        self.0 == "@controller"
+    }
+}
+
+impl RunId {
+    /// Makes the name of a run from the minute of its start (`YYYYMMDD-HHMM`) and four letters that set it apart.
+    #[must_use]
+    pub fn new(minute: &str, letters: &str) -> Self {
+        Self(format!("{minute}-{letters}"))
+    }
+
+    /// Takes a name that the ledger holds.
+    #[must_use]
+    pub fn from_ledger(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl Digest {
+    /// The digest of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self::from_hash(&Sha256::digest(bytes))
+    }
+
+    /// Writes the 32 bytes of a sha256 as text.
+    #[must_use]
+    pub fn from_hash(hash: &[u8]) -> Self {
+        use fmt::Write as _;
+        Self(hash.iter().fold(String::with_capacity(64), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        }))
+    }
+
+    /// Parses 64 hexadecimal digits.
+    ///
+    /// # Errors
+    /// When it is anything else.
+    pub fn parse(text: &str) -> Result<Self, BadName> {
+        let right = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let why = "is not 64 hexadecimal digits";
+        if right { Ok(Self(text.to_ascii_lowercase())) } else { Err(BadName { what: "sha256", text: text.to_owned(), why }) }
+    }
+
+    /// The first twelve digits, for people.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        self.0.get(..12).unwrap_or(&self.0)
+    }
+}
+
+impl TaskPath {
+    /// The main thread of a script.
+    #[must_use]
+    pub fn main() -> Self {
+        Self("main".to_owned())
+    }
+
+    /// The task of one branch: the construct's ordinal in this task, its word, and what tells the branches apart.
+    #[must_use]
+    pub fn child(&self, ordinal: u32, word: &str, branch: &str) -> Self {
+        Self(format!("{}/{ordinal}.{word}/{branch}", self.0))
+    }
+
+    /// The last part: the host of a host task, or `main`.
+    #[must_use]
+    pub fn leaf(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+}
+
+/// Names one step of a run: never by order of arrival, so that parallel runs replay.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct StepKey {
+    /// The task that asked for it.
+    pub task: TaskPath,
+    /// Its number within the task, from 1.
+    pub n: u32,
+}
+
+impl fmt::Display for StepKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.task, self.n)
+    }
+}
+
+impl StepKey {
+    /// Parses `main/3.rolling/web2#5`.
+    ///
+    /// # Errors
+    /// When there is no `#` with a number behind it.
+    pub fn parse(text: &str) -> Result<Self, BadName> {
+        let why = "is not of the form TASK#NUMBER, as in main/3.rolling/web2#5";
+        let bad = || BadName { what: "step", text: text.to_owned(), why };
+        let (task, n) = text.rsplit_once('#').ok_or_else(bad)?;
+        Ok(Self { task: TaskPath(task.to_owned()), n: n.parse().map_err(|_| bad())? })
+    }
+
+    /// The name under which the host keeps the `n`th pre-image of this step. Short, and safe as a file name.
+    #[must_use]
+    pub fn save(&self, n: u32) -> SaveId {
+        let task = Digest::of(self.task.as_str().as_bytes());
+        SaveId(format!("{}-{}-{n}", &task.short()[..10], self.n))
+    }
+}
+
+impl RemotePath {
+    /// Parses a path on a host.
+    ///
+    /// # Errors
+    /// When it is relative, empty, or holds a NUL byte.
+    ///
+    /// ```
+    /// # use windlass::id::RemotePath;
+    /// assert!(RemotePath::parse("/srv/app").is_ok());
+    /// assert!(RemotePath::parse("~/app").is_ok());
+    /// assert!(RemotePath::parse("app").is_err());
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, BadName> {
+        let bad = |why| Err(BadName { what: "path", text: text.to_owned(), why });
+        if text.contains('\0') {
+            return bad("holds a NUL byte");
+        }
+        if text != "~" && !text.starts_with('/') && !text.starts_with("~/") {
+            return bad("is relative; a path on a host starts with `/`, or with `~/` for the login user's home");
+        }
+        let trimmed = text.trim_end_matches('/');
+        Ok(Self(if trimmed.is_empty() { "/".to_owned() } else { trimmed.to_owned() }))
+    }
+}
+
+impl TryFrom<String> for RemotePath {
+    type Error = BadName;
+    fn try_from(text: String) -> Result<Self, BadName> {
+        Self::parse(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_key_reads_back() {
+        let key = StepKey { task: TaskPath::main().child(3, "rolling", "web2"), n: 5 };
+        assert_eq!(StepKey::parse(&key.to_string()), Ok(key));
+    }
+
+    #[test]
+    fn a_trailing_slash_is_no_other_path() {
+        assert_eq!(RemotePath::parse("/srv/app/"), RemotePath::parse("/srv/app"));
+        assert_eq!(RemotePath::parse("/").map(|p| p.to_string()), Ok("/".to_owned()));
+    }
+
+    #[test]
+    fn saves_of_different_steps_differ() {
+        let one = StepKey { task: TaskPath::main(), n: 1 };
+        let two = StepKey { task: TaskPath::main().child(1, "parallel", "web1"), n: 1 };
+        assert_ne!(one.save(1), two.save(1));
+    }
+}

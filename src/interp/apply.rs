@@ -1,0 +1,68 @@
+//! Performs effects on live hosts.
+
+use super::Controller;
+use crate::effect::{Effect, EffectClass, EffectError, Effects, HttpRequest, Reply};
+use crate::id::HostName;
+use crate::transport::http::{Place, exchange};
+use crate::transport::{Failure, Pool, Stop, remote};
+use std::sync::Arc;
+
+/// Live hosts, and the controller.
+pub struct Apply {
+    pool: Arc<Pool>,
+    controller: Controller,
+    stop: Stop,
+}
+
+impl Apply {
+    /// Speaks to hosts through this pool.
+    #[must_use]
+    pub fn new(pool: Arc<Pool>, controller: Controller, stop: Stop) -> Self {
+        Self { pool, controller, stop }
+    }
+
+    fn on_host(&self, host: &HostName, effect: &Effect) -> Result<Reply, EffectError> {
+        let call = remote::call(effect)?;
+        let shell = self.pool.shell(host).map_err(|failure| explain(host, failure))?;
+        let said = shell.call(&call).map_err(|failure| explain(host, failure))?;
+        remote::reply(host, effect, &said)
+    }
+
+    fn http(&self, host: &HostName, request: &HttpRequest) -> Result<Reply, EffectError> {
+        let place = Place::parse(&request.url).map_err(EffectError::failed)?;
+        let shell = self.pool.shell(host).map_err(|failure| explain(host, failure))?;
+        let stream = shell.connect(&place.address, place.port).map_err(|failure| explain(host, failure))?;
+        let vantage = format!("asked from {host}");
+        exchange(stream, &place, request, &vantage).map(Reply::Http).map_err(EffectError::failed)
+    }
+
+    fn connect(&self, host: &HostName, address: &str, port: u16) -> Result<Reply, EffectError> {
+        let shell = self.pool.shell(host).map_err(|failure| explain(host, failure))?;
+        shell.connect(address, port).map(|_| Reply::done(false)).map_err(|failure| explain(host, failure))
+    }
+}
+
+impl Effects for Apply {
+    fn perform(&self, host: &HostName, effect: &Effect) -> Result<Reply, EffectError> {
+        if self.stop.is_stopped() {
+            return Err(EffectError::Interrupted);
+        }
+        match effect {
+            Effect::Http { request } => self.http(host, request),
+            Effect::Connect { address, port } => self.connect(host, address, *port),
+            _ if effect.class() == EffectClass::Controller => self.controller.perform(effect, &self.stop),
+            _ => self.on_host(host, effect),
+        }
+    }
+}
+
+fn explain(host: &HostName, failure: Failure) -> EffectError {
+    let reason = failure.to_string();
+    match failure {
+        Failure::Unreachable { reason, help } => EffectError::Unreachable { host: host.clone(), reason, help },
+        Failure::Lost(reason) => EffectError::Lost { host: host.clone(), reason },
+        Failure::Refused(_) => EffectError::failed(reason),
+        Failure::Timeout(_) => EffectError::Timeout { message: reason, stderr: String::new() },
+        Failure::Stopped => EffectError::Interrupted,
+    }
+}

@@ -1,0 +1,115 @@
+//! The controller's part of the world: files of the project, the time, waiting.
+
+use crate::effect::{Content, Effect, EffectError, Reply, SourceInfo};
+use crate::id::Digest;
+use crate::transport::Stop;
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::fs::{File, Metadata};
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// The operator's machine, as far as a script may see it.
+pub struct Controller {
+    root: PathBuf,
+    digests: Mutex<BTreeMap<(u64, u64, i64, u64), Digest>>,
+}
+
+impl Controller {
+    /// Scripts see the files of this project.
+    #[must_use]
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_owned(), digests: Mutex::new(BTreeMap::new()) }
+    }
+
+    pub(super) fn perform(&self, effect: &Effect, stop: &Stop) -> Result<Reply, EffectError> {
+        match effect {
+            Effect::Now => Ok(Reply::Time(now())),
+            Effect::Sleep { millis } => sleep(Duration::from_millis(*millis), stop),
+            Effect::Notify { .. } => Ok(Reply::done(false)),
+            Effect::Source { path } => self.source(path).map(Reply::Source),
+            Effect::Template { name } => self.template(name),
+            other => Err(EffectError::Unsupported(format!("the controller does not do this: {other:?}"))),
+        }
+    }
+
+    fn source(&self, path: &str) -> Result<SourceInfo, EffectError> {
+        let full = self.inside(path)?;
+        let cannot = |error: &dyn std::fmt::Display| EffectError::failed(format!("{path} cannot be read: {error}"));
+        let mut file = File::open(&full).map_err(|error| cannot(&error))?;
+        let metadata = file.metadata().map_err(|error| cannot(&error))?;
+        if !metadata.is_file() {
+            return Err(EffectError::failed(format!("{path} is not a file")));
+        }
+        let key = (metadata.dev(), metadata.ino(), metadata.mtime_nsec() ^ (metadata.mtime() << 30), metadata.len());
+        // Held while hashing: twenty tasks that send one file hash it once.
+        let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        let digest = match digests.get(&key) {
+            Some(digest) => digest.clone(),
+            None => {
+                let digest = hash(&mut file).map_err(|error| cannot(&error))?;
+                digests.insert(key, digest.clone());
+                digest
+            }
+        };
+        Ok(info(&full, &metadata, digest))
+    }
+
+    fn template(&self, name: &str) -> Result<Reply, EffectError> {
+        let path = format!("templates/{name}");
+        let full = self.inside(&path)?;
+        match std::fs::read(&full) {
+            Ok(bytes) if std::str::from_utf8(&bytes).is_ok() => Ok(Reply::Content(Content::new(bytes))),
+            Ok(_) => Err(EffectError::failed(format!("{path} is not text (UTF-8)"))),
+            Err(error) => Err(EffectError::failed(format!("{path} cannot be read: {error}"))),
+        }
+    }
+
+    /// A path of the project; nothing outside of it.
+    fn inside(&self, path: &str) -> Result<PathBuf, EffectError> {
+        let inner = Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        if inner && !path.is_empty() {
+            return Ok(self.root.join(path));
+        }
+        Err(EffectError::failed(format!("`{path}` is not a path inside the project ({})", self.root.display())))
+    }
+}
+
+fn info(full: &Path, metadata: &Metadata, digest: Digest) -> SourceInfo {
+    SourceInfo { path: full.display().to_string(), digest, size: metadata.len(), mode: metadata.mode() & 0o7777 }
+}
+
+fn hash(file: &mut File) -> std::io::Result<Digest> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0_u8; 256 << 10];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(Digest::from_hash(&hasher.finalize())),
+            n => hasher.update(&buffer[..n]),
+        }
+    }
+}
+
+/// Milliseconds since 1970-01-01 UTC.
+#[expect(clippy::disallowed_methods, reason = "this is the one clock of the interpreters")]
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn sleep(time: Duration, stop: &Stop) -> Result<Reply, EffectError> {
+    let end = Instant::now() + time;
+    loop {
+        if stop.is_stopped() {
+            return Err(EffectError::Interrupted);
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(Reply::done(false));
+        }
+        std::thread::park_timeout(left.min(Duration::from_millis(50)));
+    }
+}

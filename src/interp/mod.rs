@@ -1,0 +1,11 @@
+//! The interpreters of effects: what stands behind a mode. `stack` names every mode's layers.
+
+mod apply;
+mod controller;
+mod retry;
+mod stack;
+
+pub use apply::Apply;
+pub use controller::Controller;
+pub use retry::Retry;
+pub use stack::apply as apply_stack;

@@ -1,0 +1,12 @@
+//! Every mode's stack of layers, outermost first.
+
+use super::{Apply, Controller, Retry};
+use crate::effect::Effects;
+use crate::transport::{Pool, Stop};
+use std::sync::Arc;
+
+/// `run`, `resume`, `unwind`: Retry, Apply. (The fence of 3-semantics comes between them with leases.)
+#[must_use]
+pub fn apply(pool: Arc<Pool>, controller: Controller, stop: Stop) -> Arc<dyn Effects> {
+    Arc::new(Retry::new(Apply::new(pool, controller, stop.clone()), stop))
+}

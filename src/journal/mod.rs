@@ -1,0 +1,10 @@
+//! The journal of a run: its record kinds, which may follow which, and what a replay finds in it. Pure: where records
+//! are kept is the ledger's business.
+
+mod cursor;
+mod record;
+mod state;
+
+pub use cursor::{Cursor, Recorded};
+pub use record::{Entry, Group, Part, RECORD_VERSION, Record, RunPhase, StartInfo};
+pub use state::{Illegal, Item, RunState, StepState, StepStatus, UndoState, UndoStatus, next};

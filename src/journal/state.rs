@@ -1,0 +1,314 @@
+//! What a journal says so far, and which record may come next. One pure function decides; the writer, the cursor and the
+//! tests all use it.
+
+use super::record::{Entry, Group, Part, Record, RunPhase, StartInfo};
+use crate::effect::Compensation;
+use crate::id::{HostName, StepKey, TaskPath};
+use crate::step::{Command, ErrorKind, Outcome, StepError};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A record that may not stand where it stands.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("record {seq} is not legal here: {why}")]
+pub struct Illegal {
+    /// Its number.
+    pub seq: u64,
+    /// What is wrong.
+    pub why: String,
+}
+
+/// All that the records of one run say.
+#[derive(Debug, Clone, Default)]
+pub struct RunState {
+    /// What the run was given.
+    pub info: Option<StartInfo>,
+    /// Its phase; nothing before it started.
+    pub phase: Option<RunPhase>,
+    /// Why it is in this phase.
+    pub why: String,
+    /// The exit code that it ended with.
+    pub exit: Option<u8>,
+    /// What it failed of.
+    pub error: Option<StepError>,
+    /// Every step by its key.
+    pub steps: BTreeMap<StepKey, StepState>,
+    /// Every group by its key, and whether it was left.
+    pub groups: BTreeMap<StepKey, (Group, bool)>,
+    /// The steps and groups of each task in the order in which they began.
+    pub tasks: BTreeMap<TaskPath, Vec<Item>>,
+    /// The number of the last record.
+    pub seq: u64,
+    /// The time of the first and the last record.
+    pub span: Option<(i64, i64)>,
+}
+
+/// Something that began in a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// A step.
+    Step(StepKey),
+    /// A group was entered.
+    Enter(StepKey),
+    /// A group was left.
+    Leave(StepKey),
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepState {
+    /// What was asked.
+    pub command: Command,
+    /// What a line says of it.
+    pub summary: String,
+    /// How far it is.
+    pub status: StepStatus,
+    /// Its undos, by their number.
+    pub undos: BTreeMap<u32, UndoState>,
+}
+
+/// How far a step is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StepStatus {
+    /// It began; whether it took effect is not known from here.
+    Started,
+    /// It ended well.
+    Succeeded {
+        /// What the script was given.
+        output: Value,
+        /// What became of the host.
+        outcome: Outcome,
+    },
+    /// It failed.
+    Failed(StepError),
+}
+
+/// One compensation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UndoState {
+    /// What it is.
+    pub undo: Compensation,
+    /// How far each part is.
+    pub parts: BTreeMap<Part, UndoStatus>,
+}
+
+/// How far a part of a compensation is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum UndoStatus {
+    /// It began.
+    Started,
+    /// It is done; whether there was anything to do.
+    Done {
+        /// Whether the host was changed by it.
+        changed: bool,
+    },
+    /// It failed.
+    Failed(StepError),
+}
+
+/// What the journal says once this record is in it.
+///
+/// # Errors
+/// When the record may not follow what is there.
+pub fn next(mut state: RunState, record: &Record) -> Result<RunState, Illegal> {
+    match state.take(record) {
+        Ok(()) => {
+            state.seq = record.seq;
+            state.span = Some((state.span.map_or(record.at, |(first, _)| first), record.at));
+            Ok(state)
+        }
+        Err(why) => Err(Illegal { seq: record.seq, why }),
+    }
+}
+
+impl RunState {
+    /// Reads a whole journal.
+    ///
+    /// # Errors
+    /// At the first record that may not stand where it stands.
+    pub fn read(records: &[Record]) -> Result<Self, Illegal> {
+        records.iter().try_fold(Self::default(), next)
+    }
+
+    /// Hosts on which something may be left to undo because they could not be reached.
+    #[must_use]
+    pub fn debts(&self) -> BTreeSet<HostName> {
+        let owed = |step: &StepState| {
+            step.undos.values().any(|undo| {
+                undo.parts.values().any(|part| {
+                    matches!(part, UndoStatus::Failed(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::InDoubt))
+                })
+            })
+        };
+        self.steps.values().filter(|step| owed(step)).map(|step| step.command.host.clone()).collect()
+    }
+
+    /// Whether any step changed anything, or may have.
+    #[must_use]
+    pub fn changed_anything(&self) -> bool {
+        self.steps.values().any(StepState::may_have_changed)
+    }
+
+    fn take(&mut self, record: &Record) -> Result<(), String> {
+        if record.seq != self.seq + 1 {
+            return Err(format!("it is numbered {}, after {}", record.seq, self.seq));
+        }
+        let started = matches!(record.entry, Entry::RunStarted { .. });
+        match (self.phase, started) {
+            (None, false) => return Err("nothing comes before the run's start".to_owned()),
+            (Some(_), true) => return Err("a run starts once".to_owned()),
+            _ => {}
+        }
+        match &record.entry {
+            Entry::RunStarted { info } => {
+                self.info = Some(info.clone());
+                self.phase = Some(RunPhase::Running);
+                Ok(())
+            }
+            Entry::Phase { phase, why } => self.enter_phase(*phase, why),
+            Entry::RunEnded { state, exit, error } => self.end(*state, *exit, error.as_ref()),
+            Entry::Started { key, command, summary } => self.start(key, command, summary),
+            Entry::Compensation { key, n, undo } => self.compensate(key, *n, undo),
+            Entry::Succeeded { key, output, outcome, .. } => {
+                self.finish(key, StepStatus::Succeeded { output: output.clone(), outcome: outcome.clone() })
+            }
+            Entry::Failed { key, error, .. } => self.finish(key, StepStatus::Failed(error.clone())),
+            Entry::GroupEntered { key, group } => self.enter_group(key, group),
+            Entry::GroupLeft { key, .. } => self.leave_group(key),
+            Entry::UndoStarted { key, n, part } => self.undo(key, *n, *part, UndoStatus::Started),
+            Entry::Undone { key, n, part, changed } => self.undo(key, *n, *part, UndoStatus::Done { changed: *changed }),
+            Entry::UndoFailed { key, n, part, error } => self.undo(key, *n, *part, UndoStatus::Failed(error.clone())),
+            Entry::Settled { key, .. } => self.steps.get(key).map(drop).ok_or_else(|| format!("step {key} never started")),
+        }
+    }
+
+    fn enter_phase(&mut self, phase: RunPhase, why: &str) -> Result<(), String> {
+        let now = self.phase.unwrap_or(RunPhase::Running);
+        if phase.is_ended() {
+            return Err(format!("{} is written as the run's end", phase.word()));
+        }
+        // Debts of an ended run are paid by unwinding what was left.
+        if now.is_ended() && phase != RunPhase::Unwinding {
+            return Err(format!("a run that is {} does not become {}", now.word(), phase.word()));
+        }
+        if matches!(now, RunPhase::Unwinding | RunPhase::Stuck) && phase == RunPhase::Running {
+            return Err("a run that unwinds does not run again".to_owned());
+        }
+        self.phase = Some(phase);
+        why.clone_into(&mut self.why);
+        Ok(())
+    }
+
+    fn end(&mut self, state: RunPhase, exit: u8, error: Option<&StepError>) -> Result<(), String> {
+        if !state.is_ended() {
+            return Err(format!("{} is no end", state.word()));
+        }
+        if self.phase.is_some_and(RunPhase::is_ended) {
+            return Err("it has ended already".to_owned());
+        }
+        (self.phase, self.exit, self.error) = (Some(state), Some(exit), error.cloned().or_else(|| self.error.take()));
+        Ok(())
+    }
+
+    fn alive(&self) -> Result<(), String> {
+        match self.phase {
+            Some(phase) if phase.is_ended() => Err(format!("the run is {}", phase.word())),
+            _ => Ok(()),
+        }
+    }
+
+    fn start(&mut self, key: &StepKey, command: &Command, summary: &str) -> Result<(), String> {
+        self.alive()?;
+        self.fresh(key)?;
+        let step = StepState {
+            command: command.clone(),
+            summary: summary.to_owned(),
+            status: StepStatus::Started,
+            undos: BTreeMap::new(),
+        };
+        self.steps.insert(key.clone(), step);
+        self.tasks.entry(key.task.clone()).or_default().push(Item::Step(key.clone()));
+        Ok(())
+    }
+
+    fn fresh(&self, key: &StepKey) -> Result<(), String> {
+        if self.steps.contains_key(key) || self.groups.contains_key(key) {
+            Err(format!("{key} has begun already"))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn started(&mut self, key: &StepKey) -> Result<&mut StepState, String> {
+        self.steps.get_mut(key).ok_or_else(|| format!("step {key} never started"))
+    }
+
+    fn compensate(&mut self, key: &StepKey, n: u32, undo: &Compensation) -> Result<(), String> {
+        self.alive()?;
+        let step = self.started(key)?;
+        if step.status != StepStatus::Started {
+            return Err(format!("step {key} has ended: its changes come after their compensation"));
+        }
+        let undo = UndoState { undo: undo.clone(), parts: BTreeMap::new() };
+        match step.undos.insert(n, undo) {
+            None => Ok(()),
+            Some(_) => Err(format!("compensation {n} of {key} is there already")),
+        }
+    }
+
+    fn finish(&mut self, key: &StepKey, status: StepStatus) -> Result<(), String> {
+        let step = self.started(key)?;
+        if step.status != StepStatus::Started {
+            return Err(format!("step {key} has ended already"));
+        }
+        step.status = status;
+        Ok(())
+    }
+
+    fn enter_group(&mut self, key: &StepKey, group: &Group) -> Result<(), String> {
+        self.alive()?;
+        self.fresh(key)?;
+        self.groups.insert(key.clone(), (group.clone(), false));
+        self.tasks.entry(key.task.clone()).or_default().push(Item::Enter(key.clone()));
+        Ok(())
+    }
+
+    fn leave_group(&mut self, key: &StepKey) -> Result<(), String> {
+        match self.groups.get_mut(key) {
+            None => Err(format!("group {key} was never entered")),
+            Some((_, true)) => Err(format!("group {key} was left already")),
+            Some((_, left)) => {
+                *left = true;
+                self.tasks.entry(key.task.clone()).or_default().push(Item::Leave(key.clone()));
+                Ok(())
+            }
+        }
+    }
+
+    fn undo(&mut self, key: &StepKey, n: u32, part: Part, status: UndoStatus) -> Result<(), String> {
+        let step = self.started(key)?;
+        let undo = step.undos.get_mut(&n).ok_or_else(|| format!("{key} has no compensation {n}"))?;
+        let now = undo.parts.get(&part);
+        match (now, &status) {
+            (Some(UndoStatus::Done { .. }), _) => Err(format!("compensation {n} of {key} is done already")),
+            (None | Some(UndoStatus::Failed(_)), UndoStatus::Started) | (Some(UndoStatus::Started), _) => {
+                undo.parts.insert(part, status);
+                Ok(())
+            }
+            _ => Err(format!("compensation {n} of {key} was not begun")),
+        }
+    }
+}
+
+impl StepState {
+    /// Whether the step changed anything, or may have.
+    #[must_use]
+    pub fn may_have_changed(&self) -> bool {
+        match &self.status {
+            StepStatus::Succeeded { outcome, .. } => *outcome == Outcome::Changed,
+            StepStatus::Started | StepStatus::Failed(_) => {
+                self.undos.values().any(|undo| !matches!(undo.undo, Compensation::Check { .. })) || self.command.op == "run"
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The durable history across runs: what each run was given, its journal, and how it ended.
+
+mod sqlite;
+
+pub use sqlite::SqliteLedger;
+
+use crate::fleet::Environment;
+use crate::id::{Digest, RunId};
+use crate::journal::{Record, RunPhase};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Why the ledger could not do something.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// It cannot be opened.
+    #[error("the ledger {place} cannot be opened: {reason}")]
+    Open {
+        /// Where it is.
+        place: String,
+        /// Why not.
+        reason: String,
+    },
+    /// It cannot be written: nothing further may happen.
+    #[error("the ledger cannot be written: {0}")]
+    Write(String),
+    /// It cannot be read.
+    #[error("the ledger cannot be read: {0}")]
+    Read(String),
+    /// It was made by a newer Windlass.
+    #[error("the ledger has format {found}; this Windlass reads up to {known}")]
+    Newer {
+        /// Its format.
+        found: i64,
+        /// The newest that is known.
+        known: i64,
+    },
+    /// There is no such run.
+    #[error("there is no run `{0}`")]
+    NoRun(String),
+    /// The text fits several runs.
+    #[error("`{text}` fits several runs: {}", runs.join(", "))]
+    Ambiguous {
+        /// What was given.
+        text: String,
+        /// The runs that it fits.
+        runs: Vec<String>,
+    },
+}
+
+/// Everything that a run is made of, kept so that it can be continued whatever the working tree holds by then.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StoredRun {
+    /// The format's version.
+    pub version: u32,
+    /// The version of Windlass that started it.
+    pub windlass: String,
+    /// The name of the script in the bundle.
+    pub script: String,
+    /// Every source that it can import, by name.
+    pub bundle: Vec<(String, String)>,
+    /// The environment as it was.
+    pub environment: Environment,
+    /// The parameters given on the command line.
+    pub params: Map<String, Value>,
+    /// The selector that limits the run's hosts.
+    #[serde(default)]
+    pub limit: Option<String>,
+    /// The directory of the project.
+    pub root: String,
+}
+
+impl StoredRun {
+    /// The digest of all sources.
+    #[must_use]
+    pub fn bundle_digest(&self) -> Digest {
+        let listed: Vec<String> =
+            self.bundle.iter().map(|(name, text)| format!("{name} {}\n", Digest::of(text.as_bytes()))).collect();
+        Digest::of(listed.concat().as_bytes())
+    }
+}
+
+/// A run in a list.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunRow {
+    /// Its name.
+    pub id: RunId,
+    /// Its environment.
+    pub environment: String,
+    /// Its script.
+    pub script: String,
+    /// Its phase, as last written.
+    pub state: RunPhase,
+    /// Its exit code, once it has ended.
+    pub exit: Option<u8>,
+    /// When it started, in milliseconds since 1970-01-01 UTC.
+    pub started: i64,
+    /// When it last wrote a record.
+    pub last: i64,
+    /// Who started it.
+    pub by: String,
+    /// How many records it has.
+    pub records: u64,
+}
+
+/// Keeps runs. Any number of threads may use one.
+pub trait Ledger: Send + Sync {
+    /// Keeps a new run.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn begin(&self, id: &RunId, run: &StoredRun, by: &str, at: i64) -> Result<(), LedgerError>;
+
+    /// Appends records; they are on disk when this returns. Gives the head of the hash chain.
+    ///
+    /// # Errors
+    /// When they cannot be written; then none of them is.
+    fn append(&self, id: &RunId, records: &[Record]) -> Result<Digest, LedgerError>;
+
+    /// The journal of a run.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    fn records(&self, id: &RunId) -> Result<Vec<Record>, LedgerError>;
+
+    /// What a run was given.
+    ///
+    /// # Errors
+    /// When there is no such run, or it cannot be read.
+    fn stored(&self, id: &RunId) -> Result<StoredRun, LedgerError>;
+
+    /// The newest runs first, of one environment or of all.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn runs(&self, environment: Option<&str>, most: usize) -> Result<Vec<RunRow>, LedgerError>;
+
+    /// The run that a person means: its name, or a part of it that no other run has.
+    ///
+    /// # Errors
+    /// When none or several fit.
+    fn find(&self, text: &str) -> Result<RunRow, LedgerError>;
+}

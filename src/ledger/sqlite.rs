@@ -1,0 +1,194 @@
+//! The ledger in one SQLite file: write-ahead log, synchronous=FULL, readable by its owner only.
+
+use super::{Ledger, LedgerError, RunRow, StoredRun};
+use crate::id::{Digest, RunId};
+use crate::journal::{Entry, Record, RunPhase};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+const FORMAT: i64 = 1;
+const SCHEMA: &str = "
+create table runs (
+  id text primary key, environment text not null, script text not null, state text not null, exit integer,
+  started integer not null, last integer not null, by text not null, records integer not null default 0, stored text not null
+) strict;
+create index runs_by_environment on runs (environment, started);
+create table journal (
+  run text not null references runs (id), seq integer not null, body text not null, hash text not null, primary key (run, seq)
+) strict, without rowid;
+";
+const ROW: &str = "select id, environment, script, state, exit, started, last, by, records from runs";
+
+/// A ledger in a file.
+pub struct SqliteLedger {
+    connection: Mutex<Connection>,
+}
+
+impl SqliteLedger {
+    /// Opens the ledger, or makes it.
+    ///
+    /// # Errors
+    /// When the file cannot be used.
+    pub fn open(path: &Path) -> Result<Self, LedgerError> {
+        let place = path.display().to_string();
+        let cannot = |reason: String| LedgerError::Open { place: place.clone(), reason };
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory).map_err(|error| cannot(error.to_string()))?;
+        }
+        // Made before SQLite opens it, so that nobody else can read it even for a moment.
+        let made = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+        made.map_err(|error| cannot(error.to_string()))?;
+        let connection = Connection::open(path).map_err(|error| cannot(error.to_string()))?;
+        Self::prepare(connection).map_err(|error| match error {
+            LedgerError::Write(reason) => cannot(reason),
+            other => other,
+        })
+    }
+
+    fn prepare(mut connection: Connection) -> Result<Self, LedgerError> {
+        connection.busy_timeout(Duration::from_secs(10)).map_err(|e| write(&e))?;
+        connection.pragma_update(None, "journal_mode", "WAL").map_err(|e| write(&e))?;
+        connection.pragma_update(None, "synchronous", "FULL").map_err(|e| write(&e))?;
+        connection.pragma_update(None, "foreign_keys", "ON").map_err(|e| write(&e))?;
+        let transaction =
+            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(|e| write(&e))?;
+        let found: i64 = transaction.query_row("pragma user_version", [], |row| row.get(0)).map_err(|e| write(&e))?;
+        if found > FORMAT {
+            return Err(LedgerError::Newer { found, known: FORMAT });
+        }
+        if found == 0 {
+            transaction.execute_batch(SCHEMA).map_err(|e| write(&e))?;
+            transaction.pragma_update(None, "user_version", FORMAT).map_err(|e| write(&e))?;
+        }
+        transaction.commit().map_err(|e| write(&e))?;
+        Ok(Self { connection: Mutex::new(connection) })
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ledger for SqliteLedger {
+    fn begin(&self, id: &RunId, run: &StoredRun, by: &str, at: i64) -> Result<(), LedgerError> {
+        let stored = serde_json::to_string(run).map_err(|error| LedgerError::Write(error.to_string()))?;
+        let values = params![id.as_str(), run.environment.name, run.script, RunPhase::Running.word(), at, by, stored];
+        let sql = "insert into runs (id, environment, script, state, started, last, by, stored) values (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7)";
+        self.connection().execute(sql, values).map(drop).map_err(|e| write(&e))
+    }
+
+    fn append(&self, id: &RunId, records: &[Record]) -> Result<Digest, LedgerError> {
+        let mut connection = self.connection();
+        let transaction =
+            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(|e| write(&e))?;
+        let mut head = last_hash(&transaction, id)?;
+        for record in records {
+            head = insert(&transaction, id, record, &head)?;
+        }
+        transaction.commit().map_err(|e| write(&e))?;
+        Ok(head)
+    }
+
+    fn records(&self, id: &RunId) -> Result<Vec<Record>, LedgerError> {
+        let connection = self.connection();
+        let mut statement =
+            connection.prepare_cached("select body from journal where run = ?1 order by seq").map_err(|e| read(&e))?;
+        let bodies = statement.query_map([id.as_str()], |row| row.get::<_, String>(0)).map_err(|e| read(&e))?;
+        bodies
+            .map(|body| serde_json::from_str(&body.map_err(|e| read(&e))?).map_err(|error| LedgerError::Read(error.to_string())))
+            .collect()
+    }
+
+    fn stored(&self, id: &RunId) -> Result<StoredRun, LedgerError> {
+        let found = self
+            .connection()
+            .query_row("select stored from runs where id = ?1", [id.as_str()], |row| row.get::<_, String>(0))
+            .optional();
+        let text = found.map_err(|e| read(&e))?.ok_or_else(|| LedgerError::NoRun(id.to_string()))?;
+        serde_json::from_str(&text).map_err(|error| LedgerError::Read(error.to_string()))
+    }
+
+    fn runs(&self, environment: Option<&str>, most: usize) -> Result<Vec<RunRow>, LedgerError> {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let connection = self.connection();
+        let sql = format!("{ROW} where ?1 is null or environment = ?1 order by started desc, id desc limit ?2");
+        let mut statement = connection.prepare(&sql).map_err(|e| read(&e))?;
+        let rows = statement.query_map(params![environment, most], row).map_err(|e| read(&e))?;
+        rows.collect::<Result<_, _>>().map_err(|e| read(&e))
+    }
+
+    fn find(&self, text: &str) -> Result<RunRow, LedgerError> {
+        let connection = self.connection();
+        let mut statement = connection
+            .prepare(&format!("{ROW} where instr(id, ?1) > 0 order by id = ?1 desc, id desc limit 6"))
+            .map_err(|e| read(&e))?;
+        let rows = statement.query_map([text], row).map_err(|e| read(&e))?;
+        let rows: Vec<RunRow> = rows.collect::<Result<_, _>>().map_err(|e| read(&e))?;
+        match &rows[..] {
+            [] => Err(LedgerError::NoRun(text.to_owned())),
+            [only] => Ok(only.clone()),
+            [first, ..] if first.id.as_str() == text => Ok(first.clone()),
+            several => Err(LedgerError::Ambiguous {
+                text: text.to_owned(),
+                runs: several.iter().map(|row| row.id.to_string()).collect(),
+            }),
+        }
+    }
+}
+
+fn last_hash(transaction: &Transaction<'_>, id: &RunId) -> Result<Digest, LedgerError> {
+    let sql = "select hash from journal where run = ?1 order by seq desc limit 1";
+    let found = transaction.query_row(sql, [id.as_str()], |row| row.get::<_, String>(0)).optional().map_err(|e| write(&e))?;
+    match found {
+        Some(hash) => Digest::parse(&hash).map_err(|error| LedgerError::Read(error.to_string())),
+        // The chain of a run begins with its name.
+        None => Ok(Digest::of(id.as_str().as_bytes())),
+    }
+}
+
+fn insert(transaction: &Transaction<'_>, id: &RunId, record: &Record, before: &Digest) -> Result<Digest, LedgerError> {
+    let body = serde_json::to_string(record).map_err(|error| LedgerError::Write(error.to_string()))?;
+    let hash = Digest::of(format!("{before}\n{body}").as_bytes());
+    let seq = i64::try_from(record.seq).unwrap_or(i64::MAX);
+    let mut journal = transaction
+        .prepare_cached("insert into journal (run, seq, body, hash) values (?1, ?2, ?3, ?4)")
+        .map_err(|e| write(&e))?;
+    journal.execute(params![id.as_str(), seq, body, hash.as_str()]).map_err(|e| write(&e))?;
+    let (state, exit) = match &record.entry {
+        Entry::Phase { phase, .. } => (Some(phase.word()), None),
+        Entry::RunEnded { state, exit, .. } => (Some(state.word()), Some(*exit)),
+        _ => (None, None),
+    };
+    let sql = "update runs set last = ?2, records = ?3, state = coalesce(?4, state), exit = coalesce(?5, exit) where id = ?1";
+    let mut run = transaction.prepare_cached(sql).map_err(|e| write(&e))?;
+    run.execute(params![id.as_str(), record.at, seq, state, exit]).map_err(|e| write(&e))?;
+    Ok(hash)
+}
+
+fn row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
+    let state: String = row.get(3)?;
+    let state = serde_json::from_value(serde_json::Value::String(state)).unwrap_or(RunPhase::Running);
+    let id: String = row.get(0)?;
+    Ok(RunRow {
+        id: RunId::from_ledger(&id),
+        environment: row.get(1)?,
+        script: row.get(2)?,
+        state,
+        exit: row.get(4)?,
+        started: row.get(5)?,
+        last: row.get(6)?,
+        by: row.get(7)?,
+        records: row.get::<_, i64>(8)?.unsigned_abs(),
+    })
+}
+
+fn write(error: &rusqlite::Error) -> LedgerError {
+    LedgerError::Write(error.to_string())
+}
+
+fn read(error: &rusqlite::Error) -> LedgerError {
+    LedgerError::Read(error.to_string())
+}

@@ -1,0 +1,52 @@
+//! `h.expect_tcp(port)`: something listens, as seen from the host.
+
+use super::expect::{Held, Look, Timing, wait};
+use super::{Operation, StepContext, Subject};
+use crate::effect::Effect;
+use crate::step::{ErrorKind, StepError};
+use serde::{Deserialize, Serialize};
+
+/// Waits until a TCP connection to a port can be made from the host.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectTcp {
+    port: u16,
+    /// Where; the host's loopback when not given.
+    #[serde(default = "loopback")]
+    address: String,
+    #[serde(flatten)]
+    timing: Timing,
+}
+
+fn loopback() -> String {
+    "127.0.0.1".to_owned()
+}
+
+impl Operation for ExpectTcp {
+    const NAME: &'static str = "expect_tcp";
+    const SUBJECT: Subject = Subject::Host;
+    const POSITIONAL: &'static [&'static str] = &["port"];
+    const OPTIONS: &'static [&'static str] =
+        &["address", "within", "every", "hold", "unit", "user"];
+    const PAGE: &'static str = include_str!("../../stdlib/doc/expect_tcp.md");
+    type Output = Held;
+
+    fn run(&self, cx: &mut StepContext<'_>) -> Result<Held, StepError> {
+        cx.record_check(self)?;
+        let what = format!("a connection to {}:{}", self.address, self.port);
+        let effect = Effect::Connect { address: self.address.clone(), port: self.port };
+        wait(cx, &self.timing, &what, |cx| match cx.look(&effect) {
+            Ok(_) => Ok(Look::Holds("connected".to_owned())),
+            Err(error) if matches!(error.kind, ErrorKind::Failed | ErrorKind::Timeout) => Ok(Look::NotYet(error.message)),
+            Err(error) => Err(error),
+        })
+    }
+
+    fn summary(&self) -> String {
+        format!("{}:{}", self.address, self.port)
+    }
+
+    fn when_unwound(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+}

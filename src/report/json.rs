@@ -1,0 +1,141 @@
+//! One JSON object a line. Field names are a public contract.
+
+use super::text::Counts;
+use crate::event::{Event, Watcher};
+use crate::id::{RunId, StepKey};
+use crate::journal::{Entry, Record};
+use crate::step::{Command, Outcome};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+
+/// Writes every record as a line of JSON.
+pub struct JsonReport<W> {
+    inner: Mutex<Inner<W>>,
+}
+
+struct Inner<W> {
+    out: W,
+    steps: BTreeMap<StepKey, (Command, String)>,
+    counts: Counts,
+}
+
+impl<W: Write + Send> JsonReport<W> {
+    /// Writes to this.
+    pub fn new(out: W) -> Self {
+        Self { inner: Mutex::new(Inner { out, steps: BTreeMap::new(), counts: Counts::default() }) }
+    }
+
+    /// Writes one more object.
+    pub fn write(&self, object: &Value) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        // A reader that went away does not stop a deploy.
+        let _ = writeln!(inner.out, "{object}").and_then(|()| inner.out.flush());
+    }
+
+    /// How many steps ended how.
+    pub fn counts(&self) -> Counts {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).counts
+    }
+}
+
+impl<W: Write + Send> Watcher for JsonReport<W> {
+    fn see(&self, event: &Event) {
+        let Event::Recorded { run, record } = event else { return };
+        let object = {
+            let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            let Inner { steps, counts, .. } = &mut *inner;
+            self::event(run, record, steps, counts)
+        };
+        if let Some(object) = object {
+            self.write(&object);
+        }
+    }
+}
+
+/// The object of one record; the run's end is written by who knows the head of the journal.
+pub fn event(
+    run: &RunId,
+    record: &Record,
+    steps: &mut BTreeMap<StepKey, (Command, String)>,
+    counts: &mut Counts,
+) -> Option<Value> {
+    let mut fields = match &record.entry {
+        Entry::RunStarted { info } => named(
+            "run_started",
+            &json!({"environment": info.environment, "script": info.script, "bundle": info.bundle, "by": info.by}),
+        ),
+        Entry::Started { key, command, summary } => {
+            steps.insert(key.clone(), (command.clone(), summary.clone()));
+            with_step("step_started", key, steps, &json!({}))
+        }
+        Entry::Compensation { key, n, undo } => with_step("compensation", key, steps, &json!({"compensation": n, "undo": undo})),
+        Entry::Succeeded { key, outcome, millis, diff, .. } => {
+            let (word, why) = count(outcome, counts);
+            with_step("step_succeeded", key, steps, &json!({"outcome": word, "why": why, "millis": millis, "diff": diff}))
+        }
+        Entry::Failed { key, error, millis } => {
+            counts.failed += 1;
+            with_step("step_failed", key, steps, &json!({"outcome": "failed", "error": error, "millis": millis}))
+        }
+        Entry::GroupEntered { key, group } => named("group_entered", &json!({"task": key.task, "n": key.n, "group": group})),
+        Entry::GroupLeft { key, failed } => named("group_left", &json!({"task": key.task, "n": key.n, "failed": failed})),
+        Entry::Phase { phase, why } => named("phase", &json!({"state": phase, "why": why})),
+        Entry::UndoStarted { key, n, part } => with_step("undo_started", key, steps, &json!({"compensation": n, "part": part})),
+        Entry::Undone { key, n, part, changed } => {
+            counts.undone += u32::from(*changed);
+            with_step("undone", key, steps, &json!({"compensation": n, "part": part, "changed": changed}))
+        }
+        Entry::UndoFailed { key, n, part, error } => {
+            with_step("undo_failed", key, steps, &json!({"compensation": n, "part": part, "error": error}))
+        }
+        Entry::Settled { key, how } => with_step("settled", key, steps, &json!({"how": how})),
+        Entry::RunEnded { .. } => return None,
+    };
+    fields.insert("run".to_owned(), json!(run));
+    fields.insert("at".to_owned(), json!(record.at));
+    fields.retain(|_, value| !value.is_null());
+    Some(Value::Object(fields))
+}
+
+fn count(outcome: &Outcome, counts: &mut Counts) -> (&'static str, Option<String>) {
+    match outcome {
+        Outcome::Changed => {
+            counts.changed += 1;
+            ("changed", None)
+        }
+        Outcome::Unchanged => {
+            counts.unchanged += 1;
+            ("unchanged", None)
+        }
+        Outcome::Skipped(why) => {
+            counts.skipped += 1;
+            ("skipped", Some(why.clone()))
+        }
+    }
+}
+
+fn named(name: &str, more: &Value) -> Map<String, Value> {
+    let mut fields = Map::from_iter([("event".to_owned(), json!(name))]);
+    if let Value::Object(more) = more {
+        fields.extend(more.clone());
+    }
+    fields
+}
+
+fn with_step(name: &str, key: &StepKey, steps: &BTreeMap<StepKey, (Command, String)>, more: &Value) -> Map<String, Value> {
+    let mut fields = named(name, &json!({"task": key.task, "n": key.n}));
+    if let Some((command, summary)) = steps.get(key) {
+        fields.extend([
+            ("host".to_owned(), json!(command.host)),
+            ("op".to_owned(), json!(command.op)),
+            ("site".to_owned(), json!(command.site)),
+            ("summary".to_owned(), json!(summary)),
+        ]);
+    }
+    if let Value::Object(more) = more {
+        fields.extend(more.clone());
+    }
+    fields
+}

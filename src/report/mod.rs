@@ -1,0 +1,13 @@
+//! Records and events as text and JSON. No logic: a report made from a journal is the same as it was live.
+
+mod duration;
+mod json;
+mod progress;
+mod style;
+mod text;
+
+pub use duration::{ago, clock, millis};
+pub use json::{JsonReport, event as json_event};
+pub use progress::{LiveReport, Where};
+pub use style::{Paint, Tone, plain};
+pub use text::{Counts, TextReport, Wordiness};

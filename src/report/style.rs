@@ -1,0 +1,73 @@
+//! Colours, and making foreign text safe to print.
+
+use std::fmt::Write as _;
+
+/// Whether colours are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paint {
+    /// With escapes for colours.
+    Colours,
+    /// Without.
+    Plain,
+}
+
+/// What a colour says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// Something is different now.
+    Changed,
+    /// As it should be.
+    Good,
+    /// Wrong.
+    Bad,
+    /// Less important.
+    Faint,
+    /// A heading.
+    Strong,
+}
+
+impl Paint {
+    /// The text in the colour of its tone.
+    #[must_use]
+    pub fn tone(self, tone: Tone, text: &str) -> String {
+        let code = match tone {
+            Tone::Changed => "33",
+            Tone::Good => "32",
+            Tone::Bad => "1;31",
+            Tone::Faint => "2",
+            Tone::Strong => "1",
+        };
+        match self {
+            Self::Colours => format!("\x1b[{code}m{text}\x1b[0m"),
+            Self::Plain => text.to_owned(),
+        }
+    }
+}
+
+/// Text from a host or a script with control characters shown, so that it cannot take over a terminal.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => safe.push(c),
+            '\r' => {}
+            c if c.is_control() => {
+                // Writing to a String cannot fail.
+                let _ = write!(safe, "\\x{:02x}", u32::from(c));
+            }
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn escapes_are_shown_and_do_nothing() {
+        assert_eq!(plain("a\x1b[2Jb\r\n\u{9b}c"), "a\\x1b[2Jb\n\\x9bc");
+    }
+}

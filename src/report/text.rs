@@ -1,0 +1,190 @@
+//! Lines for people: one a step as it ends, hosts aligned.
+
+use super::duration::millis;
+use super::style::{Paint, Tone, plain};
+use crate::id::StepKey;
+use crate::journal::{Entry, Group, Part, Record};
+use crate::step::{Command, Outcome, StepError};
+use std::collections::BTreeMap;
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wordiness {
+    /// Only what went wrong, and the end.
+    Quiet,
+    /// One line a step.
+    Normal,
+    /// Differences too.
+    Wordy,
+}
+
+/// How many steps ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    /// The host is different now.
+    pub changed: u32,
+    /// As asked already, or looked only.
+    pub unchanged: u32,
+    /// Did not run.
+    pub skipped: u32,
+    /// Failed.
+    pub failed: u32,
+    /// Changes that were undone.
+    pub undone: u32,
+}
+
+/// Turns records into lines.
+pub struct TextReport {
+    paint: Paint,
+    wordiness: Wordiness,
+    width: usize,
+    steps: BTreeMap<StepKey, (Command, String)>,
+    counts: Counts,
+}
+
+impl TextReport {
+    /// Hosts' names take `width` columns.
+    #[must_use]
+    pub fn new(paint: Paint, wordiness: Wordiness, width: usize) -> Self {
+        Self { paint, wordiness, width: width.max(4), steps: BTreeMap::new(), counts: Counts::default() }
+    }
+
+    /// How many steps ended how, so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// The lines that a record gives.
+    pub fn lines(&mut self, record: &Record) -> Vec<String> {
+        match &record.entry {
+            Entry::Started { key, command, summary } => {
+                self.steps.insert(key.clone(), (command.clone(), summary.clone()));
+                Vec::new()
+            }
+            Entry::Succeeded { key, outcome, millis, diff, .. } => self.succeeded(key, outcome, *millis, diff.as_deref()),
+            Entry::Failed { key, error, millis } => self.failed(key, error, *millis),
+            Entry::GroupEntered { group, .. } => self.entered(group),
+            Entry::Phase { phase, why } => {
+                self.quiet_or(vec![self.paint.tone(Tone::Strong, &format!("-- {}: {}", phase.word(), plain(why)))])
+            }
+            Entry::Undone { key, part, changed, .. } => self.undone(key, *part, *changed),
+            Entry::UndoFailed { key, error, .. } => self.undo_failed(key, error),
+            _ => Vec::new(),
+        }
+    }
+
+    fn quiet_or(&self, lines: Vec<String>) -> Vec<String> {
+        if self.wordiness == Wordiness::Quiet { Vec::new() } else { lines }
+    }
+
+    fn entered(&self, group: &Group) -> Vec<String> {
+        let text = match group {
+            Group::Step { name } => format!("== {}", plain(name)),
+            Group::Fork { word, batches } => {
+                let sizes: Vec<String> = batches.iter().map(|batch| batch.len().to_string()).collect();
+                let hosts: usize = batches.iter().map(Vec::len).sum();
+                match batches.len() {
+                    1 => format!("== {word}: {hosts} {} at once", plural(hosts)),
+                    _ => format!("== {word}: {hosts} {} in batches of {}", plural(hosts), sizes.join(", ")),
+                }
+            }
+        };
+        self.quiet_or(vec![self.paint.tone(Tone::Strong, &text)])
+    }
+
+    fn line(&self, key: &StepKey, tone: Tone, word: &str, took: Option<u64>) -> String {
+        let (op, summary, host) = match self.steps.get(key) {
+            Some((command, summary)) => {
+                (command.op.as_str(), summary.as_str(), if command.host.is_controller() { "-" } else { command.host.as_str() })
+            }
+            None => ("?", "", "?"),
+        };
+        let summary = plain(summary).replace('\n', " ");
+        let took = took
+            .filter(|took| *took >= 5)
+            .map(|took| self.paint.tone(Tone::Faint, &format!("  {}", millis(took))))
+            .unwrap_or_default();
+        format!("{host:<width$}  {}  {op:<12} {summary}{took}", self.paint.tone(tone, &format!("{word:<9}")), width = self.width)
+    }
+
+    fn succeeded(&mut self, key: &StepKey, outcome: &Outcome, took: u64, diff: Option<&str>) -> Vec<String> {
+        if self.steps.get(key).is_some_and(|(command, _)| command.op == "on_undo") {
+            return Vec::new();
+        }
+        let line = match outcome {
+            Outcome::Changed => {
+                self.counts.changed += 1;
+                self.line(key, Tone::Changed, "changed", Some(took))
+            }
+            Outcome::Unchanged => {
+                self.counts.unchanged += 1;
+                let looked = self.steps.get(key).is_some_and(|(command, _)| looks(&command.op));
+                self.line(key, Tone::Good, if looked { "ok" } else { "unchanged" }, Some(took))
+            }
+            Outcome::Skipped(why) => {
+                self.counts.skipped += 1;
+                format!("{} ({})", self.line(key, Tone::Faint, "skipped", None), plain(why))
+            }
+        };
+        let mut lines = vec![line];
+        if let Some(diff) = diff.filter(|_| self.wordiness == Wordiness::Wordy) {
+            lines.extend(diff.lines().map(|line| self.diff_line(line)));
+        }
+        self.quiet_or(lines)
+    }
+
+    fn diff_line(&self, line: &str) -> String {
+        let indent = " ".repeat(self.width + 2);
+        let text = plain(line);
+        let tone = match line.as_bytes().first() {
+            Some(b'+') => Tone::Good,
+            Some(b'-') => Tone::Bad,
+            _ => Tone::Faint,
+        };
+        format!("{indent}{}", self.paint.tone(tone, &text))
+    }
+
+    fn failed(&mut self, key: &StepKey, error: &StepError, took: u64) -> Vec<String> {
+        self.counts.failed += 1;
+        let mut lines = vec![self.line(key, Tone::Bad, "FAILED", Some(took))];
+        let indent = " ".repeat(self.width + 2);
+        lines.extend(plain(&error.message).lines().map(|line| format!("{indent}{line}")));
+        lines.extend(
+            plain(&error.stderr).lines().map(|line| format!("{indent}{}", self.paint.tone(Tone::Faint, &format!("| {line}")))),
+        );
+        lines
+    }
+
+    fn undone(&mut self, key: &StepKey, part: Part, changed: bool) -> Vec<String> {
+        if !changed {
+            return Vec::new();
+        }
+        let word = match part {
+            Part::Restore => {
+                self.counts.undone += 1;
+                "undone"
+            }
+            Part::Follow => "again",
+        };
+        let line = self.line(key, Tone::Changed, word, None);
+        self.quiet_or(vec![line])
+    }
+
+    fn undo_failed(&self, key: &StepKey, error: &StepError) -> Vec<String> {
+        let indent = " ".repeat(self.width + 2);
+        let mut lines = vec![self.line(key, Tone::Bad, "NOT undone", None)];
+        lines.extend(plain(&error.message).lines().map(|line| format!("{indent}{line}")));
+        lines
+    }
+}
+
+/// Whether a primitive only looks.
+fn looks(op: &str) -> bool {
+    op.starts_with("expect_")
+        || matches!(op, "read" | "exists" | "stat" | "digest" | "probe" | "log" | "notify" | "now" | "service.status")
+}
+
+fn plural(hosts: usize) -> &'static str {
+    if hosts == 1 { "host" } else { "hosts" }
+}

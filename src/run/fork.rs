@@ -1,0 +1,174 @@
+//! `parallel` and `rolling`: one task a host, batch after batch.
+
+use super::conductor::Run;
+use super::unwind;
+use crate::effect::{Effect, Effects};
+use crate::id::{HostName, StepKey};
+use crate::journal::{Entry, Group};
+use crate::saga;
+use crate::script::{BatchSize, Branch, Conductor, ForkSpec, OnFailure, Task};
+use crate::step::{ErrorKind, StepError};
+use std::thread;
+
+/// A script's blocks nest; each level of Rhai takes its share of the stack.
+const STACK: usize = 4 << 20;
+
+type Failures = Vec<(HostName, StepError)>;
+
+pub(super) fn fork(run: &Run, task: &Task, spec: &ForkSpec, branch: &Branch<'_>) -> Result<Failures, StepError> {
+    let key = task.next_key();
+    let batches = match run.cursor.group(&key) {
+        Some((Group::Fork { batches, .. }, _)) => batches.clone(),
+        Some((Group::Step { .. }, _)) => {
+            return Err(StepError::new(
+                ErrorKind::Divergence,
+                format!("the run recorded a named step at {key}, now the script asks for {}", spec.word),
+            ));
+        }
+        None => {
+            run.may_begin()?;
+            let batches = cut(&spec.hosts, &spec.batches);
+            let group = Group::Fork { word: spec.word.to_owned(), batches: batches.clone() };
+            run.writer.submit(vec![Entry::GroupEntered { key: key.clone(), group }])?;
+            batches
+        }
+    };
+    let result = batches_in_turn(run, task, spec, branch, &key, &batches);
+    run.leave(&key, result.is_err())?;
+    result
+}
+
+fn batches_in_turn(
+    run: &Run,
+    task: &Task,
+    spec: &ForkSpec,
+    branch: &Branch<'_>,
+    key: &StepKey,
+    batches: &[Vec<HostName>],
+) -> Result<Failures, StepError> {
+    let mut failures: Failures = Vec::new();
+    for (index, batch) in batches.iter().enumerate() {
+        let failed = at_once(run, task, spec, branch, key, batch);
+        if let Some((_, stop)) = failed.iter().find(|(_, error)| stops_the_run(error)) {
+            return Err(stop.clone());
+        }
+        failures.extend(failed);
+        judge(run, task, spec, key, &failures)?;
+        if let Some(bake) = spec.bake.filter(|_| index + 1 < batches.len()) {
+            // A replayed batch baked already; its records say so by being there.
+            if run.cursor.group(key).is_none() {
+                pause(run, bake.millis())?;
+            }
+        }
+    }
+    Ok(failures)
+}
+
+/// Decides whether the failures so far end it.
+fn judge(run: &Run, task: &Task, spec: &ForkSpec, key: &StepKey, failures: &Failures) -> Result<(), StepError> {
+    let Some((host, first)) = failures.first() else { return Ok(()) };
+    let within = u32::try_from(failures.len()).unwrap_or(u32::MAX) <= spec.max_failures;
+    match spec.on_failure {
+        OnFailure::Continue if within => restore(run, task, spec, key, failures),
+        OnFailure::Halt => {
+            restore(run, task, spec, key, failures)?;
+            let mut error = first.clone();
+            error.kind = ErrorKind::Halted;
+            error.message = format!("halted: {host} failed and was restored, the others keep what they have: {}", first.message);
+            Err(error)
+        }
+        OnFailure::Unwind if within && spec.max_failures > 0 => restore(run, task, spec, key, failures),
+        OnFailure::Continue | OnFailure::Unwind => Err(first.clone()),
+    }
+}
+
+/// Puts the failed hosts back as they were; the others are not touched.
+fn restore(run: &Run, task: &Task, spec: &ForkSpec, key: &StepKey, failures: &Failures) -> Result<(), StepError> {
+    for (host, _) in failures {
+        let path = task.path.child(key.n, spec.word, host.as_str());
+        let work = run.writer.state(|state| saga::task(state, &path));
+        let end = unwind::unwind(run, &work);
+        if let Some(stuck) = end.stuck.into_iter().next() {
+            return Err(stuck);
+        }
+    }
+    Ok(())
+}
+
+/// Runs the block of each host of a batch on a thread of its own.
+fn at_once(run: &Run, task: &Task, spec: &ForkSpec, branch: &Branch<'_>, key: &StepKey, batch: &[HostName]) -> Failures {
+    let one = |host: &HostName| {
+        let child = Task::new(task.path.child(key.n, spec.word, host.as_str()), Some(host.clone()));
+        branch(&child, host)
+    };
+    let ended = |host: &HostName| StepError::new(ErrorKind::Internal, format!("the task of {host} ended by a defect"));
+    thread::scope(|scope| {
+        let spawn = |host: &HostName| {
+            let (host, one) = (host.clone(), &one);
+            let name = host.to_string();
+            thread::Builder::new().name(name).stack_size(STACK).spawn_scoped(scope, move || one(&host))
+        };
+        let threads: Vec<_> = batch.iter().map(|host| (host.clone(), spawn(host))).collect();
+        let join = |(host, thread): (HostName, std::io::Result<thread::ScopedJoinHandle<'_, Result<(), StepError>>>)| {
+            let result = match thread {
+                Ok(thread) => thread.join().unwrap_or_else(|_| Err(ended(&host))),
+                Err(error) => Err(StepError::new(ErrorKind::Internal, format!("no thread for {host}: {error}"))),
+            };
+            result.err().map(|error| (host, error))
+        };
+        threads.into_iter().filter_map(join).collect()
+    })
+}
+
+fn stops_the_run(error: &StepError) -> bool {
+    matches!(
+        error.kind,
+        ErrorKind::Interrupted | ErrorKind::Ledger | ErrorKind::Divergence | ErrorKind::Internal | ErrorKind::Halted
+    )
+}
+
+fn pause(run: &Run, millis: u64) -> Result<(), StepError> {
+    match run.effects.perform(&HostName::controller(), &Effect::Sleep { millis }) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(StepError::new(ErrorKind::Interrupted, error.to_string())),
+    }
+}
+
+/// Cuts the hosts into batches; the last size is used for all that is left.
+fn cut(hosts: &[HostName], sizes: &[BatchSize]) -> Vec<Vec<HostName>> {
+    let total = hosts.len();
+    let count = |size: &BatchSize| match size {
+        BatchSize::Hosts(n) => *n as usize,
+        BatchSize::Percent(percent) => (total * *percent as usize / 100).max(1),
+    };
+    let (mut batches, mut rest, mut sizes) = (Vec::new(), hosts, sizes.iter().peekable());
+    let mut size = total.max(1);
+    while !rest.is_empty() {
+        if let Some(next) = sizes.next() {
+            size = count(next);
+        }
+        let (batch, after) = rest.split_at(size.min(rest.len()));
+        batches.push(batch.to_vec());
+        rest = after;
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sizes(hosts: usize, batches: &[BatchSize]) -> Vec<usize> {
+        let hosts: Vec<HostName> = (0..hosts).filter_map(|n| HostName::parse(&format!("h{n}")).ok()).collect();
+        cut(&hosts, batches).iter().map(Vec::len).collect()
+    }
+
+    #[test]
+    fn batches_ramp_up_and_go_on() {
+        use BatchSize::{Hosts, Percent};
+        assert_eq!(sizes(8, &[Hosts(1), Percent(25)]), [1, 2, 2, 2, 1]);
+        assert_eq!(sizes(3, &[]), [3]);
+        assert_eq!(sizes(3, &[Percent(10)]), [1, 1, 1]);
+        assert_eq!(sizes(5, &[Hosts(99)]), [5]);
+    }
+}

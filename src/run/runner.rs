@@ -1,0 +1,315 @@
+//! A run from its start to its end: new, continued, or undone.
+
+use super::conductor::{Mode, Run};
+use super::unwind::{Unwound, unwind};
+use super::writer::{Crash, Writer, now};
+use crate::effect::{Effect, Effects};
+use crate::event::Watcher;
+use crate::id::{Digest, HostName, RunId};
+use crate::interp::{Controller, apply_stack};
+use crate::journal::{Cursor, Entry, RunPhase, RunState, StartInfo};
+use crate::ledger::{Ledger, LedgerError, StoredRun};
+use crate::op::Registry;
+use crate::saga;
+use crate::script::{Diagnostic, Facts, Load, Program, ScriptFailure, StoredSources};
+use crate::step::{ErrorKind, StepError};
+use crate::transport::{Pool, PoolOptions, Stop};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// Blocks of a script nest; each level of Rhai takes its share of the stack.
+const STACK: usize = 16 << 20;
+
+/// What a run works with.
+pub struct Runner {
+    /// Where it is kept.
+    pub ledger: Arc<dyn Ledger>,
+    /// The primitives.
+    pub registry: Arc<Registry>,
+    /// Who watches.
+    pub watcher: Arc<dyn Watcher>,
+    /// Set when a person asks to stop: no new step begins.
+    pub interrupt: Stop,
+    /// Set when everything that waits must give up.
+    pub stop: Stop,
+    /// Where a test wants this process to be killed.
+    pub crash: Option<Crash>,
+}
+
+/// What is to be done with a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Job {
+    /// Go on where its records stop.
+    Resume,
+    /// Undo what it changed.
+    Unwind,
+}
+
+/// The start of a new run.
+pub struct Outset {
+    /// Its name.
+    pub id: RunId,
+    /// What it is made of.
+    pub stored: StoredRun,
+    /// Who starts it, as `user@machine`.
+    pub by: String,
+}
+
+/// How a run ended, or stopped.
+#[derive(Debug, Clone)]
+pub struct Finish {
+    /// Which.
+    pub run: RunId,
+    /// Its phase now.
+    pub state: RunPhase,
+    /// The exit code that says so.
+    pub exit: u8,
+    /// What it failed of.
+    pub error: Option<StepError>,
+    /// The same for a person, with the place in the script.
+    pub diagnostic: Option<Diagnostic>,
+    /// Compensations that failed.
+    pub stuck: Vec<StepError>,
+    /// Hosts whose part is owed.
+    pub debts: BTreeSet<HostName>,
+    /// How many changes were undone.
+    pub restored: u32,
+    /// The head of the journal's hash chain.
+    pub head: Option<Digest>,
+}
+
+/// How the script ended.
+enum End {
+    Well,
+    Failed(Box<ScriptFailure>),
+}
+
+impl Runner {
+    /// Starts a new run and works until it has ended.
+    ///
+    /// # Errors
+    /// When it cannot even be put on record.
+    pub fn start(&self, outset: &Outset) -> Result<Finish, LedgerError> {
+        let at = now();
+        self.ledger.begin(&outset.id, &outset.stored, &outset.by, at)?;
+        let run = self.open(&outset.id, &outset.stored, RunState::default(), Mode::Perform);
+        let info = StartInfo {
+            environment: outset.stored.environment.name.to_string(),
+            script: outset.stored.script.clone(),
+            bundle: outset.stored.bundle_digest(),
+            by: outset.by.clone(),
+        };
+        if let Err(error) = run.writer.commit(vec![Entry::RunStarted { info }]) {
+            return Err(LedgerError::Write(error.message));
+        }
+        Ok(self.play(&outset.id, &outset.stored, &run))
+    }
+
+    /// Continues a run from its journal, or undoes it.
+    ///
+    /// # Errors
+    /// When its journal cannot be read.
+    pub fn take_up(&self, id: &RunId, job: Job) -> Result<Finish, LedgerError> {
+        let stored = self.ledger.stored(id)?;
+        let state = RunState::read(&self.ledger.records(id)?).map_err(|illegal| LedgerError::Read(illegal.to_string()))?;
+        let phase = state.phase.unwrap_or(RunPhase::Running);
+        let unwinds = job == Job::Unwind || matches!(phase, RunPhase::Unwinding | RunPhase::Stuck) || phase.is_ended();
+        let mode = if unwinds { Mode::ReplayOnly } else { Mode::Perform };
+        let run = self.open(id, &stored, state, mode);
+        if !unwinds {
+            let _ = run.writer.submit(vec![Entry::Phase { phase: RunPhase::Running, why: "resumed".to_owned() }]);
+            return Ok(self.play(id, &stored, &run));
+        }
+        let finish = match self.program(id, &stored, "unwind") {
+            Ok(program) => {
+                // Only what its closures are is wanted; how far the replay comes does not matter.
+                let _ = on_big_stack(|| program.run(run.clone()));
+                let why = if phase == RunPhase::Unwinding { "taken up again" } else { "asked for" };
+                self.unwind_all(id, &run, why, None)
+            }
+            Err(diagnostic) => self.unreadable(id, &run, *diagnostic),
+        };
+        run.writer.close();
+        Ok(finish)
+    }
+
+    fn open(&self, id: &RunId, stored: &StoredRun, state: RunState, mode: Mode) -> Arc<Run> {
+        let pool = Arc::new(Pool::new(&stored.environment.hosts, PoolOptions { run: id.clone() }));
+        let effects = apply_stack(pool, Controller::new(Path::new(&stored.root)), self.stop.clone());
+        Arc::new(Run {
+            cursor: Cursor::new(state.clone()),
+            writer: Writer::new(id.clone(), state, self.ledger.clone(), self.watcher.clone(), self.crash),
+            effects,
+            registry: self.registry.clone(),
+            watcher: self.watcher.clone(),
+            mode: Mutex::new(mode),
+            interrupt: self.interrupt.clone(),
+            closures: Mutex::default(),
+        })
+    }
+
+    fn program(&self, id: &RunId, stored: &StoredRun, mode: &'static str) -> Result<Program, Box<Diagnostic>> {
+        let facts = Facts {
+            environment: Some(stored.environment.clone()),
+            params: stored.params.clone(),
+            limit: stored.limit.clone(),
+            run: id.to_string(),
+            mode,
+        };
+        let sources = Arc::new(StoredSources::new(stored.bundle.clone()));
+        Program::load(Load {
+            sources,
+            script: stored.script.clone(),
+            registry: self.registry.clone(),
+            facts,
+            stop: self.stop.clone(),
+        })
+    }
+
+    /// Runs the script and brings the run to its end.
+    fn play(&self, id: &RunId, stored: &StoredRun, run: &Arc<Run>) -> Finish {
+        let finish = match self.program(id, stored, "run") {
+            Ok(program) => {
+                let end = match on_big_stack(|| program.run(run.clone())) {
+                    Ok(()) => End::Well,
+                    Err(failure) => End::Failed(Box::new(failure)),
+                };
+                self.conclude(id, run, end)
+            }
+            Err(diagnostic) => self.unreadable(id, run, *diagnostic),
+        };
+        run.writer.close();
+        Finish { head: run.writer.head(), ..finish }
+    }
+
+    fn conclude(&self, id: &RunId, run: &Arc<Run>, end: End) -> Finish {
+        let failure = match end {
+            End::Well => return self.end(id, run, RunPhase::Succeeded, 0, Unwound::default(), None),
+            End::Failed(failure) => failure,
+        };
+        match failure.error.kind {
+            ErrorKind::Interrupted => self.suspend(id, run, "interrupted", *failure),
+            ErrorKind::Ledger => finish(id, RunPhase::Interrupted, 7, Unwound::default(), Some(*failure)),
+            ErrorKind::Divergence => self.suspend(id, run, "divergence", *failure),
+            ErrorKind::Halted => self.end(id, run, RunPhase::Halted, 4, Unwound::default(), Some(*failure)),
+            ErrorKind::Refused if !run.writer.state(RunState::changed_anything) => {
+                self.end(id, run, RunPhase::Refused, 6, Unwound::default(), Some(*failure))
+            }
+            _ => {
+                let why = failure.error.message.clone();
+                self.unwind_all(id, run, &why, Some(*failure))
+            }
+        }
+    }
+
+    /// Leaves the run to be taken up again.
+    fn suspend(&self, id: &RunId, run: &Run, why: &str, failure: ScriptFailure) -> Finish {
+        let exit = if failure.error.kind == ErrorKind::Divergence { 6 } else { 7 };
+        // When the ledger fails here as well, the run is found without its process, which comes to the same.
+        let _ = run.writer.commit(vec![Entry::Phase { phase: RunPhase::Interrupted, why: why.to_owned() }]);
+        finish(id, RunPhase::Interrupted, exit, Unwound::default(), Some(failure))
+    }
+
+    fn unwind_all(&self, id: &RunId, run: &Arc<Run>, why: &str, failure: Option<ScriptFailure>) -> Finish {
+        run.begin_unwinding();
+        let begun = run.writer.commit(vec![Entry::Phase { phase: RunPhase::Unwinding, why: why.to_owned() }]);
+        if let Err(error) = begun {
+            return finish(
+                id,
+                RunPhase::Interrupted,
+                7,
+                Unwound::default(),
+                failure.map(|failure| ScriptFailure { error, ..failure }),
+            );
+        }
+        let changed = run.writer.state(RunState::changed_anything);
+        let work = run.writer.state(saga::unwind);
+        let end = on_big_stack(|| unwind(run, &work));
+        if end.interrupted {
+            return finish(id, RunPhase::Unwinding, 7, end, failure);
+        }
+        if let Some(first) = end.stuck.first() {
+            if first.kind != ErrorKind::Ledger {
+                let _ = run.writer.commit(vec![Entry::Phase { phase: RunPhase::Stuck, why: first.message.clone() }]);
+            }
+            return finish(id, RunPhase::Stuck, 4, end, failure);
+        }
+        let exit = match (end.debts.is_empty(), changed) {
+            (false, _) => 4,
+            (true, true) => 3,
+            (true, false) => 1,
+        };
+        self.end(id, run, RunPhase::Unwound, exit, end, failure)
+    }
+
+    /// Puts the end on record, then has the hosts forget what they kept for it.
+    fn end(&self, id: &RunId, run: &Run, state: RunPhase, exit: u8, end: Unwound, failure: Option<ScriptFailure>) -> Finish {
+        let error = failure.as_ref().map(|failure| failure.error.clone());
+        let ended_before = run.writer.state(|now| now.phase.is_some_and(RunPhase::is_ended));
+        if !ended_before && let Err(error) = run.writer.commit(vec![Entry::RunEnded { state, exit, error }]) {
+            let failure = failure.map(|failure| ScriptFailure { error, ..failure });
+            return finish(id, RunPhase::Interrupted, 7, end, failure);
+        }
+        let hosts = run.writer.state(|now| {
+            let touched = now.steps.values().filter(|step| !step.undos.is_empty() || step.command.op == "run");
+            touched
+                .map(|step| step.command.host.clone())
+                .filter(|host| !host.is_controller() && !end.debts.contains(host))
+                .collect::<BTreeSet<_>>()
+        });
+        forget(run.effects.as_ref(), &hosts);
+        finish(id, state, exit, end, failure)
+    }
+
+    /// A stored script that this Windlass cannot read.
+    fn unreadable(&self, id: &RunId, run: &Run, diagnostic: Diagnostic) -> Finish {
+        let error = StepError::bad_input(diagnostic.message.clone());
+        let untouched = !run.writer.state(RunState::changed_anything);
+        let failure = ScriptFailure { error, diagnostic };
+        if untouched {
+            return self.end(id, run, RunPhase::Unwound, 1, Unwound::default(), Some(failure));
+        }
+        finish(id, RunPhase::Interrupted, 7, Unwound::default(), Some(failure))
+    }
+}
+
+fn finish(id: &RunId, state: RunPhase, exit: u8, end: Unwound, failure: Option<ScriptFailure>) -> Finish {
+    let (error, diagnostic) = failure.map_or((None, None), |failure| (Some(failure.error), Some(failure.diagnostic)));
+    Finish {
+        run: id.clone(),
+        state,
+        exit,
+        error,
+        diagnostic,
+        stuck: end.stuck,
+        debts: end.debts,
+        restored: end.restored,
+        head: None,
+    }
+}
+
+/// What a run kept on its hosts is of no use once it has ended; a host that cannot be told keeps it.
+fn forget(effects: &dyn Effects, hosts: &BTreeSet<HostName>) {
+    thread::scope(|scope| {
+        for host in hosts {
+            scope.spawn(move || {
+                if let Err(error) = effects.perform(host, &Effect::Forget) {
+                    tracing::info!(%host, %error, "what the run kept there stays");
+                }
+            });
+        }
+    });
+}
+
+fn on_big_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| {
+        let spawned = thread::Builder::new().name("script".to_owned()).stack_size(STACK).spawn_scoped(scope, work);
+        match spawned.map(thread::ScopedJoinHandle::join) {
+            Ok(Ok(value)) => value,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            Err(error) => std::panic::resume_unwind(Box::new(format!("no thread for the script: {error}"))),
+        }
+    })
+}

@@ -1,0 +1,149 @@
+//! What to undo, in which order: pure, from what a journal says. The conductor performs it and writes it down.
+//!
+//! Children are undone in reverse; what must wait until the files are back (restarts, repeated commands) follows in
+//! forward order, and then the health checks. A plain `step` group hands what must follow up to the task around it:
+//! files that an earlier sibling wrote are put back only later.
+
+use crate::effect::{Compensation, Effect};
+use crate::id::{HostName, StepKey, TaskPath};
+use crate::journal::{Group, Item, Part, RunState, UndoStatus};
+use serde_json::Value;
+
+/// One thing to do while unwinding a task.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Work {
+    /// Perform this, of a step's compensation `n`.
+    Do {
+        /// The step.
+        key: StepKey,
+        /// The number of the compensation.
+        n: u32,
+        /// Which part of it.
+        part: Part,
+        /// Where.
+        host: HostName,
+        /// What.
+        action: Action,
+    },
+    /// Unwind these tasks batch after batch; those of a batch at the same time.
+    Fork {
+        /// The word of the construct.
+        word: String,
+        /// Each task with its own work.
+        batches: Vec<Vec<(TaskPath, HostName, Vec<Work>)>>,
+    },
+}
+
+/// What a compensation comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// An effect.
+    Effect(Effect),
+    /// A primitive that checks health; only where something that ran before runs again.
+    Check {
+        /// The primitive.
+        op: String,
+        /// Its arguments.
+        args: Value,
+    },
+    /// The script's own closure.
+    Closure {
+        /// What the script says it is for.
+        name: String,
+    },
+}
+
+/// What is left to undo of a whole run.
+#[must_use]
+pub fn unwind(state: &RunState) -> Vec<Work> {
+    task(state, &TaskPath::main())
+}
+
+/// What is left to undo of one task and all that it started.
+#[must_use]
+pub fn task(state: &RunState, path: &TaskPath) -> Vec<Work> {
+    let items = state.tasks.get(path).map(Vec::as_slice).unwrap_or_default();
+    let mut back = Vec::new();
+    let (mut follow, mut checks) = (Vec::new(), Vec::new());
+    for item in items.iter().rev() {
+        match item {
+            Item::Step(key) => step(state, key, &mut back, &mut follow, &mut checks),
+            Item::Enter(key) => back.extend(fork(state, key)),
+            Item::Leave(_) => {}
+        }
+    }
+    // They were collected from the end; what follows goes forward, and the same thing twice is once too many.
+    follow.reverse();
+    checks.reverse();
+    back.extend(last_of_each(follow));
+    back.extend(last_of_each(checks));
+    back
+}
+
+fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<Work>, checks: &mut Vec<Work>) {
+    let Some(step) = state.steps.get(key) else { return };
+    for (n, undo) in step.undos.iter().rev() {
+        let work = |part, action| Work::Do { key: key.clone(), n: *n, part, host: step.command.host.clone(), action };
+        let open = |part| !matches!(undo.parts.get(&part), Some(UndoStatus::Done { .. }));
+        let mut push = |list: &mut Vec<Work>, part, action| {
+            if open(part) {
+                list.push(work(part, action));
+            }
+        };
+        match &undo.undo {
+            Compensation::Restore { save } => push(back, Part::Restore, Action::Effect(Effect::Restore { save: save.clone() })),
+            Compensation::RestoreService { save } => {
+                push(back, Part::Restore, Action::Effect(Effect::Restore { save: save.clone() }));
+                push(follow, Part::Follow, Action::Effect(Effect::Resume { save: save.clone() }));
+            }
+            Compensation::Command { command } => {
+                push(back, Part::Restore, Action::Effect(Effect::Exec { command: command.clone(), receipt: key.save(1000 + n) }));
+            }
+            Compensation::Again { command } => {
+                push(
+                    follow,
+                    Part::Follow,
+                    Action::Effect(Effect::Exec { command: command.clone(), receipt: key.save(2000 + n) }),
+                );
+            }
+            Compensation::Check { op, args } => push(checks, Part::Follow, Action::Check { op: op.clone(), args: args.clone() }),
+            Compensation::Closure { name } => push(back, Part::Restore, Action::Closure { name: name.clone() }),
+        }
+    }
+}
+
+fn fork(state: &RunState, key: &StepKey) -> Option<Work> {
+    let (Group::Fork { word, batches }, _) = state.groups.get(key)? else { return None };
+    let branch = |host: &HostName| {
+        let path = key.task.child(key.n, word, host.as_str());
+        let work = task(state, &path);
+        (!work.is_empty()).then_some((path, host.clone(), work))
+    };
+    let batches: Vec<_> = batches.iter().rev().map(|hosts| hosts.iter().filter_map(branch).collect::<Vec<_>>()).collect();
+    let batches: Vec<_> = batches.into_iter().filter(|batch| !batch.is_empty()).collect();
+    (!batches.is_empty()).then(|| Work::Fork { word: word.clone(), batches })
+}
+
+/// Of several restarts of one service, or of one check made twice, the last is enough.
+fn last_of_each(list: Vec<Work>) -> Vec<Work> {
+    let mut kept: Vec<Work> = Vec::new();
+    for work in list.into_iter().rev() {
+        if !kept.iter().any(|other| is_same(other, &work)) {
+            kept.push(work);
+        }
+    }
+    kept.reverse();
+    kept
+}
+
+fn is_same(one: &Work, other: &Work) -> bool {
+    let (Work::Do { host: a, action: x, .. }, Work::Do { host: b, action: y, .. }) = (one, other) else { return false };
+    match (x, y) {
+        // Saves of one service differ in name; which service it is stands on the host. Each is done: a restart twice is safe.
+        (Action::Check { op, args }, Action::Check { op: op2, args: args2 }) => a == b && op == op2 && args == args2,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

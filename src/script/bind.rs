@@ -1,0 +1,124 @@
+//! Binds every primitive of the registry in the same way: positional arguments, then a map of options. No primitive has
+//! code of its own here.
+
+use super::options::{json, wrong};
+use super::runtime::{Raised, raise, tag};
+use super::values::{ScriptHost, ScriptService};
+use crate::id::HostName;
+use crate::op::{BadArguments, Entry, Registry, Subject};
+use crate::step::Command;
+use rhai::{Dynamic, FuncRegistration, ImmutableString, Map, Module, NativeCallContext, RhaiFunc};
+use serde_json::{Map as JsonMap, Value};
+use std::any::TypeId;
+
+/// Registers all primitives.
+pub(super) fn register(module: &mut Module, registry: &Registry) {
+    for entry in registry.iter() {
+        register_form(module, *entry, Form::Plain);
+        register_form(module, *entry, Form::WithOptions);
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Plain,
+    WithOptions,
+}
+
+fn register_form(module: &mut Module, entry: Entry, form: Form) {
+    let method = entry.name.rsplit('.').next().unwrap_or(entry.name);
+    let mut types = Vec::new();
+    let mut params = Vec::new();
+    match entry.subject {
+        Subject::Host => (types.push(TypeId::of::<ScriptHost>()), params.push("host: Host".to_owned())),
+        Subject::Service => (types.push(TypeId::of::<ScriptService>()), params.push("service: Service".to_owned())),
+        Subject::Controller => ((), ()),
+    };
+    for name in entry.positional {
+        types.push(TypeId::of::<Dynamic>());
+        params.push(format!("{name}: any"));
+    }
+    if form == Form::WithOptions {
+        types.push(TypeId::of::<Map>());
+        params.push("options: map".to_owned());
+    }
+    params.push("any".to_owned());
+    let func = move |ctx: Option<NativeCallContext<'_>>, args: &mut [&mut Dynamic]| match ctx {
+        Some(ctx) => call(&ctx, &entry, form, args),
+        None => Err("a primitive needs its context".into()),
+    };
+    let func = RhaiFunc::Method { func: std::sync::Arc::new(func), has_context: true, is_pure: true, is_volatile: true };
+    let comments: Vec<String> =
+        entry.page.lines().skip(1).find(|line| !line.trim().is_empty()).map(|line| format!("/// {line}")).into_iter().collect();
+    FuncRegistration::new(method)
+        .in_global_namespace()
+        .with_params_info(params)
+        .with_comments(comments)
+        .set_into_module_raw(module, types, func);
+}
+
+fn call(ctx: &NativeCallContext<'_>, entry: &Entry, form: Form, args: &mut [&mut Dynamic]) -> Raised<Dynamic> {
+    let tag = tag(ctx)?;
+    let bad =
+        |path: &str, message: String| wrong(ctx, entry.name, BadArguments { path: path.to_owned(), message, known: Vec::new() });
+    let mut given = JsonMap::new();
+    let mut rest = args.iter();
+    let host = match entry.subject {
+        Subject::Controller => HostName::controller(),
+        Subject::Host => rest
+            .next()
+            .and_then(|host| host.read_lock::<ScriptHost>().map(|host| host.name().clone()))
+            .unwrap_or_else(HostName::controller),
+        Subject::Service => {
+            let service = rest.next().and_then(|service| service.read_lock::<ScriptService>().map(|service| service.clone()));
+            let Some(service) = service else { return Err(bad("", "it is called on a service".to_owned())) };
+            given.insert("unit".to_owned(), serde_json::to_value(&service.unit).unwrap_or(Value::Null));
+            service.host
+        }
+    };
+    for (name, value) in entry.positional.iter().zip(rest.by_ref()) {
+        given.insert((*name).to_owned(), json(value).map_err(|message| bad(name, format!("`{name}` {message}")))?);
+    }
+    if form == Form::WithOptions {
+        take_options(ctx, entry, rest.next().map(|options| &**options), &mut given)?;
+    }
+    let operation = entry.parse(Value::Object(given)).map_err(|error| wrong(ctx, entry.name, error))?;
+    let command = Command { op: entry.name.to_owned(), host, args: operation.args(), site: tag.site(ctx) };
+    let at = |error| raise(error, ctx.call_position());
+    let output = tag.conductor().map_err(at)?.step(&tag.task, command, operation.as_ref()).map_err(at)?;
+    dynamic(output)
+}
+
+fn take_options(
+    ctx: &NativeCallContext<'_>,
+    entry: &Entry,
+    options: Option<&Dynamic>,
+    given: &mut JsonMap<String, Value>,
+) -> Raised<()> {
+    let Some(options) = options.and_then(|options| options.read_lock::<Map>().map(|map| map.clone())) else { return Ok(()) };
+    for (key, value) in options {
+        if entry.positional.contains(&key.as_str()) || key == "unit" && entry.subject == Subject::Service {
+            let message = format!("unknown option `{key}`");
+            return Err(wrong(
+                ctx,
+                entry.name,
+                BadArguments { path: key.to_string(), message, known: entry.options.iter().map(ToString::to_string).collect() },
+            ));
+        }
+        let path = key.to_string();
+        let value = json(&value).map_err(|message| {
+            wrong(ctx, entry.name, BadArguments { path: path.clone(), message: format!("`{path}` {message}"), known: Vec::new() })
+        })?;
+        given.insert(path, value);
+    }
+    Ok(())
+}
+
+/// An output as the script gets it.
+fn dynamic(value: Value) -> Raised<Dynamic> {
+    match value {
+        Value::String(text) => Ok(Dynamic::from(ImmutableString::from(text))),
+        Value::Null => Ok(Dynamic::UNIT),
+        other => rhai::serde::to_dynamic(other),
+    }
+}

@@ -1,0 +1,135 @@
+//! What a script has of the runtime: plain calls, in terms of steps and groups. The run room stands behind it.
+
+use crate::id::{HostName, StepKey, TaskPath};
+use crate::op::{AnyOperation, Span};
+use crate::step::{Command, Site, StepError};
+use serde::Deserialize;
+use serde_json::Value;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// One thread of a script: its path, and the number of its last step.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// Its path.
+    pub path: TaskPath,
+    /// The host whose block it is.
+    pub host: Option<HostName>,
+    last: Arc<AtomicU32>,
+}
+
+impl Task {
+    /// A task that has not begun.
+    #[must_use]
+    pub fn new(path: TaskPath, host: Option<HostName>) -> Self {
+        Self { path, host, last: Arc::new(AtomicU32::new(0)) }
+    }
+
+    /// The key of the next step.
+    #[must_use]
+    pub fn next_key(&self) -> StepKey {
+        StepKey { task: self.path.clone(), n: self.last.fetch_add(1, Ordering::SeqCst) + 1 }
+    }
+}
+
+/// A closure that undoes; it runs as a task of its own.
+pub type UndoClosure = Arc<dyn Fn(&Task) -> Result<(), StepError> + Send + Sync>;
+
+/// The block of one host.
+pub type Branch<'a> = dyn Fn(&Task, &HostName) -> Result<(), StepError> + Sync + 'a;
+
+/// How hosts are taken.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForkSpec {
+    /// `rolling` or `parallel`.
+    pub word: &'static str,
+    /// The hosts, in inventory order.
+    pub hosts: Vec<HostName>,
+    /// How many at a time, batch after batch; the last size goes on.
+    pub batches: Vec<BatchSize>,
+    /// How many hosts may fail.
+    pub max_failures: u32,
+    /// What happens then.
+    pub on_failure: OnFailure,
+    /// A pause between two batches.
+    pub bake: Option<Span>,
+    /// Where the script says so.
+    pub site: Site,
+}
+
+/// A number of hosts, or a share of all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BatchSize {
+    /// So many.
+    Hosts(u32),
+    /// So many of a hundred, rounded down, at least one.
+    Percent(u32),
+}
+
+impl<'de> Deserialize<'de> for BatchSize {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "a number of hosts such as 2, or a share such as \"25%\"")]
+        enum Form {
+            Hosts(u32),
+            Share(String),
+        }
+        let wrong = |what: String| {
+            serde::de::Error::custom(format!("{what} is no number of hosts such as 2, nor a share such as \"25%\""))
+        };
+        match Form::deserialize(from)? {
+            Form::Hosts(0) => Err(wrong("0".to_owned())),
+            Form::Hosts(n) => Ok(Self::Hosts(n)),
+            Form::Share(text) => match text.strip_suffix('%').and_then(|number| number.parse().ok()) {
+                Some(percent @ 1..=100) => Ok(Self::Percent(percent)),
+                _ => Err(wrong(format!("`{text}`"))),
+            },
+        }
+    }
+}
+
+/// What a failed host means for the others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// All hosts that were changed are restored.
+    #[default]
+    Unwind,
+    /// The failed host is restored, the others keep what they have, and the run ends.
+    Halt,
+    /// The failed host is restored, and the others go on, up to `max_failures`.
+    Continue,
+}
+
+/// The runtime behind a script.
+pub trait Conductor: Send + Sync {
+    /// Performs a step, or hands back what is recorded of it.
+    ///
+    /// # Errors
+    /// The step's failure, or the reason why the run stops.
+    fn step(&self, task: &Task, command: Command, operation: &dyn AnyOperation) -> Result<Value, StepError>;
+
+    /// Opens a named group of steps.
+    ///
+    /// # Errors
+    /// The reason why the run stops.
+    fn enter_step(&self, task: &Task, name: &str) -> Result<StepKey, StepError>;
+
+    /// Closes it.
+    ///
+    /// # Errors
+    /// The reason why the run stops.
+    fn leave(&self, key: &StepKey, failed: bool) -> Result<(), StepError>;
+
+    /// Puts a closure on record that undoes what follows.
+    ///
+    /// # Errors
+    /// The reason why the run stops.
+    fn on_undo(&self, task: &Task, name: &str, site: Site, closure: UndoClosure) -> Result<(), StepError>;
+
+    /// Runs a block for each host. Gives the failures of hosts that may fail.
+    ///
+    /// # Errors
+    /// The first failure of one that may not.
+    fn fork(&self, task: &Task, spec: &ForkSpec, branch: &Branch<'_>) -> Result<Vec<(HostName, StepError)>, StepError>;
+}

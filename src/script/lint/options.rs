@@ -1,0 +1,60 @@
+//! Options that are written as a literal map: their keys, and the kinds of those values that are literals too.
+
+use super::{Findings, OptionCheck, View};
+use crate::script::calls::call_at;
+use rhai::{Expr, FnCallExpr, Position};
+use serde_json::{Map, Value};
+
+pub(super) fn check(view: &View<'_>, findings: &mut Findings<'_>) {
+    for body in &view.bodies {
+        body.walk(&mut |path| {
+            if let Some((call, position, _)) = path.last().and_then(call_at) {
+                check_call(view, call, position, findings);
+            }
+        });
+    }
+}
+
+fn check_call(view: &View<'_>, call: &FnCallExpr, position: Position, findings: &mut Findings<'_>) {
+    let options: &dyn OptionCheck = view.linter.options;
+    for (n, argument) in call.args.iter().enumerate() {
+        let is_options = matches!(argument, Expr::Map(..)) && !call.is_qualified() && options.takes_options(&call.name, n);
+        if !is_options {
+            continue;
+        }
+        let mut unknown = Vec::new();
+        let value = literal(argument, "", &mut unknown);
+        if let Some(mut error) = options.check(&call.name, &value, &unknown) {
+            error.position = position;
+            let place = error.key_position(view.linter.symbols).unwrap_or_else(|| argument.start_position());
+            let label = if error.known.is_empty() { "this option" } else { "unknown option" };
+            findings.error(place, error.message.clone(), label, error.help());
+        }
+    }
+}
+
+/// The value of a literal; null for all else, with its path noted.
+fn literal(expr: &Expr, path: &str, unknown: &mut Vec<String>) -> Value {
+    match expr {
+        Expr::IntegerConstant(number, _) => Value::from(*number),
+        Expr::FloatConstant(number, _) => Value::from(**number),
+        Expr::BoolConstant(value, _) => Value::from(*value),
+        Expr::CharConstant(value, _) => Value::from(value.to_string()),
+        Expr::StringConstant(text, _) => Value::from(text.as_str()),
+        Expr::Unit(_) => Value::Null,
+        Expr::Array(items, _) => {
+            items.iter().enumerate().map(|(n, item)| literal(item, &format!("{path}[{n}]"), unknown)).collect()
+        }
+        Expr::Map(map, _) => {
+            let dot = if path.is_empty() { "" } else { "." };
+            let entry = |(key, value): &(rhai::Ident, Expr)| {
+                (key.name.to_string(), literal(value, &format!("{path}{dot}{}", key.name), unknown))
+            };
+            Value::Object(map.0.iter().map(entry).collect::<Map<_, _>>())
+        }
+        _ => {
+            unknown.push(path.to_owned());
+            Value::Null
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The language: an engine without a clock, files or chance, the primitives bound from their list, modules, and errors
+//! that point at the line. It speaks to the runtime through [`Conductor`] alone.
+
+mod bind;
+mod calls;
+mod conductor;
+mod constructs;
+mod diagnostic;
+mod engine;
+mod explain;
+mod failure;
+mod lint;
+mod options;
+mod program;
+mod resolver;
+mod runtime;
+mod snapshot;
+mod source_map;
+mod sources;
+mod standard;
+mod symbols;
+#[cfg(test)]
+mod test_engine;
+mod values;
+
+pub use conductor::{BatchSize, Branch, Conductor, ForkSpec, OnFailure, Task, UndoClosure};
+pub use diagnostic::{Diagnostic, Label, Severity};
+pub use failure::ScriptFailure;
+pub use program::{Load, Program};
+pub use runtime::Facts;
+pub use sources::{ProjectSources, SourceProvider, StdTable, StoredSources};
+pub use standard::STANDARD;

@@ -1,0 +1,85 @@
+//! Maps of options from a script, read into typed values with the path to what is wrong.
+
+use super::explain::OptionError;
+use super::lint::OptionCheck;
+use super::runtime::Raised;
+use crate::op::{BadArguments, Registry, Subject};
+use rhai::{Dynamic, EvalAltResult, Map, NativeCallContext, Position};
+use serde::de::DeserializeOwned;
+use serde_json::{Map as JsonMap, Value};
+
+/// Reads the options of a construct.
+pub(super) fn read<T: DeserializeOwned>(ctx: &NativeCallContext<'_>, primitive: &str, options: Map, known: &[&str]) -> Raised<T> {
+    let value = json(&Dynamic::from_map(options))
+        .map_err(|message| wrong(ctx, primitive, BadArguments { path: String::new(), message, known: Vec::new() }))?;
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.inner().to_string();
+        let key = inner.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+        let bad = match key {
+            Some(key) => BadArguments {
+                path: key.to_owned(),
+                message: format!("unknown option `{key}`"),
+                known: known.iter().map(ToString::to_string).collect(),
+            },
+            None => BadArguments { message: format!("`{path}`: {inner}"), path, known: Vec::new() },
+        };
+        wrong(ctx, primitive, bad)
+    })
+}
+
+/// Raises what is wrong with arguments, at the place of the call.
+pub(super) fn wrong(ctx: &NativeCallContext<'_>, primitive: &str, bad: BadArguments) -> Box<EvalAltResult> {
+    let position = ctx.call_position();
+    let error = OptionError { primitive: primitive.to_owned(), path: bad.path, message: bad.message, known: bad.known, position };
+    EvalAltResult::ErrorRuntime(Dynamic::from(error), position).into()
+}
+
+/// A script's value as JSON.
+pub(super) fn json(value: &Dynamic) -> Result<Value, String> {
+    serde_json::to_value(value).map_err(|_| {
+        let kind = super::symbols::kind_name(value.type_name());
+        format!("holds a value that cannot be given to a primitive ({kind}); give its name or a plain value")
+    })
+}
+
+/// What the primitives and constructs take, for the check before a run.
+pub(super) struct KnownOptions<'a>(pub(super) &'a Registry);
+
+const CONSTRUCTS: [(&str, &[&str], usize); 3] =
+    [("rolling", &["batch", "max_failures", "on_failure", "bake"], 1), ("parallel", &["limit"], 1), ("service", &["user"], 1)];
+
+impl OptionCheck for KnownOptions<'_> {
+    fn check(&self, primitive: &str, options: &Value, unknown: &[String]) -> Option<OptionError> {
+        let Value::Object(options) = options else { return None };
+        let error = |bad: BadArguments| OptionError {
+            primitive: primitive.to_owned(),
+            path: bad.path,
+            message: bad.message,
+            known: bad.known,
+            position: Position::NONE,
+        };
+        if let Some((_, known, _)) = CONSTRUCTS.iter().find(|(name, ..)| *name == primitive) {
+            let key = options.keys().find(|key| !known.contains(&key.as_str()))?;
+            return Some(OptionError::unknown(primitive, key, known.iter().map(ToString::to_string).collect(), Position::NONE));
+        }
+        let entry = self.0.get(primitive)?;
+        // Positional arguments are not known here, and must not be what is complained of; nor values known only later.
+        let literal = options.iter().filter(|(key, _)| !unknown.iter().any(|path| path.split('.').next() == Some(key)));
+        let given: JsonMap<String, Value> = literal.map(|(key, value)| (key.clone(), value.clone())).collect();
+        let stray = given.keys().find(|key| entry.positional.contains(&key.as_str()));
+        if let Some(key) = stray {
+            return Some(OptionError::unknown(primitive, key, Vec::new(), Position::NONE));
+        }
+        let bad = entry.parse(Value::Object(given)).err()?;
+        let of_positional = entry.positional.iter().any(|name| bad.path == *name) || bad.path == "unit" || bad.path == ".";
+        (!of_positional).then(|| error(bad))
+    }
+
+    fn takes_options(&self, primitive: &str, argument: usize) -> bool {
+        if let Some((_, _, at)) = CONSTRUCTS.iter().find(|(name, ..)| *name == primitive) {
+            return argument == *at;
+        }
+        self.0.get(primitive).is_some_and(|entry| entry.subject != Subject::Service && argument == entry.positional.len())
+    }
+}

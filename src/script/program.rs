@@ -1,0 +1,117 @@
+//! A script with all that it imports: loaded, checked, run.
+
+use super::conductor::Conductor;
+use super::diagnostic::Diagnostic;
+use super::engine::engine;
+use super::failure::ScriptFailure;
+use super::lint::Linter;
+use super::options::KnownOptions;
+use super::resolver::{Resolver, Unit};
+use super::runtime::{Facts, Runtime, raise};
+use super::source_map::SourceMap;
+use super::sources::SourceProvider;
+use super::symbols::Symbols;
+use crate::op::Registry;
+use crate::step::{ErrorKind, StepError};
+use crate::transport::Stop;
+use rhai::{Engine, Position};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+
+/// What a program is loaded from.
+pub struct Load {
+    /// Where its texts are.
+    pub sources: Arc<dyn SourceProvider>,
+    /// The name of the script.
+    pub script: String,
+    /// The primitives.
+    pub registry: Arc<Registry>,
+    /// What it may know.
+    pub facts: Facts,
+    /// Ends it at once.
+    pub stop: Stop,
+}
+
+/// A script that has been read with everything it can import.
+pub struct Program {
+    engine: Arc<Engine>,
+    runtime: Arc<Runtime>,
+    units: Vec<Unit>,
+}
+
+impl Program {
+    /// Reads the script and its modules.
+    ///
+    /// # Errors
+    /// The first thing that cannot be read or parsed.
+    pub fn load(load: Load) -> Result<Self, Box<Diagnostic>> {
+        let sources = SourceMap::new();
+        let runtime = Arc::new(Runtime {
+            conductor: OnceLock::new(),
+            engine: OnceLock::new(),
+            symbols: OnceLock::new(),
+            sources: sources.clone(),
+            registry: load.registry.clone(),
+            facts: load.facts,
+        });
+        let resolver = Resolver::new(load.sources, sources);
+        let engine = Arc::new(engine(&runtime, &load.registry, resolver.clone(), load.stop));
+        let units = resolver.load_graph(&engine, &load.script)?;
+        let mut symbols = Symbols::of_engine(&engine);
+        for unit in &units {
+            symbols.add_tree(&unit.ast);
+        }
+        // Both were made empty a moment ago.
+        let _ = runtime.symbols.set(symbols);
+        let _ = runtime.engine.set(Arc::downgrade(&engine));
+        Ok(Self { engine, runtime, units })
+    }
+
+    /// What can be said against it without running it.
+    #[must_use]
+    pub fn lint(&self) -> Vec<Diagnostic> {
+        let Some(symbols) = self.runtime.symbols.get() else { return Vec::new() };
+        let options = KnownOptions(&self.runtime.registry);
+        let linter = Linter {
+            sources: &self.runtime.sources,
+            symbols,
+            options: &options,
+            parallel: &["parallel", "rolling"],
+            units: &self.units,
+        };
+        linter.check()
+    }
+
+    /// Every text that it is made of, by name.
+    #[must_use]
+    pub fn bundle(&self) -> Vec<(String, String)> {
+        self.runtime.sources.sources().into_iter().map(|file| (file.name.to_string(), file.text.to_string())).collect()
+    }
+
+    /// Runs it to its end, on this thread. Once.
+    ///
+    /// # Errors
+    /// Why it ended early.
+    pub fn run(&self, conductor: Arc<dyn Conductor>) -> Result<(), ScriptFailure> {
+        let _ = self.runtime.conductor.set(conductor);
+        let Some(main) = self.units.first() else { return Ok(()) };
+        let result = catch_unwind(AssertUnwindSafe(|| self.engine.run_ast(&main.ast)));
+        let panicked =
+            || Err(raise(StepError::new(ErrorKind::Internal, "the script's engine panicked; this is a defect"), Position::NONE));
+        result.unwrap_or_else(|_| panicked()).map_err(|error| ScriptFailure::of(&error, &self.runtime))
+    }
+
+    /// Evaluates it as an expression, for environments that are written as scripts: no primitive can be called.
+    ///
+    /// # Errors
+    /// Why it has no value.
+    pub fn value(&self) -> Result<serde_json::Value, ScriptFailure> {
+        let Some(main) = self.units.first() else { return Ok(serde_json::Value::Null) };
+        let evaluated = self.engine.eval_ast::<rhai::Dynamic>(&main.ast);
+        let value = evaluated.and_then(|value| {
+            super::options::json(&value)
+                .map_err(|message| raise(StepError::bad_input(format!("the value {message}")), Position::NONE))
+        });
+        value.map_err(|error| ScriptFailure::of(&error, &self.runtime))
+    }
+}

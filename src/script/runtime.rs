@@ -1,0 +1,104 @@
+//! What bindings find behind a call: the conductor, the task, and the facts of the run.
+
+use super::conductor::{Conductor, Task};
+use super::source_map::SourceMap;
+use super::symbols::Symbols;
+use super::values::ScriptHost;
+use crate::fleet::Environment;
+use crate::op::Registry;
+use crate::step::{ErrorKind, Site, StepError};
+use rhai::{Dynamic, Engine, EvalAltResult, NativeCallContext, Position};
+use serde_json::{Map, Value};
+use std::sync::{Arc, OnceLock, Weak};
+
+/// What a script may know of its run.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The environment; nothing when only the text is checked.
+    pub environment: Option<Environment>,
+    /// What `--set` gave.
+    pub params: Map<String, Value>,
+    /// A selector that every other one is cut down to.
+    pub limit: Option<String>,
+    /// The run's name.
+    pub run: String,
+    /// The word for what is done: `run`, `check`, ...
+    pub mode: &'static str,
+}
+
+/// Behind every call of one program.
+pub(super) struct Runtime {
+    pub(super) conductor: OnceLock<Arc<dyn Conductor>>,
+    pub(super) engine: OnceLock<Weak<Engine>>,
+    pub(super) symbols: OnceLock<Symbols>,
+    pub(super) sources: SourceMap,
+    pub(super) registry: Arc<Registry>,
+    pub(super) facts: Facts,
+}
+
+/// What Rhai carries along for each thread of a script.
+#[derive(Clone)]
+pub(super) struct Tag {
+    pub(super) task: Task,
+    pub(super) runtime: Arc<Runtime>,
+}
+
+pub(super) type Raised<T> = Result<T, Box<EvalAltResult>>;
+
+/// The task that a call belongs to.
+pub(super) fn tag(ctx: &NativeCallContext<'_>) -> Raised<Tag> {
+    let found = ctx.tag().and_then(|tag| tag.read_lock::<Tag>().map(|tag| tag.clone()));
+    found
+        .ok_or_else(|| raise(StepError::new(ErrorKind::Internal, "a primitive was called outside of a run"), ctx.call_position()))
+}
+
+impl Tag {
+    pub(super) fn site(&self, ctx: &NativeCallContext<'_>) -> Site {
+        self.runtime.sources.site(ctx.call_position())
+    }
+
+    pub(super) fn conductor(&self) -> Result<&dyn Conductor, StepError> {
+        let none = || StepError::new(ErrorKind::Internal, "no run stands behind this script");
+        self.runtime.conductor.get().map(AsRef::as_ref).ok_or_else(none)
+    }
+}
+
+/// Raises a step's error in the script. What ends the run cannot be caught there.
+pub(super) fn raise(error: StepError, position: Position) -> Box<EvalAltResult> {
+    let ends = matches!(
+        error.kind,
+        ErrorKind::Interrupted
+            | ErrorKind::Ledger
+            | ErrorKind::Divergence
+            | ErrorKind::Internal
+            | ErrorKind::Refused
+            | ErrorKind::Halted
+    );
+    let payload = Dynamic::from(error);
+    let raised =
+        if ends { EvalAltResult::ErrorTerminated(payload, position) } else { EvalAltResult::ErrorRuntime(payload, position) };
+    raised.into()
+}
+
+impl Runtime {
+    /// A host of the environment, as scripts see it.
+    pub(super) fn host(&self, name: &str) -> Result<ScriptHost, StepError> {
+        let environment = self.facts.environment.as_ref().ok_or_else(|| StepError::bad_input("no environment was given"))?;
+        let hosts = environment.hosts.hosts();
+        match hosts.iter().find(|host| host.name.as_str() == name) {
+            Some(host) => Ok(ScriptHost::new(host)),
+            None => {
+                let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
+                let error = StepError::bad_input(format!("there is no host `{name}` in the environment {}", environment.name));
+                Err(error.with_help(format!("{}{}", super::symbols::did_you_mean(name, names.iter().copied()), listed(&names))))
+            }
+        }
+    }
+}
+
+/// Some of these names, for a help line.
+pub(super) fn listed(names: &[&str]) -> String {
+    let shown: Vec<&str> = names.iter().take(12).copied().collect();
+    let more = if names.len() > shown.len() { format!(", and {} more", names.len() - shown.len()) } else { String::new() };
+    format!("it has: {}{more}", shown.join(", "))
+}

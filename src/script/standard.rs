@@ -1,0 +1,6 @@
+//! The standard library, embedded.
+
+use super::sources::StdTable;
+
+/// Every module of `std/`.
+pub const STANDARD: StdTable = &[("std/systemd", include_str!("../../stdlib/systemd.rhai"))];

@@ -1,0 +1,128 @@
+//! The types that scripts hold: hosts and services. Everything else is plain values.
+
+use super::runtime::{Raised, raise, tag};
+use crate::effect::{ServiceUnit, UnitScope};
+use crate::fleet::{Host, selector};
+use crate::id::HostName;
+use crate::step::StepError;
+use rhai::{Array, CustomType, Dynamic, Engine, FuncRegistration, ImmutableString, Map, Module, NativeCallContext, TypeBuilder};
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// A host in a script.
+#[derive(Clone, Debug)]
+pub(super) struct ScriptHost(Arc<Host>);
+
+/// A service of a host in a script.
+#[derive(Clone, Debug)]
+pub(super) struct ScriptService {
+    pub(super) host: HostName,
+    pub(super) unit: ServiceUnit,
+}
+
+impl ScriptHost {
+    pub(super) fn new(host: &Host) -> Self {
+        Self(Arc::new(host.clone()))
+    }
+
+    pub(super) fn name(&self) -> &HostName {
+        &self.0.name
+    }
+}
+
+impl CustomType for ScriptHost {
+    fn build(mut builder: TypeBuilder<'_, Self>) {
+        builder
+            .with_name("Host")
+            .with_get("name", |host: &mut Self| ImmutableString::from(host.0.name.as_str()))
+            .with_get("address", |host: &mut Self| ImmutableString::from(host.0.address.as_str()))
+            .with_get("roles", |host: &mut Self| host.0.roles.iter().map(|role| Dynamic::from(role.clone())).collect::<Array>())
+            .with_get("vars", |host: &mut Self| rhai::serde::to_dynamic(&host.0.vars).unwrap_or(Dynamic::UNIT))
+            .with_fn("==", |a: &mut Self, b: Self| a.0.name == b.0.name)
+            .with_fn("!=", |a: &mut Self, b: Self| a.0.name != b.0.name)
+            .on_print(|host| host.0.name.to_string())
+            .on_debug(|host| format!("host {}", host.0.name));
+    }
+}
+
+impl CustomType for ScriptService {
+    fn build(mut builder: TypeBuilder<'_, Self>) {
+        builder
+            .with_name("Service")
+            .with_get("name", |service: &mut Self| ImmutableString::from(service.unit.name.as_str()))
+            .on_print(|service| format!("{} on {}", service.unit.name, service.host));
+    }
+}
+
+/// Registers the types, and the functions that give them.
+pub(super) fn register(engine: &mut Engine, module: &mut Module) {
+    engine.build_type::<ScriptHost>().build_type::<ScriptService>();
+    FuncRegistration::new("host").with_params_info(["name: string", "Host"]).with_volatility(true).set_into_module(module, host);
+    FuncRegistration::new("hosts")
+        .with_params_info(["selector: string", "Array"])
+        .with_volatility(true)
+        .set_into_module(module, hosts);
+    let service = || FuncRegistration::new("service").in_global_namespace().with_purity(true).with_volatility(true);
+    service()
+        .with_params_info(["host: Host", "name: string", "Service"])
+        .set_into_module(module, |host: &mut ScriptHost, name: &str| unit(host, name, UnitScope::System));
+    service()
+        .with_params_info(["host: Host", "name: string", "options: map", "Service"])
+        .set_into_module(module, service_with_options);
+}
+
+fn host(ctx: NativeCallContext<'_>, name: &str) -> Raised<ScriptHost> {
+    let tag = tag(&ctx)?;
+    tag.runtime.host(name).map_err(|error| raise(at(error, &tag.site(&ctx), "host"), ctx.call_position()))
+}
+
+fn at(mut error: StepError, site: &crate::step::Site, op: &str) -> StepError {
+    (error.site, error.op) = (site.clone(), op.to_owned());
+    error
+}
+
+fn hosts(ctx: NativeCallContext<'_>, text: &str) -> Raised<Array> {
+    let tag = tag(&ctx)?;
+    let site = tag.site(&ctx);
+    let bad = |error: StepError| raise(at(error, &site, "hosts"), ctx.call_position());
+    let Some(environment) = &tag.runtime.facts.environment else {
+        return Err(bad(StepError::bad_input("no environment was given")));
+    };
+    let choose = |text: &str| {
+        selector::select(&environment.hosts, text).map_err(|error| {
+            let help = error.help();
+            let mut error = StepError::bad_input(error.to_string());
+            error.help = help;
+            bad(error)
+        })
+    };
+    let chosen = choose(text)?;
+    let Some(limit) = &tag.runtime.facts.limit else {
+        return Ok(chosen.into_iter().map(|host| Dynamic::from(ScriptHost::new(host))).collect());
+    };
+    let allowed = choose(limit)?;
+    let both = chosen.into_iter().filter(|host| allowed.iter().any(|other| other.name == host.name));
+    let both: Array = both.map(|host| Dynamic::from(ScriptHost::new(host))).collect();
+    if both.is_empty() {
+        let error = StepError::bad_input(format!("no host of `{text}` is within --limit `{limit}`"));
+        return Err(bad(error.with_help("a deploy to no host is a mistake; widen --limit")));
+    }
+    Ok(both)
+}
+
+fn unit(host: &mut ScriptHost, name: &str, scope: UnitScope) -> ScriptService {
+    ScriptService { host: host.name().clone(), unit: ServiceUnit { name: name.to_owned(), scope } }
+}
+
+/// The options of `h.service(name, #{..})`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServiceOptions {
+    #[serde(default)]
+    user: bool,
+}
+
+fn service_with_options(ctx: NativeCallContext<'_>, host: &mut ScriptHost, name: &str, options: Map) -> Raised<ScriptService> {
+    let options: ServiceOptions = super::options::read(&ctx, "service", options, &["user"])?;
+    Ok(unit(host, name, if options.user { UnitScope::User } else { UnitScope::System }))
+}

@@ -1,0 +1,174 @@
+//! Reads one call's answer out of a shell's two streams. The mark that ends it is a secret of the session, so that no
+//! output can be taken for it, and bytes are passed on as they are.
+
+use super::shell::{CallReply, Failure};
+
+/// What the streams say so far.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// The answer goes on.
+    More,
+    /// The function wants its payload now.
+    Wants,
+    /// It ended on both streams.
+    Ended(CallReply),
+}
+
+/// The answer to the `n`th call, as it arrives.
+pub(super) struct Frame {
+    greeting: Option<[Vec<u8>; 2]>,
+    mark: Vec<u8>,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    searched: usize,
+    code: Option<i32>,
+    silent: bool,
+    limit: u64,
+}
+
+impl Frame {
+    pub(super) fn new(key: &str, n: u64, limit: u64) -> Self {
+        let mark = format!("\n{key} {n}").into_bytes();
+        Self { greeting: None, mark, stdout: Vec::new(), stderr: Vec::new(), searched: 0, code: None, silent: false, limit }
+    }
+
+    /// The first answer of a shell: what a login printed before the greeting is dropped.
+    pub(super) fn first(key: &str, n: u64, limit: u64) -> Self {
+        let greeting = [format!("\n{key} 0 0\n").into_bytes(), format!("\n{key} 0\n").into_bytes()];
+        Self { greeting: Some(greeting), ..Self::new(key, n, limit) }
+    }
+
+    pub(super) fn push_stdout(&mut self, bytes: &[u8]) {
+        self.stdout.extend_from_slice(bytes);
+    }
+
+    pub(super) fn push_stderr(&mut self, bytes: &[u8]) {
+        self.stderr.extend_from_slice(bytes);
+    }
+
+    /// What the host said on standard error so far, for when it says no more.
+    pub(super) fn stderr_text(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).trim().to_owned()
+    }
+
+    /// Looks for the marks.
+    pub(super) fn progress(&mut self) -> Result<Progress, Failure> {
+        if self.stdout.len() as u64 > self.limit || self.stderr.len() as u64 > self.limit {
+            return Err(Failure::Refused(format!("the answer is longer than {} bytes", self.limit)));
+        }
+        if !self.greeted() {
+            return Ok(Progress::More);
+        }
+        if self.code.is_none()
+            && let Some((at, word)) = self.find_word()?
+        {
+            if word == "need" {
+                self.stdout.truncate(at);
+                self.searched = at;
+
+                return Ok(Progress::Wants);
+            }
+            let code = word.parse().map_err(|_| Failure::Refused(format!("an exit status that is none: {word:?}")))?;
+            self.stdout.truncate(at);
+            self.code = Some(code);
+        }
+        if !self.silent {
+            let mut end = self.mark.clone();
+            end.push(b'\n');
+            if let Some(at) = find(&self.stderr, &end, 0) {
+                self.stderr.truncate(at);
+                self.silent = true;
+            }
+        }
+        match self.code {
+            Some(code) if self.silent => {
+                let (stdout, stderr) = (std::mem::take(&mut self.stdout), std::mem::take(&mut self.stderr));
+                Ok(Progress::Ended(CallReply { code, stdout, stderr }))
+            }
+            _ => Ok(Progress::More),
+        }
+    }
+
+    /// Whether the shell has answered the greeting on both streams; what came before it is dropped then.
+    fn greeted(&mut self) -> bool {
+        let Some([out, err]) = &self.greeting else { return true };
+        let (Some(stdout), Some(stderr)) = (find(&self.stdout, out, 0), find(&self.stderr, err, 0)) else { return false };
+        self.stdout.drain(..stdout + out.len());
+        self.stderr.drain(..stderr + err.len());
+        self.greeting = None;
+        true
+    }
+
+    /// The word behind the mark on standard output, once its line is whole.
+    fn find_word(&mut self) -> Result<Option<(usize, String)>, Failure> {
+        let Some(at) = find(&self.stdout, &self.mark, self.searched) else {
+            self.searched = self.stdout.len().saturating_sub(self.mark.len());
+            return Ok(None);
+        };
+        let rest = &self.stdout[at + self.mark.len()..];
+        let Some(end) = rest.iter().position(|byte| *byte == b'\n') else { return Ok(None) };
+        match std::str::from_utf8(&rest[..end]) {
+            Ok(word) => Ok(Some((at, word.trim().to_owned()))),
+            Err(_) => Err(Failure::Refused("a mark that is no text".to_owned())),
+        }
+    }
+}
+
+fn find(bytes: &[u8], what: &[u8], from: usize) -> Option<usize> {
+    bytes.get(from..)?.windows(what.len()).position(|window| window == what).map(|at| at + from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_in_single_bytes_is_read() {
+        let mut frame = Frame::new("k", 7, 1000);
+        let mut last = Progress::More;
+        for byte in b"out\0put\n\nk 7 3\n" {
+            frame.push_stdout(&[*byte]);
+            last = frame.progress().unwrap();
+        }
+        assert_eq!(last, Progress::More);
+        frame.push_stderr(b"warning\n\nk 7\n");
+        let reply = CallReply { code: 3, stdout: b"out\0put\n".to_vec(), stderr: b"warning\n".to_vec() };
+        assert_eq!(frame.progress().unwrap(), Progress::Ended(reply));
+    }
+
+    #[test]
+    fn a_function_that_wants_bytes_says_so_once() {
+        let mut frame = Frame::new("k", 1, 1000);
+        frame.push_stdout(b"\nk 1 need\n");
+        assert_eq!(frame.progress().unwrap(), Progress::Wants);
+        assert_eq!(frame.progress().unwrap(), Progress::More);
+        frame.push_stdout(b"changed\n\nk 1 0\n");
+        frame.push_stderr(b"\nk 1\n");
+        let reply = CallReply { code: 0, stdout: b"changed\n".to_vec(), stderr: Vec::new() };
+        assert_eq!(frame.progress().unwrap(), Progress::Ended(reply));
+    }
+
+    #[test]
+    fn what_a_login_prints_is_dropped() {
+        let mut frame = Frame::first("k", 1, 1000);
+        frame.push_stdout(b"Welcome!\n\nk 0 0\nsame\n\nk 1 0\n");
+        assert_eq!(frame.progress().unwrap(), Progress::More);
+        frame.push_stderr(b"motd\n\nk 0\n\nk 1\n");
+        let reply = CallReply { code: 0, stdout: b"same\n".to_vec(), stderr: Vec::new() };
+        assert_eq!(frame.progress().unwrap(), Progress::Ended(reply));
+    }
+
+    #[test]
+    fn another_call_s_mark_is_output() {
+        let mut frame = Frame::new("k", 12, 1000);
+        frame.push_stdout(b"\nk 1 0\n");
+        assert_eq!(frame.progress().unwrap(), Progress::More);
+    }
+
+    #[test]
+    fn too_long_an_answer_is_refused() {
+        let mut frame = Frame::new("k", 1, 10);
+        frame.push_stdout(&[b'x'; 11]);
+        assert!(frame.progress().is_err());
+    }
+}

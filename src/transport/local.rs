@@ -1,0 +1,156 @@
+//! This machine as a host: the same functions in an `sh` that is a child process.
+
+use super::frame::{Frame, Progress};
+use super::remote::PRELUDE;
+use super::shell::{Call, CallReply, Failure, Shell};
+use super::stream::PayloadReader;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Shells on this machine, one for each call that runs at once.
+pub(super) struct LocalShell {
+    run: String,
+    idle: Mutex<Vec<Process>>,
+    usable: AtomicBool,
+}
+
+impl LocalShell {
+    pub(super) fn new(run: &str) -> Self {
+        Self { run: run.to_owned(), idle: Mutex::new(Vec::new()), usable: AtomicBool::new(true) }
+    }
+
+    fn take(&self) -> Result<Process, Failure> {
+        let idle = self.idle.lock().ok().and_then(|mut idle| idle.pop());
+        idle.map_or_else(|| Process::spawn(&self.run), Ok)
+    }
+}
+
+impl Shell for LocalShell {
+    fn call(&self, call: &Call) -> Result<CallReply, Failure> {
+        let mut process = self.take()?;
+        let reply = process.call(call)?;
+        if reply.code != 74
+            && let Ok(mut idle) = self.idle.lock()
+        {
+            idle.push(process);
+        }
+        Ok(reply)
+    }
+
+    fn connect(&self, address: &str, port: u16) -> Result<UnixStream, Failure> {
+        let refused = |error: std::io::Error| Failure::Refused(format!("nothing answers at {address}:{port}: {error}"));
+        let server = TcpStream::connect((address, port)).map_err(refused)?;
+        let (ours, theirs) = UnixStream::pair().map_err(refused)?;
+        let (mut from_server, mut to_server) = (server.try_clone().map_err(refused)?, server);
+        let (mut from_client, mut to_client) = (ours.try_clone().map_err(refused)?, ours);
+        thread::spawn(move || {
+            let _ = std::io::copy(&mut from_client, &mut to_server);
+            let _ = to_server.shutdown(Shutdown::Write);
+        });
+        thread::spawn(move || {
+            let _ = std::io::copy(&mut from_server, &mut to_client);
+            let _ = to_client.shutdown(Shutdown::Write);
+        });
+        Ok(theirs)
+    }
+
+    fn is_usable(&self) -> bool {
+        self.usable.load(Ordering::SeqCst)
+    }
+}
+
+struct Process {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: ChildStdout,
+    stderr: ChildStderr,
+    key: String,
+    calls: u64,
+}
+
+impl Process {
+    fn spawn(run: &str) -> Result<Self, Failure> {
+        let unreachable = |reason: String| Failure::Unreachable { reason, help: None };
+        let mut command = Command::new("/bin/sh");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| unreachable(format!("/bin/sh cannot be started: {error}")))?;
+        let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
+            return Err(unreachable("/bin/sh has no streams".to_owned()));
+        };
+        let key = format!("wl-{:032x}", rand::random::<u128>());
+        let mut process = Self { child, stdin, stdout, stderr, key, calls: 0 };
+        let head = format!("cd\nwl_k={}\nwl_run={run}\n{PRELUDE}\nwl 0 true\n", process.key);
+        process.stdin.write_all(head.as_bytes()).map_err(|error| unreachable(error.to_string()))?;
+        Ok(process)
+    }
+
+    fn call(&mut self, call: &Call) -> Result<CallReply, Failure> {
+        self.calls += 1;
+        let lost = |error: std::io::Error| Failure::Lost(error.to_string());
+        let mut frame =
+            if self.calls == 1 { Frame::first(&self.key, 1, call.limit) } else { Frame::new(&self.key, self.calls, call.limit) };
+        self.stdin.write_all(&call.line(self.calls)).map_err(lost)?;
+        let deadline = call.deadline_seconds.map(|seconds| (Instant::now() + Duration::from_secs(seconds), seconds));
+        loop {
+            match frame.progress()? {
+                Progress::Ended(reply) => return Ok(reply),
+                Progress::Wants => self.send_payload(call)?,
+                Progress::More => self.read_more(&mut frame).map_err(lost)?,
+            }
+            if let Some((_, seconds)) = deadline.filter(|(at, _)| Instant::now() >= *at) {
+                return Err(Failure::Timeout(seconds));
+            }
+        }
+    }
+
+    fn send_payload(&mut self, call: &Call) -> Result<(), Failure> {
+        let Some(payload) = &call.payload else {
+            return Err(Failure::Refused("a function asked for bytes that its call does not have".to_owned()));
+        };
+        let refused = |error: std::io::Error| Failure::Refused(error.to_string());
+        let mut reader = PayloadReader::open(payload).map_err(refused)?;
+        let mut piece = Vec::new();
+        while reader.fill(&mut piece).map_err(refused)? {
+            // A function that gave up reads no more; what it says on its way out is the answer.
+            if self.stdin.write_all(&piece).is_err() {
+                return Ok(());
+            }
+            piece.clear();
+        }
+        Ok(())
+    }
+
+    fn read_more(&mut self, frame: &mut Frame) -> std::io::Result<()> {
+        let mut fds = [PollFd::new(&self.stdout, PollFlags::IN), PollFd::new(&self.stderr, PollFlags::IN)];
+        let second = Timespec { tv_sec: 1, tv_nsec: 0 };
+        let _ = poll(&mut fds, Some(&second));
+        let (out, err) = (!fds[0].revents().is_empty(), !fds[1].revents().is_empty());
+        let mut buffer = [0_u8; 32 << 10];
+        if out {
+            match self.stdout.read(&mut buffer)? {
+                0 => return Err(std::io::Error::other(format!("its shell ended {}", frame.stderr_text()))),
+                n => frame.push_stdout(&buffer[..n]),
+            }
+        }
+        if err {
+            let n = self.stderr.read(&mut buffer)?;
+            frame.push_stderr(&buffer[..n]);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It ends by itself when its input does; a call that hangs would keep it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

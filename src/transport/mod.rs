@@ -1,0 +1,16 @@
+//! Speaks to hosts: over SSH, or to this machine. Owns sessions, authentication, host keys, the host-side functions and
+//! the only place where shell text is built. Knows effects; knows nothing of runs, journals or scripts.
+
+pub mod embedded;
+mod frame;
+pub(crate) mod http;
+mod local;
+mod pool;
+pub mod remote;
+mod shell;
+mod ssh;
+mod stream;
+
+pub use pool::{Pool, PoolOptions};
+pub use shell::{Call, CallReply, Failure, Payload, Shell, Stop};
+pub use ssh::KnownHosts;

@@ -1,0 +1,73 @@
+//! One connection a host, made when it is first needed, and made again when it has gone.
+
+use super::local::LocalShell;
+use super::shell::{Failure, Shell};
+use super::ssh::{Endpoint, SshShell};
+use crate::fleet::{Host, Inventory, Transport};
+use crate::id::{HostName, RunId};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a pool is for.
+#[derive(Debug, Clone)]
+pub struct PoolOptions {
+    /// The run: hosts keep what it leaves with them under this name.
+    pub run: RunId,
+}
+
+/// The connections of one run.
+pub struct Pool {
+    hosts: BTreeMap<HostName, Entry>,
+    run: RunId,
+}
+
+struct Entry {
+    host: Host,
+    shell: Mutex<Option<Arc<dyn Shell>>>,
+}
+
+impl Pool {
+    /// No connection yet.
+    #[must_use]
+    pub fn new(inventory: &Inventory, options: PoolOptions) -> Self {
+        let entry = |host: &Host| (host.name.clone(), Entry { host: host.clone(), shell: Mutex::new(None) });
+        Self { hosts: inventory.hosts().iter().map(entry).collect(), run: options.run }
+    }
+
+    /// The connection to a host.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn shell(&self, name: &HostName) -> Result<Arc<dyn Shell>, Failure> {
+        let Some(entry) = self.hosts.get(name) else {
+            return Err(Failure::Unreachable { reason: format!("{name} is not in the inventory"), help: None });
+        };
+        // Whoever comes while a connection is being made waits here for the same one.
+        let mut shell = entry.shell.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shell) = shell.as_ref().filter(|shell| shell.is_usable()) {
+            return Ok(shell.clone());
+        }
+        *shell = None;
+        let made = self.connect(&entry.host)?;
+        *shell = Some(made.clone());
+        Ok(made)
+    }
+
+    fn connect(&self, host: &Host) -> Result<Arc<dyn Shell>, Failure> {
+        if host.transport == Transport::Local {
+            return Ok(Arc::new(LocalShell::new(self.run.as_str())));
+        }
+        host.check_supported().map_err(|error| Failure::Unreachable { reason: error.to_string(), help: error.help() })?;
+        tracing::debug!(host = %host.name, address = %host.address, "connecting");
+        let endpoint = Endpoint {
+            name: host.name.to_string(),
+            address: host.address.clone(),
+            port: host.port,
+            user: host.user.clone(),
+            identity_files: host.identity_files.clone(),
+            known_hosts_files: host.known_hosts_files.clone(),
+            connect_timeout: host.connect_timeout,
+        };
+        Ok(Arc::new(SshShell::connect(endpoint, self.run.as_str())?))
+    }
+}

@@ -1,0 +1,162 @@
+//! From an effect to a call of a host-side function. Arguments are words: quoting is done in one place, when the call
+//! is written.
+
+use crate::effect::{Attributes, Content, Effect, EffectError, Invocation, ServiceUnit, UnitScope, Words};
+use crate::id::SaveId;
+use crate::transport::remote::quote;
+use crate::transport::{Call, Payload};
+use std::fmt::Write as _;
+
+/// Bytes of a command's standard output, and of its standard error, that are kept.
+pub const EXEC_LIMIT: u64 = 1 << 20;
+
+/// Content up to this size travels inside the call; more is asked for when the host needs it.
+const INLINE: usize = 16 << 10;
+
+/// The call for an effect.
+///
+/// # Errors
+/// When the effect is not one for a shell on a host.
+pub fn call(effect: &Effect) -> Result<Call, EffectError> {
+    use Effect as E;
+    let call = match effect {
+        E::Stat { path } => Call::new("wl_stat").arg(path.as_str()),
+        E::Read { path, limit } => Call::new("wl_content").arg(path.as_str()).arg(limit.to_string()).limit(*limit),
+        E::Digest { path } => Call::new("wl_digest").arg(path.as_str()),
+        E::List { pattern } => Call::new("wl_list").arg(pattern),
+        E::ServiceStatus { unit } => Call::new("wl_status").args(scope_and_name(unit)),
+        E::ServiceLog { unit, lines } => Call::new("wl_log").args(scope_and_name(unit)).arg(lines.to_string()),
+        E::Probe { command } => exec("wl_probe", &probe_receipt(command), command),
+        E::Exec { command, receipt } => exec("wl_exec", receipt.as_str(), command),
+        E::Write { path, content, attributes, validate, save } => {
+            let size = content.bytes().len().to_string();
+            let call = Call::new("wl_put").save(save).arg(path.as_str()).arg(content.digest().as_str()).arg(size);
+            let call = call.args(triple(attributes)).arg(validate.as_deref().map(validation).unwrap_or_default()).arg("show");
+            with_content(call, content)
+        }
+        E::Upload { path, source, digest, size, attributes, save } => Call::new("wl_put")
+            .save(save)
+            .arg(path.as_str())
+            .arg(digest.as_str())
+            .arg(size.to_string())
+            .args(triple(attributes))
+            .arg("")
+            .arg("")
+            .payload(Payload::File { path: source.into(), size: *size }),
+        E::Unpack { archive, directory, strip, save } => {
+            Call::new("wl_unpack").save(save).arg(archive.as_str()).arg(directory.as_str()).arg(strip.to_string())
+        }
+        E::Mkdir { path, attributes, save } => Call::new("wl_mkdir").save(save).arg(path.as_str()).args(triple(attributes)),
+        E::Link { path, target, save } => Call::new("wl_link").save(save).arg(path.as_str()).arg(target),
+        E::Rename { from, to, save } => Call::new("wl_rename").save(save).arg(from.as_str()).arg(to.as_str()),
+        E::Remove { path, save } => Call::new("wl_remove").save(save).arg(path.as_str()),
+        E::SetAttributes { path, attributes, save } => {
+            Call::new("wl_chmod").save(save).arg(path.as_str()).args(triple(attributes))
+        }
+        E::Service { unit, verb, save } => Call::new("wl_service").save(save).arg(verb.word()).args(scope_and_name(unit)),
+        E::Restore { save } => Call::new("wl_restore").save(save),
+        E::Resume { save } => Call::new("wl_resume").save(save),
+        E::Forget => Call::new("wl_forget"),
+        E::Http { .. }
+        | E::Connect { .. }
+        | E::Source { .. }
+        | E::Template { .. }
+        | E::Now
+        | E::Sleep { .. }
+        | E::Notify { .. } => {
+            return Err(EffectError::Unsupported(format!("no shell does this: {effect:?}")));
+        }
+    };
+    Ok(call)
+}
+
+impl Call {
+    fn save(self, save: &SaveId) -> Self {
+        self.arg(save.as_str())
+    }
+}
+
+fn scope_and_name(unit: &ServiceUnit) -> [String; 2] {
+    let scope = match unit.scope {
+        UnitScope::System => "system",
+        UnitScope::User => "user",
+    };
+    let name = if unit.name.contains('.') { unit.name.clone() } else { format!("{}.service", unit.name) };
+    [scope.to_owned(), name]
+}
+
+fn triple(attributes: &Attributes) -> [String; 3] {
+    let mode = attributes.mode.map(|mode| format!("{mode:o}")).unwrap_or_default();
+    [mode, attributes.owner.clone().unwrap_or_default(), attributes.group.clone().unwrap_or_default()]
+}
+
+/// The script of a validation: `%s` becomes its first argument, the new file.
+fn validation(command: &str) -> String {
+    command.replace("%s", "\"$1\"")
+}
+
+fn with_content(call: Call, content: &Content) -> Call {
+    match content.text() {
+        Some(text) if text.len() <= INLINE && !text.contains('\0') => call.arg(text),
+        _ => call.payload(Payload::Bytes(content.clone())),
+    }
+}
+
+fn probe_receipt(command: &Invocation) -> String {
+    // A shell runs one probe at a time, and adds its own number to the name.
+    let digest = crate::id::Digest::of(format!("{command:?}").as_bytes());
+    format!("p{}", digest.short())
+}
+
+fn exec(function: &'static str, receipt: &str, command: &Invocation) -> Call {
+    let size = command.stdin.as_ref().map_or(0, |content| content.bytes().len());
+    let call = Call::new(function)
+        .arg(receipt)
+        .arg(EXEC_LIMIT.to_string())
+        .arg(command.timeout_seconds.unwrap_or(0).to_string())
+        .arg(command.directory.as_ref().map(|d| d.as_str()).unwrap_or_default())
+        .arg(size.to_string())
+        .arg(body(command))
+        .limit(EXEC_LIMIT * 2)
+        .deadline_seconds(command.timeout_seconds.map(|seconds| seconds + 10));
+    match &command.stdin {
+        Some(content) if size > 0 => call.payload(Payload::Bytes(content.clone())),
+        _ => call,
+    }
+}
+
+/// The script that a command becomes: its variables, then its own text, or its words as they are.
+fn body(command: &Invocation) -> String {
+    let mut text = String::new();
+    for (name, value) in &command.environment {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "export {name}={}", quote(value));
+    }
+    match &command.words {
+        Words::Shell(script) => text.push_str(script),
+        Words::List(words) => {
+            let words: Vec<String> = words.iter().map(|word| quote(word)).collect();
+            let _ = write!(text, "exec {}", words.join(" "));
+        }
+    }
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_a_list_are_never_parsed() {
+        let words = Words::List(vec!["echo".into(), "$(reboot)".into(), "a b".into(), "-n".into(), String::new()]);
+        let command = Invocation {
+            words,
+            directory: None,
+            environment: [("A".into(), "x'y".into())].into(),
+            stdin: None,
+            timeout_seconds: None,
+        };
+        assert_eq!(body(&command), "export A='x'\\''y'\nexec echo '$(reboot)' 'a b' -n ''\n");
+    }
+}

@@ -1,0 +1,24 @@
+//! The host's side: a library of shell functions, and how an effect becomes a call of one.
+
+mod calls;
+mod replies;
+
+pub use calls::{EXEC_LIMIT, call};
+pub use replies::reply;
+
+/// The functions that one persistent `sh` on a host is given.
+pub const PRELUDE: &str = include_str!("prelude.sh");
+
+/// Quotes a word for `sh`: what comes out is taken as it is, whatever it holds.
+///
+/// ```
+/// assert_eq!(windlass::transport::remote::quote("it's $HOME"), r"'it'\''s $HOME'");
+/// ```
+#[must_use]
+pub fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}

@@ -1,0 +1,130 @@
+//! From what a host-side function printed to a reply.
+
+use super::EXEC_LIMIT;
+use crate::effect::{CommandResult, Content, Effect, EffectError, FileKind, FileStat, Reply, ServiceState};
+use crate::id::{Digest, HostName};
+use crate::transport::CallReply;
+
+/// Reads the answer to an effect.
+///
+/// # Errors
+/// When the host said no, or said what no function says.
+pub fn reply(host: &HostName, effect: &Effect, said: &CallReply) -> Result<Reply, EffectError> {
+    if said.code != 0 {
+        return Err(refusal(host, effect, said));
+    }
+    let parsed = match effect {
+        Effect::Stat { .. } => stat(said),
+        Effect::Digest { .. } => digest(said),
+        Effect::List { .. } => Some(Reply::List(list(said))),
+        Effect::Read { .. } | Effect::ServiceLog { .. } => Some(Reply::Content(Content::new(said.stdout.clone()))),
+        Effect::ServiceStatus { .. } | Effect::Service { .. } => service(said),
+        Effect::Probe { .. } | Effect::Exec { .. } => return command(host, said),
+        _ => done(said),
+    };
+    parsed.ok_or_else(|| nonsense(host, said))
+}
+
+fn nonsense(host: &HostName, said: &CallReply) -> EffectError {
+    let text = String::from_utf8_lossy(&said.stdout).chars().take(200).collect::<String>();
+    EffectError::Failed {
+        message: format!("{host} gave an answer that makes no sense: {text:?}"),
+        stderr: said.stderr_text(),
+        code: None,
+    }
+}
+
+fn refusal(host: &HostName, effect: &Effect, said: &CallReply) -> EffectError {
+    let first = said.stdout.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    if said.code == 75 && matches!(effect, Effect::Exec { .. } | Effect::Probe { .. }) {
+        let reason = match first {
+            b"rebooted" => "it was restarted while the command ran",
+            _ => "the command's process is gone and left no exit status",
+        };
+        return EffectError::InDoubt { host: host.clone(), reason: reason.to_owned() };
+    }
+    let stderr = said.stderr_text();
+    let mut lines = stderr.trim_end().splitn(2, '\n');
+    let message =
+        lines.next().filter(|line| !line.is_empty()).map_or_else(|| format!("exit status {}", said.code), ToOwned::to_owned);
+    EffectError::Failed { message, stderr: lines.next().unwrap_or_default().to_owned(), code: None }
+}
+
+fn done(said: &CallReply) -> Option<Reply> {
+    let split = said.stdout.iter().position(|byte| *byte == b'\n').unwrap_or(said.stdout.len());
+    let (word, rest) = said.stdout.split_at(split);
+    let rest = rest.get(1..).unwrap_or_default();
+    match word {
+        b"same" => Some(Reply::done(false)),
+        b"changed" => Some(Reply::Done { changed: true, before: (!rest.is_empty()).then(|| Content::new(rest)) }),
+        _ => None,
+    }
+}
+
+fn stat(said: &CallReply) -> Option<Reply> {
+    let text = said.stdout_text();
+    if text.trim_end() == "none" {
+        return Some(Reply::Stat(None));
+    }
+    let (first, target) = text.split_once('\n').unwrap_or((&text, ""));
+    let mut fields = first.split(' ');
+    let bits = u32::from_str_radix(fields.next()?, 16).ok()?;
+    let kind = match bits & 0o170_000 {
+        0o100_000 => FileKind::File,
+        0o040_000 => FileKind::Directory,
+        0o120_000 => FileKind::Link,
+        _ => FileKind::Other,
+    };
+    let size = fields.next()?.parse().ok()?;
+    let (owner, group) = (fields.next()?.to_owned(), fields.next()?.to_owned());
+    let modified = fields.next()?.parse().ok()?;
+    let target = (kind == FileKind::Link).then(|| target.strip_suffix('\n').unwrap_or(target).to_owned());
+    Some(Reply::Stat(Some(FileStat { kind, size, mode: format!("{:04o}", bits & 0o7777), owner, group, modified, target })))
+}
+
+fn digest(said: &CallReply) -> Option<Reply> {
+    let text = said.stdout_text();
+    match text.trim_end() {
+        "none" => Some(Reply::Digest(None)),
+        hex => Digest::parse(hex).ok().map(|digest| Reply::Digest(Some(digest))),
+    }
+}
+
+fn list(said: &CallReply) -> Vec<String> {
+    let paths = said.stdout.split(|byte| *byte == 0).filter(|path| !path.is_empty());
+    paths.map(|path| String::from_utf8_lossy(path).into_owned()).collect()
+}
+
+fn service(said: &CallReply) -> Option<Reply> {
+    let text = said.stdout_text();
+    let last = text.lines().rev().find(|line| line.starts_with("same ") || line.starts_with("changed "))?;
+    let mut fields = last.split(' ');
+    let changed = fields.next()? == "changed";
+    let known = fields.next()? != "not-found";
+    let word = |text: &str| if text == "none" { String::new() } else { text.to_owned() };
+    let (active, enabled) = (fields.next()?.to_owned(), word(fields.next()?));
+    let main_pid = fields.next()?.parse().ok()?;
+    let restarts = fields.next()?.parse().ok()?;
+    let result = word(fields.next()?);
+    Some(Reply::Service { changed, state: ServiceState { known, active, enabled, main_pid, restarts, result } })
+}
+
+/// `CODE OUT ERR`, then the kept part of standard output; standard error came on its own stream.
+fn command(host: &HostName, said: &CallReply) -> Result<Reply, EffectError> {
+    let split = said.stdout.iter().position(|byte| *byte == b'\n').ok_or_else(|| nonsense(host, said))?;
+    let (head, rest) = said.stdout.split_at(split);
+    let head = String::from_utf8_lossy(head).into_owned();
+    let fields: Vec<&str> = head.split(' ').collect();
+    let [code, out, err] = fields[..] else { return Err(nonsense(host, said)) };
+    let (Ok(out), Ok(err)) = (out.parse::<u64>(), err.parse::<u64>()) else { return Err(nonsense(host, said)) };
+    if code == "over" {
+        return Err(EffectError::Timeout {
+            message: "it did not end in time; it and all that it started were ended".to_owned(),
+            stderr: said.stderr_text(),
+        });
+    }
+    let code = code.parse().map_err(|_| nonsense(host, said))?;
+    let stdout = Content::new(rest.get(1..).unwrap_or_default());
+    let truncated = out > EXEC_LIMIT || err > EXEC_LIMIT;
+    Ok(Reply::Command(CommandResult { code, stdout, stderr: Content::new(said.stderr.clone()), truncated }))
+}

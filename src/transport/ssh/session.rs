@@ -1,0 +1,81 @@
+//! A libssh2 session in non-blocking use: what libssh2 would wait for inside, we wait for here, with deadlines, and with
+//! pending acknowledgements sent at once (else sshd's Nagle and our delayed ACK stall each new channel for 40 ms).
+
+use crate::transport::shell::Failure;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::sockopt::set_tcp_quickack;
+use ssh2::{BlockDirections, ErrorCode};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+const EAGAIN: i32 = -37;
+
+pub(super) struct Session {
+    pub(super) ssh: ssh2::Session,
+    pub(super) socket: TcpStream,
+}
+
+impl Session {
+    /// Repeats what would block until it is done or the deadline is over.
+    pub(super) fn until<T>(
+        &self,
+        deadline: Instant,
+        mut attempt: impl FnMut(&ssh2::Session) -> Result<T, ssh2::Error>,
+    ) -> Result<T, SessionError> {
+        loop {
+            match attempt(&self.ssh) {
+                Err(error) if would_block(&error) => {}
+                Err(error) => return Err(SessionError::Ssh(error)),
+                Ok(value) => return Ok(value),
+            }
+            if Instant::now() >= deadline {
+                return Err(SessionError::Timeout);
+            }
+            self.wait(deadline);
+        }
+    }
+
+    /// Waits until the socket is as libssh2 needs it.
+    fn wait(&self, deadline: Instant) {
+        // Failing to ask for an immediate ACK costs time, nothing else.
+        let _ = set_tcp_quickack(&self.socket, true);
+        let left = deadline.saturating_duration_since(Instant::now()).min(Duration::from_millis(500));
+        let mut fds = [PollFd::new(&self.socket, self.events())];
+        // An interrupted wait is a short wait.
+        let _ = poll(&mut fds, Some(&timespec(left)));
+    }
+
+    /// What to wait for on the socket.
+    pub(super) fn events(&self) -> PollFlags {
+        match self.ssh.block_directions() {
+            BlockDirections::Outbound => PollFlags::OUT,
+            BlockDirections::Both => PollFlags::IN | PollFlags::OUT,
+            BlockDirections::Inbound | BlockDirections::None => PollFlags::IN,
+        }
+    }
+}
+
+/// Why a session could not do something.
+#[derive(Debug)]
+pub(super) enum SessionError {
+    Timeout,
+    Ssh(ssh2::Error),
+}
+
+impl SessionError {
+    pub(super) fn unreachable(&self, what: &str) -> Failure {
+        let reason = match self {
+            Self::Timeout => format!("{what}: no answer in time"),
+            Self::Ssh(error) => format!("{what}: {}", error.message()),
+        };
+        Failure::Unreachable { reason, help: None }
+    }
+}
+
+pub(super) fn would_block(error: &ssh2::Error) -> bool {
+    error.code() == ErrorCode::Session(EAGAIN)
+}
+
+pub(super) fn timespec(duration: Duration) -> Timespec {
+    Timespec { tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX), tv_nsec: i64::from(duration.subsec_nanos()) }
+}

@@ -1,0 +1,231 @@
+//! One persistent `sh` on a channel, and the call that it is busy with.
+
+use super::session::would_block;
+use crate::transport::frame::{Frame, Progress};
+use crate::transport::remote::PRELUDE;
+use crate::transport::shell::{Call, CallReply, Failure};
+use crate::transport::stream::PayloadReader;
+use std::io::{ErrorKind, Read, Write};
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+pub(super) type Answer = SyncSender<Result<CallReply, Failure>>;
+
+/// A call that waits for a shell, or is being answered by one.
+pub(super) struct Job {
+    pub(super) call: Call,
+    pub(super) answer: Answer,
+    pub(super) deadline: Option<(Instant, u64)>,
+}
+
+impl Job {
+    pub(super) fn new(call: Call, answer: Answer) -> Self {
+        let deadline = call.deadline_seconds.map(|seconds| (Instant::now() + Duration::from_secs(seconds), seconds));
+        Self { call, answer, deadline }
+    }
+
+    /// Gives the result to whoever waits for it; that nobody waits any more is no failure.
+    pub(super) fn end(self, result: Result<CallReply, Failure>) {
+        let _ = self.answer.send(result);
+    }
+}
+
+pub(super) struct Slot {
+    channel: ssh2::Channel,
+    key: String,
+    calls: u64,
+    busy: Option<(Job, Frame)>,
+    out: Vec<u8>,
+    sent: usize,
+    payload: Option<PayloadReader>,
+    pub(super) dead: bool,
+}
+
+/// Whether anything moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moved {
+    Yes,
+    No,
+}
+
+impl Slot {
+    /// A shell that has just been asked for; its functions go out with the first call.
+    pub(super) fn new(channel: ssh2::Channel, key: &str, run: &str) -> Self {
+        let head = format!("wl_k={key}\nwl_run={run}\n{PRELUDE}\nwl 0 true\n");
+        Self { channel, key: key.to_owned(), calls: 0, busy: None, out: head.into_bytes(), sent: 0, payload: None, dead: false }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.busy.is_none() && !self.dead
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.busy.as_ref().and_then(|(job, _)| job.deadline).map(|(at, _)| at)
+    }
+
+    pub(super) fn start(&mut self, job: Job) {
+        self.calls += 1;
+        let limit = job.call.limit;
+        let frame =
+            if self.calls == 1 { Frame::first(&self.key, self.calls, limit) } else { Frame::new(&self.key, self.calls, limit) };
+        self.out.extend(job.call.line(self.calls));
+        self.busy = Some((job, frame));
+    }
+
+    /// Sends and receives what can be, without waiting. `Err` is the end of the session.
+    pub(super) fn advance(&mut self) -> Result<Moved, String> {
+        if self.dead {
+            return Ok(Moved::No);
+        }
+        let sent = self.send()?;
+        let received = self.receive()?;
+        self.look()?;
+        self.enforce_deadline();
+        Ok(if sent || received { Moved::Yes } else { Moved::No })
+    }
+
+    /// Ends the call under way, and the shell with it.
+    pub(super) fn fail(&mut self, failure: Failure) {
+        self.dead = true;
+        if let Some((job, _)) = self.busy.take() {
+            job.end(Err(failure));
+        }
+    }
+
+    /// Gives the channel back to the server; what cannot be sent now is not needed.
+    pub(super) fn close(&mut self) {
+        let _ = self.channel.close();
+    }
+
+    fn send(&mut self) -> Result<bool, String> {
+        let mut moved = false;
+        loop {
+            if self.sent == self.out.len() {
+                self.out.clear();
+                self.sent = 0;
+                match self.refill() {
+                    Ok(true) => {}
+                    Ok(false) => return Ok(moved),
+                    Err(reason) => {
+                        self.fail(Failure::Refused(reason));
+                        return Ok(true);
+                    }
+                }
+            }
+            match self.channel.write(&self.out[self.sent..]) {
+                Ok(0) => return Ok(moved),
+                Ok(n) => {
+                    self.sent += n;
+                    moved = true;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(moved),
+                Err(error) => return self.broken(&error).map(|()| true),
+            }
+        }
+    }
+
+    fn refill(&mut self) -> Result<bool, String> {
+        let Some(payload) = &mut self.payload else { return Ok(false) };
+        let more = payload.fill(&mut self.out).map_err(|error| error.to_string())?;
+        if !more {
+            self.payload = None;
+        }
+        Ok(more)
+    }
+
+    fn receive(&mut self) -> Result<bool, String> {
+        let mut buffer = [0_u8; 32 << 10];
+        let mut moved = false;
+        for stream in [0, 1] {
+            loop {
+                match self.channel.stream(stream).read(&mut buffer) {
+                    Ok(0) => break,
+                    Ok(n) => {
+                        moved = true;
+                        if let Some((_, frame)) = &mut self.busy {
+                            if stream == 0 { frame.push_stdout(&buffer[..n]) } else { frame.push_stderr(&buffer[..n]) }
+                        }
+                    }
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                    Err(error) => return self.broken(&error).map(|()| true),
+                }
+            }
+        }
+        Ok(moved)
+    }
+
+    fn look(&mut self) -> Result<(), String> {
+        let Some((job, frame)) = &mut self.busy else { return Ok(()) };
+        match frame.progress() {
+            Ok(Progress::More) => {
+                if self.channel.eof() {
+                    let said = frame.stderr_text();
+                    let reason = if said.is_empty() { "its shell ended".to_owned() } else { format!("its shell ended: {said}") };
+                    let failure = if self.calls == 1 { Failure::Refused(reason) } else { Failure::Lost(reason) };
+                    self.fail(failure);
+                }
+            }
+            Ok(Progress::Wants) => match job.call.payload.as_ref().map(PayloadReader::open) {
+                Some(Ok(reader)) => self.payload = Some(reader),
+                Some(Err(error)) => self.fail(Failure::Refused(error.to_string())),
+                None => self.fail(Failure::Refused("a function asked for bytes that its call does not have".to_owned())),
+            },
+            Ok(Progress::Ended(reply)) => {
+                self.payload = None;
+                // After exit status 74 the shell is gone: what was still on the way was not read.
+                self.dead = reply.code == 74;
+                self.out.truncate(self.sent);
+                if let Some((job, _)) = self.busy.take() {
+                    job.end(Ok(reply));
+                }
+            }
+            Err(failure) => self.fail(failure),
+        }
+        Ok(())
+    }
+
+    fn enforce_deadline(&mut self) {
+        let over = self.busy.as_ref().and_then(|(job, _)| job.deadline).filter(|(at, _)| Instant::now() >= *at);
+        if let Some((_, seconds)) = over {
+            self.fail(Failure::Timeout(seconds));
+        }
+    }
+
+    /// A channel that is closed ends its call; anything else ends the session.
+    fn broken(&mut self, error: &std::io::Error) -> Result<(), String> {
+        if self.channel.eof() {
+            let said = self.busy.as_ref().map(|(_, frame)| frame.stderr_text()).unwrap_or_default();
+            self.fail(Failure::Lost(format!("its shell ended {said}")));
+            return Ok(());
+        }
+        Err(error.to_string())
+    }
+}
+
+/// A shell that is being opened: a channel, then its program.
+pub(super) struct Opening {
+    channel: Option<ssh2::Channel>,
+}
+
+impl Opening {
+    pub(super) fn new() -> Self {
+        Self { channel: None }
+    }
+
+    /// The channel once its shell runs; nothing while that is under way.
+    pub(super) fn advance(&mut self, ssh: &ssh2::Session) -> Result<Option<ssh2::Channel>, ssh2::Error> {
+        if self.channel.is_none() {
+            match ssh.channel_session() {
+                Ok(channel) => self.channel = Some(channel),
+                Err(error) if would_block(&error) => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+        let Some(channel) = &mut self.channel else { return Ok(None) };
+        match channel.exec("exec /bin/sh") {
+            Ok(()) => Ok(self.channel.take()),
+            Err(error) if would_block(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}

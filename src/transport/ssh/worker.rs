@@ -1,0 +1,367 @@
+//! The thread that owns a session: calls and connections come in as messages, their results go out.
+
+use super::Endpoint;
+use super::connect::connect;
+use super::session::{Session, timespec, would_block};
+use super::slot::{Answer, Job, Moved, Opening, Slot};
+use super::tunnel::Tunnel;
+use crate::transport::shell::{Call, CallReply, Failure, Shell};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::net::sockopt::set_tcp_quickack;
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Shells of one session that may run at once. A stock sshd allows ten channels.
+const MOST_SHELLS: usize = 8;
+/// A keepalive is sent this often while something is awaited.
+const KEEPALIVE: Duration = Duration::from_secs(5);
+/// A host that has sent nothing for so long, though asked, is lost.
+const SILENCE: Duration = Duration::from_secs(15);
+
+enum Request {
+    Call(Call, Answer),
+    Connect(String, u16, SyncSender<Result<UnixStream, Failure>>),
+}
+
+/// A connection to a host over SSH.
+pub(in crate::transport) struct SshShell {
+    requests: Sender<Request>,
+    wake: Arc<OwnedFd>,
+    usable: Arc<AtomicBool>,
+}
+
+impl SshShell {
+    /// Connects and logs in.
+    pub(in crate::transport) fn connect(endpoint: Endpoint, run: &str) -> Result<Self, Failure> {
+        let unreachable = |error: std::io::Error| Failure::Unreachable { reason: error.to_string(), help: None };
+        let wake = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC).map_err(|error| unreachable(error.into()))?;
+        let (wake, usable) = (Arc::new(wake), Arc::new(AtomicBool::new(true)));
+        let (requests, inbox) = channel();
+        let (ready, connected) = sync_channel(1);
+        let (their_wake, their_usable, run) = (wake.clone(), usable.clone(), run.to_owned());
+        thread::Builder::new()
+            .name(format!("ssh {}", endpoint.name))
+            .stack_size(256 << 10)
+            .spawn(move || {
+                let result = connect(&endpoint).map(|session| Worker::new(session, inbox, their_wake, run));
+                match result {
+                    Ok(mut worker) => {
+                        let _ = ready.send(Ok(()));
+                        worker.work();
+                        their_usable.store(false, Ordering::SeqCst);
+                        worker.end();
+                    }
+                    Err(failure) => drop(ready.send(Err(failure))),
+                }
+            })
+            .map_err(unreachable)?;
+        match connected.recv() {
+            Ok(Ok(())) => Ok(Self { requests, wake, usable }),
+            Ok(Err(failure)) => Err(failure),
+            Err(_) => Err(Failure::Unreachable { reason: "the connection's thread ended".to_owned(), help: None }),
+        }
+    }
+
+    fn ask<T>(&self, request: Request, answer: &Receiver<Result<T, Failure>>) -> Result<T, Failure> {
+        let ended = || Failure::Unreachable { reason: "the connection has ended".to_owned(), help: None };
+        self.requests.send(request).map_err(|_| ended())?;
+        // A full counter wakes the worker as well.
+        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+        answer.recv().map_err(|_| Failure::Lost("the connection's thread ended".to_owned()))?
+    }
+}
+
+impl Drop for SshShell {
+    fn drop(&mut self) {
+        self.usable.store(false, Ordering::SeqCst);
+        // Its inbox is closed with this value; the worker has to look.
+        let (closed, _) = channel();
+        self.requests = closed;
+        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+    }
+}
+
+impl Shell for SshShell {
+    fn call(&self, call: &Call) -> Result<CallReply, Failure> {
+        let (answer, result) = sync_channel(1);
+        self.ask(Request::Call(call.clone(), answer), &result)
+    }
+
+    fn connect(&self, address: &str, port: u16) -> Result<UnixStream, Failure> {
+        let (answer, result) = sync_channel(1);
+        self.ask(Request::Connect(address.to_owned(), port, answer), &result)
+    }
+
+    fn is_usable(&self) -> bool {
+        self.usable.load(Ordering::SeqCst)
+    }
+}
+
+/// What is being opened; libssh2 opens one channel at a time.
+enum Pending {
+    Shell(Opening),
+    Tunnel { address: String, port: u16, answer: SyncSender<Result<UnixStream, Failure>> },
+}
+
+struct Worker {
+    session: Session,
+    inbox: Receiver<Request>,
+    closed: bool,
+    wake: Arc<OwnedFd>,
+    run: String,
+    waiting: VecDeque<Job>,
+    connecting: VecDeque<(String, u16, SyncSender<Result<UnixStream, Failure>>)>,
+    opening: Option<Pending>,
+    slots: Vec<Slot>,
+    most: usize,
+    tunnels: Vec<Tunnel>,
+    heard: Instant,
+    asked: Instant,
+}
+
+impl Worker {
+    fn new(session: Session, inbox: Receiver<Request>, wake: Arc<OwnedFd>, run: String) -> Self {
+        let now = Instant::now();
+        Self {
+            session,
+            inbox,
+            closed: false,
+            wake,
+            run,
+            waiting: VecDeque::new(),
+            connecting: VecDeque::new(),
+            opening: None,
+            slots: Vec::new(),
+            most: MOST_SHELLS,
+            tunnels: Vec::new(),
+            heard: now,
+            asked: now,
+        }
+    }
+
+    /// Works until nobody holds the connection any more, or it breaks.
+    fn work(&mut self) {
+        let reason = loop {
+            self.take_requests();
+            if self.closed && self.is_quiet() {
+                return;
+            }
+            match self.advance() {
+                Err(reason) => break reason,
+                Ok(Moved::Yes) => self.heard = Instant::now(),
+                Ok(Moved::No) => {
+                    if let Err(reason) = self.keep_alive() {
+                        break reason;
+                    }
+                    self.wait();
+                }
+            }
+        };
+        self.fail_all(&Failure::Lost(reason));
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.waiting.is_empty()
+            && self.connecting.is_empty()
+            && self.opening.is_none()
+            && self.slots.iter().all(|slot| slot.is_idle() || slot.dead)
+    }
+
+    fn take_requests(&mut self) {
+        let mut drained = [0_u8; 8];
+        let _ = rustix::io::read(&self.wake, &mut drained);
+        loop {
+            match self.inbox.try_recv() {
+                Ok(Request::Call(call, answer)) => self.waiting.push_back(Job::new(call, answer)),
+                Ok(Request::Connect(address, port, answer)) => self.connecting.push_back((address, port, answer)),
+                Err(std::sync::mpsc::TryRecvError::Empty) => return,
+                Err(std::sync::mpsc::TryRecvError::Disconnected) => {
+                    self.closed = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn advance(&mut self) -> Result<Moved, String> {
+        let mut moved = self.open()?;
+        for slot in self.slots.iter_mut().filter(|slot| slot.is_idle()) {
+            if let Some(job) = self.waiting.pop_front() {
+                slot.start(job);
+            }
+        }
+        for slot in &mut self.slots {
+            if slot.advance()? == Moved::Yes {
+                moved = Moved::Yes;
+            }
+        }
+        for tunnel in &mut self.tunnels {
+            if tunnel.advance() {
+                moved = Moved::Yes;
+            }
+        }
+        self.bury();
+        Ok(moved)
+    }
+
+    /// Closes what has ended.
+    fn bury(&mut self) {
+        self.slots.iter_mut().filter(|slot| slot.dead).for_each(Slot::close);
+        self.slots.retain(|slot| !slot.dead);
+        self.tunnels.iter_mut().filter(|tunnel| tunnel.is_over()).for_each(Tunnel::close);
+        self.tunnels.retain(|tunnel| !tunnel.is_over());
+    }
+
+    fn open(&mut self) -> Result<Moved, String> {
+        if self.opening.is_none() {
+            let idle = self.slots.iter().filter(|slot| slot.is_idle()).count();
+            if let Some((address, port, answer)) = self.connecting.pop_front() {
+                self.opening = Some(Pending::Tunnel { address, port, answer });
+            } else if self.waiting.len() > idle && self.slots.len() < self.most {
+                self.opening = Some(Pending::Shell(Opening::new()));
+            }
+        }
+        match self.opening.take() {
+            None => Ok(Moved::No),
+            Some(Pending::Shell(opening)) => self.open_shell(opening),
+            Some(Pending::Tunnel { address, port, answer }) => self.open_tunnel(address, port, answer),
+        }
+    }
+
+    fn open_shell(&mut self, mut opening: Opening) -> Result<Moved, String> {
+        match opening.advance(&self.session.ssh) {
+            Ok(None) => {
+                self.opening = Some(Pending::Shell(opening));
+                Ok(Moved::No)
+            }
+            Ok(Some(channel)) => {
+                self.slots.push(Slot::new(channel, &secret(), &self.run));
+                Ok(Moved::Yes)
+            }
+            // The server allows no more of them: the ones that there are must do.
+            Err(error) if !self.slots.is_empty() && is_refusal(&error) => {
+                self.most = self.slots.len();
+                Ok(Moved::Yes)
+            }
+            Err(error) => {
+                let Some(job) = self.waiting.pop_front() else { return Err(error.message().to_owned()) };
+                job.end(Err(Failure::Refused(format!("it gives no shell: {}", error.message()))));
+                if is_refusal(&error) { Ok(Moved::Yes) } else { Err(error.message().to_owned()) }
+            }
+        }
+    }
+
+    fn open_tunnel(
+        &mut self,
+        address: String,
+        port: u16,
+        answer: SyncSender<Result<UnixStream, Failure>>,
+    ) -> Result<Moved, String> {
+        match self.session.ssh.channel_direct_tcpip(&address, port, None) {
+            Err(error) if would_block(&error) => {
+                self.opening = Some(Pending::Tunnel { address, port, answer });
+                Ok(Moved::No)
+            }
+            Err(error) if is_refusal(&error) => {
+                let _ = answer
+                    .send(Err(Failure::Refused(format!("nothing answers at {address}:{port} there, or it forbids forwarding"))));
+                Ok(Moved::Yes)
+            }
+            Err(error) => {
+                let _ = answer.send(Err(Failure::Lost(error.message().to_owned())));
+                Err(error.message().to_owned())
+            }
+            Ok(channel) => {
+                match pair() {
+                    Ok((ours, theirs)) => {
+                        self.tunnels.push(Tunnel::new(channel, ours));
+                        let _ = answer.send(Ok(theirs));
+                    }
+                    Err(error) => drop(answer.send(Err(Failure::Refused(error.to_string())))),
+                }
+                Ok(Moved::Yes)
+            }
+        }
+    }
+
+    /// Asks the host for a sign of life while something is awaited; gives it up when there is none.
+    fn keep_alive(&mut self) -> Result<(), String> {
+        let now = Instant::now();
+        if self.is_quiet() && self.tunnels.is_empty() {
+            self.heard = now;
+        }
+        if now - self.heard > SILENCE {
+            return Err(format!("no sign of life for {} s", SILENCE.as_secs()));
+        }
+        if now - self.asked >= KEEPALIVE {
+            self.asked = now;
+            match self.session.ssh.keepalive_send() {
+                Err(error) if !would_block(&error) => return Err(error.message().to_owned()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self) {
+        let now = Instant::now();
+        let next = self.slots.iter().filter_map(Slot::deadline).min().unwrap_or(now + KEEPALIVE).min(self.asked + KEEPALIVE);
+        let _ = set_tcp_quickack(&self.session.socket, true);
+        let timeout = timespec(next.saturating_duration_since(now).max(Duration::from_millis(1)));
+        let mut fds = vec![PollFd::new(&self.session.socket, self.session.events()), PollFd::new(&*self.wake, PollFlags::IN)];
+        fds.extend(self.tunnels.iter().map(|tunnel| PollFd::new(&tunnel.socket, tunnel.events())));
+        // An interrupted wait is a short wait.
+        let _ = poll(&mut fds, Some(&timeout));
+        if fds[0].revents().contains(PollFlags::IN) {
+            self.heard = Instant::now();
+        }
+    }
+
+    fn fail_all(&mut self, failure: &Failure) {
+        self.take_requests();
+        for slot in &mut self.slots {
+            slot.fail(failure.clone());
+        }
+        let never_sent = Failure::Unreachable { reason: failure.to_string(), help: None };
+        for job in self.waiting.drain(..) {
+            job.end(Err(never_sent.clone()));
+        }
+        let pending = self.opening.take().and_then(|pending| match pending {
+            Pending::Tunnel { answer, .. } => Some(answer),
+            Pending::Shell(_) => None,
+        });
+        for answer in self.connecting.drain(..).map(|(_, _, answer)| answer).chain(pending) {
+            let _ = answer.send(Err(failure.clone()));
+        }
+    }
+
+    /// Ends the connection; its channels must be freed on this thread.
+    fn end(mut self) {
+        self.fail_all(&Failure::Lost("the connection was ended".to_owned()));
+        let _ = self.session.socket.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+/// Whether the server refused a channel, while the session goes on.
+fn is_refusal(error: &ssh2::Error) -> bool {
+    const CHANNEL_FAILURE: i32 = -21;
+    const REQUEST_DENIED: i32 = -22;
+    matches!(error.code(), ssh2::ErrorCode::Session(CHANNEL_FAILURE | REQUEST_DENIED))
+}
+
+fn pair() -> std::io::Result<(UnixStream, UnixStream)> {
+    let (ours, theirs) = UnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    Ok((ours, theirs))
+}
+
+/// A mark that no output can know.
+fn secret() -> String {
+    format!("wl-{:032x}", rand::random::<u128>())
+}
