@@ -48,7 +48,8 @@ pub trait Operation: Serialize + DeserializeOwned + Send + Sync + 'static {
 /// Declares the primitives: a module, its type, and its place in the registry. A new primitive is one line here.
 macro_rules! operations {
     ($($module:ident: $($type:ident),+;)+) => {
-        $(mod $module;)+
+        $(mod $module;
+        pub use $module::{$($type),+};)+
 
         impl Registry {
             /// All primitives that ship with Windlass.

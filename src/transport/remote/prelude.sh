@@ -300,7 +300,7 @@ wl_restore() { # SAVE
   t=${p%/*}/.wl-$1
   case $k in
     absent) rm -rf -- "$p" || exit 1 ;;
-    directory) ;;
+    directory) echo same; exit 0 ;;
     link|file)
       [ -e "$d/was" ] || [ -L "$d/was" ] || { echo same; exit 0; }
       [ ! -d "$p" ] || [ -L "$p" ] || wl_die "$p was a $k and is a directory now"
@@ -318,9 +318,10 @@ wl_restore() { # SAVE
     service)
       u=$p; set -- $was; scope=$1
       case $2:$3:$4 in
+        restart:active:*|reload:*|stop:*|enable:*:enabled|disable:*:disabled) echo same; exit 0 ;;
         start:*|restart:inactive:*|restart:failed:*) wl_sc stop -- "$u" || exit 1
           [ "$3" = failed ] || wl_sc reset-failed -- "$u" 2>/dev/null ;;
-        enable:*:enabled) ;; enable:*) wl_sc disable -- "$u" 2>/dev/null || exit 1 ;;
+        enable:*) wl_sc disable -- "$u" 2>/dev/null || exit 1 ;;
         disable:*:enabled) wl_sc enable -- "$u" 2>/dev/null || exit 1 ;;
       esac ;;
     *) wl_die "this Windlass does not know what '$k' is" ;;

@@ -84,6 +84,14 @@ impl Slot {
         Ok(if sent || received { Moved::Yes } else { Moved::No })
     }
 
+    /// Whether libssh2 already holds what this shell waits for: reading one channel takes the packets of all of them off
+    /// the socket, which then tells nothing.
+    pub(super) fn has_news(&self) -> bool {
+        let unread = self.channel.read_window().available > 0 || (self.busy.is_some() && self.channel.eof());
+        let unsent = self.sent < self.out.len() && self.channel.write_window().remaining > 0;
+        !self.dead && (unread || unsent)
+    }
+
     /// Ends the call under way, and the shell with it.
     pub(super) fn fail(&mut self, failure: Failure) {
         self.dead = true;

@@ -40,6 +40,14 @@ impl Tunnel {
         events
     }
 
+    /// Whether libssh2 already holds what this tunnel waits for.
+    pub(super) fn has_news(&self) -> bool {
+        let unread =
+            self.to_client.is_empty() && (self.channel.read_window().available > 0 || (self.channel.eof() && !self.host_done));
+        let unsent = !self.to_host.is_empty() && self.channel.write_window().remaining > 0;
+        unread || unsent
+    }
+
     pub(super) fn is_over(&self) -> bool {
         (self.host_done && self.to_client.is_empty()) || (self.client_done && self.host_done)
     }

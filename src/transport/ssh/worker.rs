@@ -8,6 +8,7 @@ use super::tunnel::Tunnel;
 use crate::transport::shell::{Call, CallReply, Failure, Shell};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::net::sockopt::set_tcp_quickack;
+use ssh2::BlockDirections;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -147,6 +148,7 @@ impl Worker {
 
     /// Works until nobody holds the connection any more, or it breaks.
     fn work(&mut self) {
+        let mut still = 0;
         let reason = loop {
             self.take_requests();
             if self.closed && self.is_quiet() {
@@ -154,12 +156,16 @@ impl Worker {
             }
             match self.advance() {
                 Err(reason) => break reason,
-                Ok(Moved::Yes) => self.heard = Instant::now(),
+                Ok(Moved::Yes) => {
+                    self.heard = Instant::now();
+                    still = 0;
+                }
                 Ok(Moved::No) => {
                     if let Err(reason) = self.keep_alive() {
                         break reason;
                     }
-                    self.wait();
+                    still += 1;
+                    self.wait(still);
                 }
             }
         };
@@ -190,7 +196,7 @@ impl Worker {
     }
 
     fn advance(&mut self) -> Result<Moved, String> {
-        let mut moved = self.open()?;
+        let mut moved = Moved::No;
         for slot in self.slots.iter_mut().filter(|slot| slot.is_idle()) {
             if let Some(job) = self.waiting.pop_front() {
                 slot.start(job);
@@ -207,6 +213,10 @@ impl Worker {
             }
         }
         self.bury();
+        // Last: its answer may be among the packets that the others have taken off the socket.
+        if self.open()? == Moved::Yes {
+            moved = Moved::Yes;
+        }
         Ok(moved)
     }
 
@@ -309,11 +319,18 @@ impl Worker {
         Ok(())
     }
 
-    fn wait(&mut self) {
+    /// Waits for the socket, unless what it would tell is known already. (`still`: rounds in which nothing moved.)
+    fn wait(&mut self, still: u32) {
+        let news = self.slots.iter().any(Slot::has_news) || self.tunnels.iter().any(Tunnel::has_news);
+        let blocked = matches!(self.session.ssh.block_directions(), BlockDirections::Outbound | BlockDirections::Both);
+        if news && !blocked && still < 3 {
+            return;
+        }
         let now = Instant::now();
         let next = self.slots.iter().filter_map(Slot::deadline).min().unwrap_or(now + KEEPALIVE).min(self.asked + KEEPALIVE);
         let _ = set_tcp_quickack(&self.session.socket, true);
-        let timeout = timespec(next.saturating_duration_since(now).max(Duration::from_millis(1)));
+        let most = if news { Duration::from_millis(10) } else { KEEPALIVE };
+        let timeout = timespec(next.saturating_duration_since(now).clamp(Duration::from_millis(1), most));
         let mut fds = vec![PollFd::new(&self.session.socket, self.session.events()), PollFd::new(&*self.wake, PollFlags::IN)];
         fds.extend(self.tunnels.iter().map(|tunnel| PollFd::new(&tunnel.socket, tunnel.events())));
         // An interrupted wait is a short wait.

@@ -57,6 +57,10 @@ impl Call {
         };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
+            if arg == "--" {
+                words.extend(args.cloned());
+                break;
+            }
             if !arg.starts_with('-') {
                 words.push(arg.clone());
                 continue;
