@@ -13,4 +13,5 @@ pub mod run;
 pub mod saga;
 pub mod script;
 pub mod step;
+pub mod stop;
 pub mod transport;

@@ -6,7 +6,7 @@ use super::printer::Printer;
 use super::settings::{Labs, environment, environment_name, params, project, script};
 use crate::op::Registry;
 use crate::script::{Diagnostic, Facts, Load, Program, ProjectSources, STANDARD, Severity};
-use crate::transport::Stop;
+use crate::stop::Stop;
 use std::sync::Arc;
 
 pub(super) fn check(common: &Common, args: &CheckArgs, printer: &Printer) -> Result<u8, CliError> {
@@ -25,7 +25,7 @@ pub(super) fn check(common: &Common, args: &CheckArgs, printer: &Printer) -> Res
     let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
     match printer.format {
         Format::Json => {
-            findings.iter().filter_map(|finding| serde_json::to_value(finding).ok()).for_each(|finding| printer.json(&finding))
+            findings.iter().filter_map(|finding| serde_json::to_value(finding).ok()).for_each(|finding| printer.json(&finding));
         }
         Format::Text => findings.iter().for_each(|finding| printer.diagnostic(finding)),
     }

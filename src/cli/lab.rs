@@ -59,7 +59,7 @@ fn status(project: &Project, printer: &Printer) -> Result<u8, CliError> {
         LabStatus::Up(lab) => hosts(&lab, printer),
         LabStatus::Down => printer.say("no lab is up; `windlass lab up 3` starts one"),
         LabStatus::Stale(_) => {
-            printer.say("the lab's process has ended; `windlass lab up N` starts it again with its hosts' state")
+            printer.say("the lab's process has ended; `windlass lab up N` starts it again with its hosts' state");
         }
     }
     Ok(0)

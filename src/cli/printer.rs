@@ -3,7 +3,7 @@
 use super::args::{Color, Common, Format};
 use super::error::CliError;
 use crate::report::{Paint, Tone, Wordiness, plain};
-use crate::script::{Diagnostic, Severity};
+use crate::script::Diagnostic;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
@@ -48,7 +48,6 @@ impl Printer {
     }
 
     /// A line of data.
-    #[expect(clippy::print_stdout, reason = "this is the one place that prints data")]
     pub(super) fn data(&self, line: &str) {
         // A reader that went away is no failure of the command.
         let _ = writeln!(std::io::stdout(), "{line}");
@@ -112,7 +111,6 @@ impl Printer {
     pub(super) fn diagnostic(&self, diagnostic: &Diagnostic) {
         let rendered = self.render(&Report::new(diagnostic.clone()));
         self.note(rendered.trim_end());
-        let _ = Severity::Error;
     }
 
     fn render(&self, report: &Report) -> String {

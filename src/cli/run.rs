@@ -14,7 +14,7 @@ use crate::op::Registry;
 use crate::report::{Counts, JsonReport, LiveReport, TextReport, Tone, Where, clock, millis, plain};
 use crate::run::{Crash, Finish, Outset, Runner};
 use crate::script::{Facts, Load, Program, ProjectSources, STANDARD};
-use crate::transport::Stop;
+use crate::stop::Stop;
 use rand::RngExt;
 use std::fs::{File, TryLockError};
 use std::io::{IsTerminal, Write};
@@ -150,6 +150,9 @@ fn new_id() -> RunId {
     RunId::new(&format!("{}-{}", &minute[..8], &minute[8..]), &letters)
 }
 
+/// How long steps under way may take to end once a person has asked to stop.
+const GRACE: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// What a run is shown on, and the signals that stop it.
 pub(super) struct Desk {
     report: Report,
@@ -202,7 +205,11 @@ impl Desk {
             runtime.spawn(async move {
                 wait_for_signal().await;
                 interrupt.stop();
-                wait_for_signal().await;
+                // Steps under way may end; after the grace period they are left to their receipts.
+                tokio::select! {
+                    () = wait_for_signal() => {}
+                    () = tokio::time::sleep(GRACE) => {}
+                }
                 stop.stop();
             });
         }
@@ -232,9 +239,13 @@ impl Desk {
     }
 
     fn tell(&self, printer: &Printer, finish: &Finish) {
-        if let Some(diagnostic) = &finish.diagnostic {
+        if let Some(mut diagnostic) = finish.diagnostic.clone() {
+            if let Some(error) = finish.error.as_ref().filter(|error| !error.stderr.is_empty()) {
+                // The report has shown what the host said, where the step failed.
+                diagnostic.help.clone_from(&error.help);
+            }
             printer.note("");
-            printer.diagnostic(diagnostic);
+            printer.diagnostic(&diagnostic);
         }
         for stuck in &finish.stuck {
             printer.note(&printer.paint.tone(Tone::Bad, &plain(&stuck.message)));
@@ -248,9 +259,9 @@ impl Desk {
         let headline = printer.paint.tone(tone, &headline(finish, counts));
         let line = format!("{headline} in {took}: {}", summary(counts));
         if finish.exit == 0 {
-            printer.say(&line)
+            printer.say(&line);
         } else {
-            printer.note(&line)
+            printer.note(&line);
         }
         printer.next(&next_commands(finish));
     }
@@ -264,7 +275,7 @@ fn headline(finish: &Finish, counts: Counts) -> String {
         (RunPhase::Unwound, 1) => format!("run {id} failed before it changed anything,"),
         (RunPhase::Unwound, 3) => format!("run {id} failed and was unwound, what was there is restored,"),
         (RunPhase::Unwound, _) => {
-            let hosts: Vec<&str> = finish.debts.iter().map(|host| host.as_str()).collect();
+            let hosts: Vec<&str> = finish.debts.iter().map(super::super::id::HostName::as_str).collect();
             format!("run {id} failed and was unwound, but not on {} (not reachable),", hosts.join(", "))
         }
         (RunPhase::Stuck, _) => format!("run {id} is stuck: not everything could be undone,"),

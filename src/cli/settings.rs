@@ -6,7 +6,7 @@ use crate::fleet::{Environment, EnvironmentSource, Host, Inventory, Operator, Pr
 use crate::ledger::SqliteLedger;
 use crate::op::Registry;
 use crate::script::{Facts, Load, Program, ProjectSources, STANDARD};
-use crate::transport::Stop;
+use crate::stop::Stop;
 use crate::transport::embedded::{self, LabOptions, LabReady};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};

@@ -3,8 +3,9 @@
 use super::Controller;
 use crate::effect::{Effect, EffectClass, EffectError, Effects, HttpRequest, Reply};
 use crate::id::HostName;
+use crate::stop::Stop;
 use crate::transport::http::{Place, exchange};
-use crate::transport::{Failure, Pool, Stop, remote};
+use crate::transport::{Failure, Pool, remote};
 use std::sync::Arc;
 
 /// Live hosts, and the controller.

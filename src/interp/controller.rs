@@ -2,7 +2,7 @@
 
 use crate::effect::{Content, Effect, EffectError, Reply, SourceInfo};
 use crate::id::Digest;
-use crate::transport::Stop;
+use crate::stop::Stop;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata};

@@ -3,7 +3,7 @@
 
 use crate::effect::{Effect, EffectError, Effects, Reply};
 use crate::id::HostName;
-use crate::transport::Stop;
+use crate::stop::Stop;
 use std::time::{Duration, Instant};
 
 /// How long a host that was there may stay away before a step on it fails.

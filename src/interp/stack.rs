@@ -2,7 +2,8 @@
 
 use super::{Apply, Controller, Retry};
 use crate::effect::Effects;
-use crate::transport::{Pool, Stop};
+use crate::stop::Stop;
+use crate::transport::Pool;
 use std::sync::Arc;
 
 /// `run`, `resume`, `unwind`: Retry, Apply. (The fence of 3-semantics comes between them with leases.)

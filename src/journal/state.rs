@@ -143,6 +143,16 @@ impl RunState {
         self.steps.values().filter(|step| owed(step)).map(|step| step.command.host.clone()).collect()
     }
 
+    /// The hosts that were spoken to and did not go away.
+    #[must_use]
+    pub fn hosts_within_reach(&self) -> BTreeSet<HostName> {
+        let lost = |step: &&StepState| matches!(&step.status, StepStatus::Failed(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::InDoubt));
+        let gone: BTreeSet<&HostName> = self.steps.values().filter(lost).map(|step| &step.command.host).collect();
+        let owing = self.debts();
+        let hosts = self.steps.values().map(|step| &step.command.host);
+        hosts.filter(|host| !host.is_controller() && !gone.contains(host) && !owing.contains(host)).cloned().collect()
+    }
+
     /// Whether any step changed anything, or may have.
     #[must_use]
     pub fn changed_anything(&self) -> bool {
@@ -300,14 +310,25 @@ impl RunState {
     }
 }
 
+impl UndoState {
+    /// Whether undoing it found something to undo, or could not tell.
+    fn found_a_change(&self) -> bool {
+        self.parts.values().any(|status| matches!(status, UndoStatus::Done { changed: true } | UndoStatus::Failed(_)))
+    }
+}
+
 impl StepState {
     /// Whether the step changed anything, or may have.
     #[must_use]
     pub fn may_have_changed(&self) -> bool {
         match &self.status {
             StepStatus::Succeeded { outcome, .. } => *outcome == Outcome::Changed,
-            StepStatus::Started | StepStatus::Failed(_) => {
-                self.undos.values().any(|undo| !matches!(undo.undo, Compensation::Check { .. })) || self.command.op == "run"
+            StepStatus::Started => {
+                self.command.op == "run" || self.undos.values().any(|undo| undo.parts.is_empty() || undo.found_a_change())
+            }
+            StepStatus::Failed(error) => {
+                let began = !matches!(error.kind, ErrorKind::BadInput | ErrorKind::Unreachable);
+                (began && self.command.op == "run") || self.undos.values().any(UndoState::found_a_change)
             }
         }
     }

@@ -175,6 +175,6 @@ impl<'a> StepContext<'a> {
 
 /// A reply of another kind than the effect's: a defect.
 #[must_use]
-pub fn unexpected(reply: &Reply) -> StepError {
+pub(super) fn unexpected(reply: &Reply) -> StepError {
     StepError::new(ErrorKind::Internal, format!("an effect was answered by a reply of another kind: {reply:?}"))
 }

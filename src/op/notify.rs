@@ -18,7 +18,7 @@ pub struct Notify {
 /// Where a notification goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Channel {
+pub(super) enum Channel {
     /// The run's report.
     Log,
 }

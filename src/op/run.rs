@@ -34,7 +34,7 @@ pub struct Run {
 /// Whether a command may be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Again {
+pub(super) enum Again {
     /// A person decides.
     Ask,
     /// It may.
@@ -43,7 +43,7 @@ pub enum Again {
 
 /// How a command is run; shared with `probe` and `expect_exec`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct How {
+pub(super) struct How {
     /// The directory to run in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) cwd: Option<RemotePath>,

@@ -3,7 +3,7 @@
 use super::duration::millis;
 use super::style::{Paint, Tone, plain};
 use crate::id::StepKey;
-use crate::journal::{Entry, Group, Part, Record};
+use crate::journal::{Entry, Group, Part, Record, RunPhase};
 use crate::step::{Command, Outcome, StepError};
 use std::collections::BTreeMap;
 
@@ -65,6 +65,9 @@ impl TextReport {
             Entry::Succeeded { key, outcome, millis, diff, .. } => self.succeeded(key, outcome, *millis, diff.as_deref()),
             Entry::Failed { key, error, millis } => self.failed(key, error, *millis),
             Entry::GroupEntered { group, .. } => self.entered(group),
+            Entry::Phase { phase: RunPhase::Unwinding, .. } => {
+                self.quiet_or(vec![self.paint.tone(Tone::Strong, "-- undoing what was changed, newest first")])
+            }
             Entry::Phase { phase, why } => {
                 self.quiet_or(vec![self.paint.tone(Tone::Strong, &format!("-- {}: {}", phase.word(), plain(why)))])
             }

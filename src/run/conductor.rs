@@ -9,7 +9,7 @@ use crate::journal::{Cursor, Entry, Group, Recorded};
 use crate::op::{AnyOperation, Registry, StepContext};
 use crate::script::{Branch, Conductor, ForkSpec, Task, UndoClosure};
 use crate::step::{Command, ErrorKind, Outcome, Site, StepError};
-use crate::transport::Stop;
+use crate::stop::Stop;
 use serde_json::Value;
 use similar::TextDiff;
 use std::collections::BTreeMap;

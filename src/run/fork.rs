@@ -2,7 +2,7 @@
 
 use super::conductor::Run;
 use super::unwind;
-use crate::effect::{Effect, Effects};
+use crate::effect::Effect;
 use crate::id::{HostName, StepKey};
 use crate::journal::{Entry, Group};
 use crate::saga;
@@ -96,7 +96,7 @@ fn restore(run: &Run, task: &Task, spec: &ForkSpec, key: &StepKey, failures: &Fa
 }
 
 /// Runs the block of each host of a batch on a thread of its own.
-fn at_once(run: &Run, task: &Task, spec: &ForkSpec, branch: &Branch<'_>, key: &StepKey, batch: &[HostName]) -> Failures {
+fn at_once(_run: &Run, task: &Task, spec: &ForkSpec, branch: &Branch<'_>, key: &StepKey, batch: &[HostName]) -> Failures {
     let one = |host: &HostName| {
         let child = Task::new(task.path.child(key.n, spec.word, host.as_str()), Some(host.clone()));
         branch(&child, host)

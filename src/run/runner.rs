@@ -13,7 +13,8 @@ use crate::op::Registry;
 use crate::saga;
 use crate::script::{Diagnostic, Facts, Load, Program, ScriptFailure, StoredSources};
 use crate::step::{ErrorKind, StepError};
-use crate::transport::{Pool, PoolOptions, Stop};
+use crate::stop::Stop;
+use crate::transport::{Pool, PoolOptions};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -136,7 +137,7 @@ impl Runner {
     }
 
     fn open(&self, id: &RunId, stored: &StoredRun, state: RunState, mode: Mode) -> Arc<Run> {
-        let pool = Arc::new(Pool::new(&stored.environment.hosts, PoolOptions { run: id.clone() }));
+        let pool = Arc::new(Pool::new(&stored.environment.hosts, PoolOptions { run: id.clone(), stop: self.stop.clone() }));
         let effects = apply_stack(pool, Controller::new(Path::new(&stored.root)), self.stop.clone());
         Arc::new(Run {
             cursor: Cursor::new(state.clone()),
@@ -224,9 +225,9 @@ impl Runner {
                 failure.map(|failure| ScriptFailure { error, ..failure }),
             );
         }
-        let changed = run.writer.state(RunState::changed_anything);
         let work = run.writer.state(saga::unwind);
         let end = on_big_stack(|| unwind(run, &work));
+        let changed = run.writer.state(RunState::changed_anything);
         if end.interrupted {
             return finish(id, RunPhase::Unwinding, 7, end, failure);
         }
@@ -252,13 +253,7 @@ impl Runner {
             let failure = failure.map(|failure| ScriptFailure { error, ..failure });
             return finish(id, RunPhase::Interrupted, 7, end, failure);
         }
-        let hosts = run.writer.state(|now| {
-            let touched = now.steps.values().filter(|step| !step.undos.is_empty() || step.command.op == "run");
-            touched
-                .map(|step| step.command.host.clone())
-                .filter(|host| !host.is_controller() && !end.debts.contains(host))
-                .collect::<BTreeSet<_>>()
-        });
+        let hosts = run.writer.state(RunState::hosts_within_reach);
         forget(run.effects.as_ref(), &hosts);
         finish(id, state, exit, end, failure)
     }

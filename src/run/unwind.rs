@@ -1,7 +1,7 @@
 //! Performs what the saga says is to be undone, and writes down how each part ended.
 
 use super::conductor::Run;
-use crate::effect::{Effects, Reply};
+use crate::effect::Reply;
 use crate::id::{HostName, StepKey, TaskPath};
 use crate::journal::{Entry, Part};
 use crate::saga::{Action, Work};

@@ -85,7 +85,7 @@ fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<
     for (n, undo) in step.undos.iter().rev() {
         let work = |part, action| Work::Do { key: key.clone(), n: *n, part, host: step.command.host.clone(), action };
         let open = |part| !matches!(undo.parts.get(&part), Some(UndoStatus::Done { .. }));
-        let mut push = |list: &mut Vec<Work>, part, action| {
+        let push = |list: &mut Vec<Work>, part, action| {
             if open(part) {
                 list.push(work(part, action));
             }

@@ -6,7 +6,7 @@ use crate::id::TaskPath;
 use crate::op::Registry;
 use crate::script::conductor::Task;
 use crate::step::StepError;
-use crate::transport::Stop;
+use crate::stop::Stop;
 use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicIteratorPackage, BasicMapPackage, BasicMathPackage, BasicStringPackage,
     LanguageCorePackage, LogicPackage, MoreStringPackage, Package,

@@ -13,7 +13,7 @@ use super::sources::SourceProvider;
 use super::symbols::Symbols;
 use crate::op::Registry;
 use crate::step::{ErrorKind, StepError};
-use crate::transport::Stop;
+use crate::stop::Stop;
 use rhai::{Engine, Position};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A script or module, parsed.
 #[derive(Debug, Clone)]
-pub struct Unit {
+pub(super) struct Unit {
     /// Its name, as in `deploy.rhai` or `std/release`.
     pub name: String,
     /// Its tree. Positions are those of the source map.
@@ -24,7 +24,7 @@ pub struct Unit {
 
 /// One `import "path" as alias;`.
 #[derive(Debug, Clone)]
-pub struct Import {
+pub(super) struct Import {
     /// The path as it is written.
     pub path: String,
     /// The name of the module that it means.
@@ -38,7 +38,7 @@ pub struct Import {
 /// An import that cannot be followed. Travels through Rhai as the value of an `ErrorRuntime`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct ImportError {
+pub(super) struct ImportError {
     /// What is wrong.
     pub message: String,
     /// What to try.
@@ -59,7 +59,7 @@ type Raised<T> = Result<T, Box<EvalAltResult>>;
 
 /// The modules of one run. Clones share what was loaded.
 #[derive(Clone)]
-pub struct Resolver {
+pub(super) struct Resolver {
     provider: Arc<dyn SourceProvider>,
     sources: SourceMap,
     state: Arc<Mutex<State>>,
@@ -76,13 +76,12 @@ struct State {
 impl Resolver {
     /// Loads from a provider; what is read is added to the source map.
     #[must_use]
-    pub fn new(provider: Arc<dyn SourceProvider>, sources: SourceMap) -> Self {
+    pub(super) fn new(provider: Arc<dyn SourceProvider>, sources: SourceMap) -> Self {
         Self { provider, sources, state: Arc::default() }
     }
 
-    /// The map that positions of these sources refer to.
-    #[must_use]
-    pub fn sources(&self) -> &SourceMap {
+    #[cfg(test)]
+    pub(super) fn sources(&self) -> &SourceMap {
         &self.sources
     }
 
@@ -90,7 +89,7 @@ impl Resolver {
     ///
     /// # Errors
     /// When a file is missing, does not parse, imports in a circle, or when a module does something at its top level.
-    pub fn load_graph(&self, engine: &Engine, main_name: &str) -> Result<Vec<Unit>, Box<Diagnostic>> {
+    pub(super) fn load_graph(&self, engine: &Engine, main_name: &str) -> Result<Vec<Unit>, Box<Diagnostic>> {
         let mut graph = Vec::new();
         let main = self.unit(engine, main_name, Position::NONE);
         let loaded = main.and_then(|main| self.load_imports(engine, main, &mut Vec::new(), &mut graph));

@@ -13,7 +13,7 @@ use std::mem::take;
 type Evaluated = Result<Dynamic, Box<EvalAltResult>>;
 
 /// The value without any sharing: what it holds now, in arrays, maps and closures too.
-pub fn snapshot(value: Dynamic) -> Dynamic {
+pub(super) fn snapshot(value: Dynamic) -> Dynamic {
     let mut value = value.flatten();
     if let Some(mut array) = value.write_lock::<Array>() {
         array.iter_mut().for_each(snapshot_in_place);
@@ -27,7 +27,7 @@ pub fn snapshot(value: Dynamic) -> Dynamic {
 
 /// The closure with the values that its captured variables have now.
 #[must_use]
-pub fn snapshot_closure(mut closure: FnPtr) -> FnPtr {
+pub(super) fn snapshot_closure(mut closure: FnPtr) -> FnPtr {
     closure.iter_curry_mut().for_each(snapshot_in_place);
     closure
 }
@@ -41,7 +41,7 @@ fn snapshot_in_place(value: &mut Dynamic) {
 ///
 /// # Errors
 /// Whatever the closure raises, within a frame that names the closure and the call.
-pub fn call_frozen(ctx: &NativeCallContext, closure: &FnPtr, args: Vec<Dynamic>) -> Evaluated {
+pub(super) fn call_frozen(ctx: &NativeCallContext, closure: &FnPtr, args: Vec<Dynamic>) -> Evaluated {
     let Some(found) = find(ctx, closure, args.len()) else { return snapshot_closure(closure.clone()).call_raw(ctx, None, args) };
     let mut global = ctx.global_runtime_state().clone();
     enter(&mut global, &found);
@@ -59,7 +59,7 @@ pub fn call_frozen(ctx: &NativeCallContext, closure: &FnPtr, args: Vec<Dynamic>)
 
 /// The statements of a function. A walk is the only way in: the type that holds them has no public name.
 #[must_use]
-pub fn body_of(definition: &Shared<ScriptFuncDef>) -> StmtBlock {
+pub(super) fn body_of(definition: &Shared<ScriptFuncDef>) -> StmtBlock {
     let mut alone = Module::new();
     alone.set_script_fn(definition.clone());
     let mut statements = Vec::new();

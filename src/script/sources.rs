@@ -91,7 +91,7 @@ impl SourceProvider for StoredSources {
 
 /// Why an import's path names no module.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadImport {
+pub(super) enum BadImport {
     /// It starts with `/`, or holds something that no module's name has.
     #[error("`{0}` is not a path of a module: it is relative to the importing file, with `/` between the parts")]
     NotAPath(String),
@@ -107,7 +107,7 @@ pub enum BadImport {
 ///
 /// # Errors
 /// When no module can have that path.
-pub fn module_name(importer: Option<&str>, path: &str) -> Result<String, BadImport> {
+pub(super) fn module_name(importer: Option<&str>, path: &str) -> Result<String, BadImport> {
     if path.is_empty() || path.starts_with('/') || path.contains(['\\', '\0', ':']) {
         return Err(BadImport::NotAPath(path.to_owned()));
     }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A parameter of a function of the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Param {
+pub(super) struct Param {
     /// Its name; empty where it was registered without.
     pub name: String,
     /// Its type in words of the language, as in `string`; `any` where it takes everything.
@@ -16,7 +16,7 @@ pub struct Param {
 
 /// One form of a function of the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signature {
+pub(super) struct Signature {
     /// Its parameters, for a method with the receiver first.
     pub params: Vec<Param>,
     /// What it returns, in words of the language; empty for nothing.
@@ -28,7 +28,7 @@ pub struct Signature {
 impl Signature {
     /// The form as a person reads it: `Host.run(command: string) -> string` for a method.
     #[must_use]
-    pub fn show(&self, name: &str, method: bool) -> String {
+    pub(super) fn show(&self, name: &str, method: bool) -> String {
         let (receiver, params) = match self.params.split_first() {
             Some((first, rest)) if method => (format!("{}.", first.kind), rest),
             _ => (String::new(), &self.params[..]),
@@ -47,7 +47,7 @@ impl Param {
 
 /// What a closure takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ClosureShape {
+pub(super) struct ClosureShape {
     /// Its parameters as they are written.
     pub params: Vec<String>,
     /// How many variables it captures: hidden parameters in front.
@@ -56,7 +56,7 @@ pub struct ClosureShape {
 
 /// Every name that a script can mean.
 #[derive(Debug, Clone, Default)]
-pub struct Symbols {
+pub(super) struct Symbols {
     /// Functions and methods of the engine.
     pub functions: BTreeMap<String, Vec<Signature>>,
     /// Properties by type: name and what it returns.
@@ -78,7 +78,7 @@ pub struct Symbols {
 impl Symbols {
     /// The names that an engine has.
     #[must_use]
-    pub fn of_engine(engine: &Engine) -> Self {
+    pub(super) fn of_engine(engine: &Engine) -> Self {
         let mut symbols = Self::default();
         for (module, name, signature) in engine.collect_fn_metadata(None, |info| Some(registered(&info)), true) {
             symbols.add_function(&module, name, signature);
@@ -87,7 +87,7 @@ impl Symbols {
     }
 
     /// Adds the names of a script or module.
-    pub fn add_tree(&mut self, ast: &AST) {
+    pub(super) fn add_tree(&mut self, ast: &AST) {
         for function in ast.iter_fn_def() {
             let params: Vec<String> = function.params.iter().map(ToString::to_string).collect();
             self.variables.extend(params.iter().cloned());
@@ -106,31 +106,31 @@ impl Symbols {
 
     /// The forms of a function of the engine.
     #[must_use]
-    pub fn signatures(&self, name: &str) -> &[Signature] {
+    pub(super) fn signatures(&self, name: &str) -> &[Signature] {
         self.functions.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// Whether a type other than Rhai's own has such a method.
     #[must_use]
-    pub fn is_host_method(&self, name: &str) -> bool {
+    pub(super) fn is_host_method(&self, name: &str) -> bool {
         let receivers = self.signatures(name).iter().filter_map(|signature| signature.params.first());
         receivers.map(|receiver| receiver.kind.as_str()).any(|kind| kind.starts_with(|c: char| c.is_ascii_uppercase()))
     }
 
     /// Names of all methods of a type, by the type of their first parameter.
-    pub fn methods_of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(super) fn methods_of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a str> {
         let takes = move |signature: &Signature| signature.params.first().is_some_and(|first| first.kind == kind);
         self.functions.iter().filter(move |(_, forms)| forms.iter().any(takes)).map(|(name, _)| name.as_str())
     }
 
     /// Names of all functions, of the engine and of the script.
-    pub fn function_names(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn function_names(&self) -> impl Iterator<Item = &str> {
         self.functions.keys().chain(self.script_functions.keys()).map(String::as_str)
     }
 
     /// All forms of a function of the engine for a help text, one a line.
     #[must_use]
-    pub fn forms(&self, name: &str, method: bool) -> String {
+    pub(super) fn forms(&self, name: &str, method: bool) -> String {
         let forms: BTreeSet<String> = self.signatures(name).iter().map(|form| format!("  {}", form.show(name, method))).collect();
         forms.into_iter().take(8).collect::<Vec<_>>().join("\n")
     }
@@ -188,7 +188,7 @@ fn param(metadata: &FuncMetadata, n: usize) -> Param {
 
 /// A Rust or Rhai type in words of the language.
 #[must_use]
-pub fn kind_name(text: &str) -> String {
+pub(super) fn kind_name(text: &str) -> String {
     let text = text.trim().trim_start_matches("&mut ").trim_start_matches('&').trim();
     let (outer, inner) = text.split_once('<').unwrap_or((text, ""));
     match outer.trim().rsplit("::").next().unwrap_or(outer) {
@@ -214,7 +214,7 @@ pub fn kind_name(text: &str) -> String {
 }
 
 /// The candidate that a mistyped name most likely means; none when all are too far away.
-pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let distance = |candidate: &str| strsim::damerau_levenshtein(name, candidate);
     let near = candidates.into_iter().filter(|candidate| *candidate != name).map(|candidate| (distance(candidate), candidate));
     let longer = |candidate: &str| name.chars().count().max(candidate.chars().count());
@@ -223,7 +223,7 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 }
 
 /// "did you mean `x`?", or nothing.
-pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+pub(super) fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
     nearest(name, candidates).map_or_else(String::new, |near| format!("did you mean `{near}`?"))
 }
 

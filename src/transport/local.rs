@@ -4,13 +4,13 @@ use super::frame::{Frame, Progress};
 use super::remote::PRELUDE;
 use super::shell::{Call, CallReply, Failure, Shell};
 use super::stream::PayloadReader;
+use crate::stop::Stop;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,12 +18,12 @@ use std::time::{Duration, Instant};
 pub(super) struct LocalShell {
     run: String,
     idle: Mutex<Vec<Process>>,
-    usable: AtomicBool,
+    stop: Stop,
 }
 
 impl LocalShell {
-    pub(super) fn new(run: &str) -> Self {
-        Self { run: run.to_owned(), idle: Mutex::new(Vec::new()), usable: AtomicBool::new(true) }
+    pub(super) fn new(run: &str, stop: Stop) -> Self {
+        Self { run: run.to_owned(), idle: Mutex::new(Vec::new()), stop }
     }
 
     fn take(&self) -> Result<Process, Failure> {
@@ -35,7 +35,7 @@ impl LocalShell {
 impl Shell for LocalShell {
     fn call(&self, call: &Call) -> Result<CallReply, Failure> {
         let mut process = self.take()?;
-        let reply = process.call(call)?;
+        let reply = process.call(call, &self.stop)?;
         if reply.code != 74
             && let Ok(mut idle) = self.idle.lock()
         {
@@ -62,7 +62,7 @@ impl Shell for LocalShell {
     }
 
     fn is_usable(&self) -> bool {
-        self.usable.load(Ordering::SeqCst)
+        true
     }
 }
 
@@ -91,7 +91,7 @@ impl Process {
         Ok(process)
     }
 
-    fn call(&mut self, call: &Call) -> Result<CallReply, Failure> {
+    fn call(&mut self, call: &Call, stop: &Stop) -> Result<CallReply, Failure> {
         self.calls += 1;
         let lost = |error: std::io::Error| Failure::Lost(error.to_string());
         let mut frame =
@@ -106,6 +106,9 @@ impl Process {
             }
             if let Some((_, seconds)) = deadline.filter(|(at, _)| Instant::now() >= *at) {
                 return Err(Failure::Timeout(seconds));
+            }
+            if stop.is_stopped() {
+                return Err(Failure::Stopped);
             }
         }
     }
@@ -129,7 +132,7 @@ impl Process {
 
     fn read_more(&mut self, frame: &mut Frame) -> std::io::Result<()> {
         let mut fds = [PollFd::new(&self.stdout, PollFlags::IN), PollFd::new(&self.stderr, PollFlags::IN)];
-        let second = Timespec { tv_sec: 1, tv_nsec: 0 };
+        let second = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
         let _ = poll(&mut fds, Some(&second));
         let (out, err) = (!fds[0].revents().is_empty(), !fds[1].revents().is_empty());
         let mut buffer = [0_u8; 32 << 10];

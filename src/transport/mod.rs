@@ -12,5 +12,5 @@ mod ssh;
 mod stream;
 
 pub use pool::{Pool, PoolOptions};
-pub use shell::{Call, CallReply, Failure, Payload, Shell, Stop};
+pub use shell::{Call, CallReply, Failure, Payload, Shell};
 pub use ssh::KnownHosts;

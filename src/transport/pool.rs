@@ -5,6 +5,7 @@ use super::shell::{Failure, Shell};
 use super::ssh::{Endpoint, SshShell};
 use crate::fleet::{Host, Inventory, Transport};
 use crate::id::{HostName, RunId};
+use crate::stop::Stop;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,12 +14,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct PoolOptions {
     /// The run: hosts keep what it leaves with them under this name.
     pub run: RunId,
+    /// Ends every wait.
+    pub stop: Stop,
 }
 
 /// The connections of one run.
 pub struct Pool {
     hosts: BTreeMap<HostName, Entry>,
     run: RunId,
+    stop: Stop,
 }
 
 struct Entry {
@@ -31,7 +35,7 @@ impl Pool {
     #[must_use]
     pub fn new(inventory: &Inventory, options: PoolOptions) -> Self {
         let entry = |host: &Host| (host.name.clone(), Entry { host: host.clone(), shell: Mutex::new(None) });
-        Self { hosts: inventory.hosts().iter().map(entry).collect(), run: options.run }
+        Self { hosts: inventory.hosts().iter().map(entry).collect(), run: options.run, stop: options.stop }
     }
 
     /// The connection to a host.
@@ -55,7 +59,7 @@ impl Pool {
 
     fn connect(&self, host: &Host) -> Result<Arc<dyn Shell>, Failure> {
         if host.transport == Transport::Local {
-            return Ok(Arc::new(LocalShell::new(self.run.as_str())));
+            return Ok(Arc::new(LocalShell::new(self.run.as_str(), self.stop.clone())));
         }
         host.check_supported().map_err(|error| Failure::Unreachable { reason: error.to_string(), help: error.help() })?;
         tracing::debug!(host = %host.name, address = %host.address, "connecting");
@@ -68,6 +72,6 @@ impl Pool {
             known_hosts_files: host.known_hosts_files.clone(),
             connect_timeout: host.connect_timeout,
         };
-        Ok(Arc::new(SshShell::connect(endpoint, self.run.as_str())?))
+        Ok(Arc::new(SshShell::connect(endpoint, self.run.as_str(), self.stop.clone())?))
     }
 }

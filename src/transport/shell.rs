@@ -3,8 +3,6 @@
 use crate::effect::Content;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// One call of a host-side function.
 #[derive(Debug, Clone)]
@@ -65,23 +63,6 @@ pub enum Failure {
     /// The run was stopped.
     #[error("the run was stopped")]
     Stopped,
-}
-
-/// Says that a run is to stop at once: calls that wait give up.
-#[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    /// From now on, everything that waits gives up.
-    pub fn stop(&self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-
-    /// Whether to give up.
-    #[must_use]
-    pub fn is_stopped(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
-    }
 }
 
 /// A connection to a host.

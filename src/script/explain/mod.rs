@@ -6,18 +6,18 @@ mod parse;
 mod payload;
 mod value;
 
-pub use payload::OptionError;
+pub(super) use payload::OptionError;
 
 use super::calls::is_closure_name;
 use super::diagnostic::Diagnostic;
 use super::source_map::SourceMap;
 use super::symbols::Symbols;
 use crate::step::Site;
-use rhai::{EvalAltResult, ParseError, Position};
+use rhai::{EvalAltResult, Position};
 
 /// Explains errors by what is known about the sources and their names.
 #[derive(Debug, Clone, Copy)]
-pub struct Explainer<'a> {
+pub(super) struct Explainer<'a> {
     sources: &'a SourceMap,
     symbols: &'a Symbols,
 }
@@ -25,13 +25,13 @@ pub struct Explainer<'a> {
 impl<'a> Explainer<'a> {
     /// The symbols should be of the engine and of every tree that was loaded.
     #[must_use]
-    pub fn new(sources: &'a SourceMap, symbols: &'a Symbols) -> Self {
+    pub(super) fn new(sources: &'a SourceMap, symbols: &'a Symbols) -> Self {
         Self { sources, symbols }
     }
 
     /// Explains why an evaluation failed.
     #[must_use]
-    pub fn error(&self, error: &EvalAltResult) -> Diagnostic {
+    pub(super) fn error(&self, error: &EvalAltResult) -> Diagnostic {
         let (frames, inner) = unwrapped(error);
         let finding = self.explain(inner);
         let innermost = frames.iter().rev().map(|frame| frame.position).find(|position| !position.is_none());
@@ -41,12 +41,6 @@ impl<'a> Explainer<'a> {
             .iter()
             .rev()
             .fold(diagnostic, |diagnostic, frame| diagnostic.by_way_of(self.sources, frame.position, &self.how(frame)))
-    }
-
-    /// Explains why a text does not parse.
-    #[must_use]
-    pub fn parse_error(&self, error: &ParseError) -> Diagnostic {
-        parse::explain(self, error.err_type(), error.position()).into_diagnostic(self.sources, error.position())
     }
 
     fn explain(&self, error: &EvalAltResult) -> Finding {

@@ -13,7 +13,7 @@ const STDERR_LINES: usize = 12;
 /// An option that a primitive does not take, or not like this. Raised by the bindings, found by the lints.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct OptionError {
+pub(crate) struct OptionError {
     /// The primitive's name.
     pub primitive: String,
     /// Which option, as in `check.status` or `hosts[1]`.
@@ -29,7 +29,7 @@ pub struct OptionError {
 impl OptionError {
     /// A key that the primitive does not know.
     #[must_use]
-    pub fn unknown(primitive: &str, path: &str, known: Vec<String>, position: Position) -> Self {
+    pub(crate) fn unknown(primitive: &str, path: &str, known: Vec<String>, position: Position) -> Self {
         let message = format!("`{primitive}` has no option `{path}`");
         Self { primitive: primitive.to_owned(), path: path.to_owned(), message, known, position }
     }
@@ -41,7 +41,7 @@ impl OptionError {
 
     /// What to try: the key that was meant, and all that there are.
     #[must_use]
-    pub fn help(&self) -> String {
+    pub(crate) fn help(&self) -> String {
         if self.known.is_empty() {
             return String::new();
         }
@@ -52,7 +52,7 @@ impl OptionError {
 
     /// Where the key stands in the call's literal map; the longest part of the path that is written there.
     #[must_use]
-    pub fn key_position(&self, symbols: &Symbols) -> Option<Position> {
+    pub(crate) fn key_position(&self, symbols: &Symbols) -> Option<Position> {
         let site = symbols.calls.get(&self.position)?;
         let mut path = self.path.as_str();
         loop {

@@ -15,7 +15,7 @@ fn fail(script: &str) -> Diagnostic {
             let error = engine.eval_ast::<rhai::Dynamic>(&ast).unwrap_err();
             Explainer::new(&sources, &symbols(&engine, &ast)).error(&error)
         }
-        Err(error) => Explainer::new(&sources, &Symbols::of_engine(&engine)).parse_error(&error),
+        Err(error) => Explainer::new(&sources, &Symbols::of_engine(&engine)).error(&error.into()),
     }
 }
 

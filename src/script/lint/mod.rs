@@ -17,7 +17,7 @@ use rhai::{FnAccess, Position};
 use std::collections::BTreeMap;
 
 /// Knows which options the primitives take.
-pub trait OptionCheck {
+pub(super) trait OptionCheck {
     /// What is wrong with literal options, if anything. The keys in `unknown` (as in `check.status`) are there, but their values
     /// are only known when the script runs: they are null in `options`, and their types are not to be judged.
     fn check(&self, primitive: &str, options: &serde_json::Value, unknown: &[String]) -> Option<OptionError>;
@@ -28,7 +28,7 @@ pub trait OptionCheck {
 
 /// Checks the scripts and modules of a run.
 #[derive(Clone, Copy)]
-pub struct Linter<'a> {
+pub(super) struct Linter<'a> {
     /// Where the texts are.
     pub sources: &'a SourceMap,
     /// The names of the engine and of all units.
@@ -44,7 +44,7 @@ pub struct Linter<'a> {
 impl Linter<'_> {
     /// All findings, in the order of the text; errors and warnings.
     #[must_use]
-    pub fn check(&self) -> Vec<Diagnostic> {
+    pub(super) fn check(&self) -> Vec<Diagnostic> {
         let mut findings = Findings { sources: self.sources, all: Vec::new() };
         for unit in self.units {
             let view = View { linter: self, unit, bodies: bodies(&unit.ast) };

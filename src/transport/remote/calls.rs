@@ -114,7 +114,7 @@ fn exec(function: &'static str, receipt: &str, command: &Invocation) -> Call {
         .arg(receipt)
         .arg(EXEC_LIMIT.to_string())
         .arg(command.timeout_seconds.unwrap_or(0).to_string())
-        .arg(command.directory.as_ref().map(|d| d.as_str()).unwrap_or_default())
+        .arg(command.directory.as_ref().map(crate::id::RemotePath::as_str).unwrap_or_default())
         .arg(size.to_string())
         .arg(body(command))
         .limit(EXEC_LIMIT * 2)

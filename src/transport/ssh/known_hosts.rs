@@ -171,7 +171,7 @@ fn kind_of(key: &[u8]) -> Option<String> {
 
 /// A key's fingerprint as `ssh-keygen -l` prints it.
 #[must_use]
-pub fn fingerprint(key: &[u8]) -> String {
+pub(super) fn fingerprint(key: &[u8]) -> String {
     let kind = kind_of(key).unwrap_or_default();
     format!("SHA256:{} ({})", STANDARD_NO_PAD.encode(Sha256::digest(key)), kind.trim_start_matches("ssh-"))
 }

@@ -49,7 +49,7 @@ impl Tunnel {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        (self.host_done && self.to_client.is_empty()) || (self.client_done && self.host_done)
+        self.host_done && (self.to_client.is_empty() || self.client_done)
     }
 
     pub(super) fn close(&mut self) {

@@ -5,6 +5,7 @@ use super::connect::connect;
 use super::session::{Session, timespec, would_block};
 use super::slot::{Answer, Job, Moved, Opening, Slot};
 use super::tunnel::Tunnel;
+use crate::stop::Stop;
 use crate::transport::shell::{Call, CallReply, Failure, Shell};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::net::sockopt::set_tcp_quickack;
@@ -14,7 +15,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,9 +26,11 @@ const KEEPALIVE: Duration = Duration::from_secs(5);
 /// A host that has sent nothing for so long, though asked, is lost.
 const SILENCE: Duration = Duration::from_secs(15);
 
+type Connected = SyncSender<Result<UnixStream, Failure>>;
+
 enum Request {
     Call(Call, Answer),
-    Connect(String, u16, SyncSender<Result<UnixStream, Failure>>),
+    Connect(String, u16, Connected),
 }
 
 /// A connection to a host over SSH.
@@ -35,11 +38,12 @@ pub(in crate::transport) struct SshShell {
     requests: Sender<Request>,
     wake: Arc<OwnedFd>,
     usable: Arc<AtomicBool>,
+    stop: Stop,
 }
 
 impl SshShell {
     /// Connects and logs in.
-    pub(in crate::transport) fn connect(endpoint: Endpoint, run: &str) -> Result<Self, Failure> {
+    pub(in crate::transport) fn connect(endpoint: Endpoint, run: &str, stop: Stop) -> Result<Self, Failure> {
         let unreachable = |error: std::io::Error| Failure::Unreachable { reason: error.to_string(), help: None };
         let wake = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC).map_err(|error| unreachable(error.into()))?;
         let (wake, usable) = (Arc::new(wake), Arc::new(AtomicBool::new(true)));
@@ -63,7 +67,7 @@ impl SshShell {
             })
             .map_err(unreachable)?;
         match connected.recv() {
-            Ok(Ok(())) => Ok(Self { requests, wake, usable }),
+            Ok(Ok(())) => Ok(Self { requests, wake, usable, stop }),
             Ok(Err(failure)) => Err(failure),
             Err(_) => Err(Failure::Unreachable { reason: "the connection's thread ended".to_owned(), help: None }),
         }
@@ -74,7 +78,15 @@ impl SshShell {
         self.requests.send(request).map_err(|_| ended())?;
         // A full counter wakes the worker as well.
         let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
-        answer.recv().map_err(|_| Failure::Lost("the connection's thread ended".to_owned()))?
+        loop {
+            match answer.recv_timeout(Duration::from_millis(100)) {
+                Ok(result) => return result,
+                Err(RecvTimeoutError::Disconnected) => return Err(Failure::Lost("the connection's thread ended".to_owned())),
+                // A command goes on without us; its receipt is found again.
+                Err(RecvTimeoutError::Timeout) if self.stop.is_stopped() => return Err(Failure::Stopped),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
     }
 }
 
@@ -107,7 +119,7 @@ impl Shell for SshShell {
 /// What is being opened; libssh2 opens one channel at a time.
 enum Pending {
     Shell(Opening),
-    Tunnel { address: String, port: u16, answer: SyncSender<Result<UnixStream, Failure>> },
+    Tunnel { address: String, port: u16, answer: Connected },
 }
 
 struct Worker {
@@ -117,7 +129,7 @@ struct Worker {
     wake: Arc<OwnedFd>,
     run: String,
     waiting: VecDeque<Job>,
-    connecting: VecDeque<(String, u16, SyncSender<Result<UnixStream, Failure>>)>,
+    connecting: VecDeque<(String, u16, Connected)>,
     opening: Option<Pending>,
     slots: Vec<Slot>,
     most: usize,
@@ -267,12 +279,7 @@ impl Worker {
         }
     }
 
-    fn open_tunnel(
-        &mut self,
-        address: String,
-        port: u16,
-        answer: SyncSender<Result<UnixStream, Failure>>,
-    ) -> Result<Moved, String> {
+    fn open_tunnel(&mut self, address: String, port: u16, answer: Connected) -> Result<Moved, String> {
         match self.session.ssh.channel_direct_tcpip(&address, port, None) {
             Err(error) if would_block(&error) => {
                 self.opening = Some(Pending::Tunnel { address, port, answer });
