@@ -166,6 +166,18 @@ impl TaskPath {
         Self(format!("{}/{ordinal}.{word}/{branch}", self.0))
     }
 
+    /// The task of a body that runs once in the run, whoever asks for it.
+    #[must_use]
+    pub fn once(name: &str) -> Self {
+        Self(format!("once/{name}"))
+    }
+
+    /// Whether it is the task of such a body, and not of something within it.
+    #[must_use]
+    pub fn is_once(&self) -> bool {
+        self.0.strip_prefix("once/").is_some_and(|rest| !rest.contains('/'))
+    }
+
     /// The last part: the host of a host task, or `main`.
     #[must_use]
     pub fn leaf(&self) -> &str {

@@ -39,8 +39,8 @@ pub(super) fn init(_common: &Common, args: &InitArgs, printer: &Printer) -> Resu
     let enter = if directory.is_empty() || directory == "." { String::new() } else { format!("cd {directory} && ") };
     printer.next(&[
         ("build the example's releases", format!("{enter}sh build.sh")),
-        ("deploy one to three hosts", format!("{program} run -e lab --set version=1.0")),
-        ("throw the hosts away", format!("{program} lab down")),
+        ("deploy 1.0 to three hosts", format!("{enter}{program} run --set version=1.0")),
+        ("throw the hosts away", format!("{enter}{program} lab down")),
     ]);
     Ok(0)
 }

@@ -33,7 +33,14 @@ pub(super) fn show(common: &Common, args: &ShowArgs, printer: &Printer) -> Resul
     let paint = printer.out_paint;
     let heading = format!("run {}: {} on {}, by {}, {} UTC", row.id, row.script, row.environment, row.by, clock(row.started));
     printer.data(&paint.tone(Tone::Strong, &heading));
-    let width = state.steps.values().map(|step| step.command.host.as_str().len()).filter(|len| *len < 30).max().unwrap_or(4);
+    let width = state
+        .steps
+        .values()
+        .map(|step| &step.command.host)
+        .filter(|host| !host.is_controller())
+        .map(|host| host.as_str().len())
+        .max()
+        .unwrap_or(4);
     let mut report = TextReport::new(paint, printer.wordiness.max(Wordiness::Wordy), width);
     for record in &records {
         let at = millis(u64::try_from(record.at - row.started).unwrap_or(0));

@@ -101,6 +101,8 @@ pub enum Group {
         /// Its name.
         name: String,
     },
+    /// `attempt(|| ..)`: undone to its start when it fails.
+    Attempt,
     /// `parallel` or `rolling`: one task a host, batch after batch.
     Fork {
         /// The construct's word.

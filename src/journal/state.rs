@@ -37,6 +37,8 @@ pub struct RunState {
     pub groups: BTreeMap<StepKey, (Group, bool)>,
     /// The steps and groups of each task in the order in which they began.
     pub tasks: BTreeMap<TaskPath, Vec<Item>>,
+    /// The record with which each task began.
+    pub began: BTreeMap<TaskPath, u64>,
     /// The number of the last record.
     pub seq: u64,
     /// The time of the first and the last record.
@@ -153,6 +155,12 @@ impl RunState {
         hosts.filter(|host| !host.is_controller() && !gone.contains(host) && !owing.contains(host)).cloned().collect()
     }
 
+    /// Whether a point of no return is on record.
+    #[must_use]
+    pub fn is_past_return(&self) -> bool {
+        self.steps.values().any(|step| step.command.op == crate::op::PointOfNoReturn::WORD)
+    }
+
     /// Whether any step changed anything, or may have.
     #[must_use]
     pub fn changed_anything(&self) -> bool {
@@ -237,8 +245,13 @@ impl RunState {
             undos: BTreeMap::new(),
         };
         self.steps.insert(key.clone(), step);
-        self.tasks.entry(key.task.clone()).or_default().push(Item::Step(key.clone()));
+        self.place(&key.task, Item::Step(key.clone()));
         Ok(())
+    }
+
+    fn place(&mut self, task: &TaskPath, item: Item) {
+        self.began.entry(task.clone()).or_insert(self.seq + 1);
+        self.tasks.entry(task.clone()).or_default().push(item);
     }
 
     fn fresh(&self, key: &StepKey) -> Result<(), String> {
@@ -279,7 +292,7 @@ impl RunState {
         self.alive()?;
         self.fresh(key)?;
         self.groups.insert(key.clone(), (group.clone(), false));
-        self.tasks.entry(key.task.clone()).or_default().push(Item::Enter(key.clone()));
+        self.place(&key.task, Item::Enter(key.clone()));
         Ok(())
     }
 

@@ -127,6 +127,14 @@ impl<'a> StepContext<'a> {
         self.port.perform(&effect)
     }
 
+    /// Puts the step's start on record.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub fn begin(&mut self) -> Result<(), StepError> {
+        self.port.record(self.recorded + 1, &[])
+    }
+
     /// Puts on record what must hold again when the step's group is unwound.
     ///
     /// # Errors

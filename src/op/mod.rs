@@ -2,6 +2,7 @@
 //! the world only through its [`StepContext`], and so cannot know whether it is planned, applied or fault-tested.
 
 mod context;
+mod edit;
 mod expect;
 mod registry;
 mod units;
@@ -64,19 +65,25 @@ macro_rules! operations {
 }
 
 operations! {
+    block: Block;
     chmod: Chmod;
+    chown: Chown;
     digest: FileDigest;
     exists: Exists;
     expect_exec: ExpectExec;
     expect_http: ExpectHttp;
+    expect_identity: ExpectIdentity;
     expect_tcp: ExpectTcp;
     expect_unit: ExpectUnit;
     fail: Fail;
+    line: Line;
+    list: List;
     log: Log;
     mkdir: Mkdir;
     move_: Move;
     notify: Notify;
     now: Now;
+    point_of_no_return: PointOfNoReturn;
     probe: Probe;
     read: Read;
     remove: Remove;

@@ -65,7 +65,7 @@ impl LiveReport {
     fn message(&self, host: &HostName, op: &str, text: &str) -> String {
         let line: String = plain(text).lines().next().unwrap_or_default().chars().take(90).collect();
         let host = if host.is_controller() { "-" } else { host.as_str() };
-        format!("{host:<width$}  {op:<12} {}", self.paint.tone(Tone::Faint, &line), width = self.width)
+        format!("{host:<width$}  {op:<15} {}", self.paint.tone(Tone::Faint, &line), width = self.width)
     }
 }
 

@@ -84,6 +84,7 @@ impl TextReport {
     fn entered(&self, group: &Group) -> Vec<String> {
         let text = match group {
             Group::Step { name } => format!("== {}", plain(name)),
+            Group::Attempt => return Vec::new(),
             Group::Fork { word, batches } => {
                 let sizes: Vec<String> = batches.iter().map(|batch| batch.len().to_string()).collect();
                 let hosts: usize = batches.iter().map(Vec::len).sum();
@@ -108,7 +109,7 @@ impl TextReport {
             .filter(|took| *took >= 5)
             .map(|took| self.paint.tone(Tone::Faint, &format!("  {}", millis(took))))
             .unwrap_or_default();
-        format!("{host:<width$}  {}  {op:<12} {summary}{took}", self.paint.tone(tone, &format!("{word:<9}")), width = self.width)
+        format!("{host:<width$}  {}  {op:<15} {summary}{took}", self.paint.tone(tone, &format!("{word:<9}")), width = self.width)
     }
 
     fn succeeded(&mut self, key: &StepKey, outcome: &Outcome, took: u64, diff: Option<&str>) -> Vec<String> {

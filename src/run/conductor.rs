@@ -1,12 +1,14 @@
 //! One run: the place where it is decided, once, whether a step is handed back from the journal or is new work.
 
 use super::port::{Keeps, Port};
+use super::unwind::unwind;
 use super::writer::Writer;
 use crate::effect::{Compensation, Effects};
 use crate::event::{Event, Watcher};
-use crate::id::{HostName, StepKey};
+use crate::id::{HostName, StepKey, TaskPath};
 use crate::journal::{Cursor, Entry, Group, Recorded};
 use crate::op::{AnyOperation, Registry, StepContext};
+use crate::saga;
 use crate::script::{Branch, Conductor, ForkSpec, Task, UndoClosure};
 use crate::step::{Command, ErrorKind, Outcome, Site, StepError};
 use crate::stop::Stop;
@@ -37,7 +39,11 @@ pub(super) struct Run {
     /// A person asked to stop: no new step begins.
     pub(super) interrupt: Stop,
     pub(super) closures: Mutex<BTreeMap<StepKey, UndoClosure>>,
+    /// What runs once, by name, and how it ended.
+    pub(super) once: Mutex<BTreeMap<String, OnceCell>>,
 }
+
+type OnceCell = Arc<Mutex<Option<Result<(), StepError>>>>;
 
 impl Run {
     /// Refuses new work while the run is to stop.
@@ -99,6 +105,15 @@ impl Run {
         result
     }
 
+    fn enter(&self, task: &Task, group: Group) -> Result<StepKey, StepError> {
+        let key = task.next_key();
+        if self.cursor.group(&key).is_none() {
+            self.may_begin()?;
+            self.writer.submit(vec![Entry::GroupEntered { key: key.clone(), group }])?;
+        }
+        Ok(key)
+    }
+
     /// Runs a check by its name, without records of its own.
     pub(super) fn check(&self, key: &StepKey, host: &HostName, op: &str, args: &Value) -> Result<(), StepError> {
         let unknown = || StepError::new(ErrorKind::Internal, format!("there is no primitive `{op}`"));
@@ -156,13 +171,34 @@ impl Conductor for Run {
     }
 
     fn enter_step(&self, task: &Task, name: &str) -> Result<StepKey, StepError> {
-        let key = task.next_key();
-        if self.cursor.group(&key).is_none() {
-            self.may_begin()?;
-            let group = Group::Step { name: name.to_owned() };
-            self.writer.submit(vec![Entry::GroupEntered { key: key.clone(), group }])?;
+        self.enter(task, Group::Step { name: name.to_owned() })
+    }
+
+    fn enter_attempt(&self, task: &Task) -> Result<StepKey, StepError> {
+        self.enter(task, Group::Attempt)
+    }
+
+    fn undo_attempt(&self, key: &StepKey) -> Result<(), StepError> {
+        if self.mode() == Mode::ReplayOnly {
+            return Ok(());
         }
-        Ok(key)
+        let work = self.writer.state(|state| saga::group(state, key));
+        match unwind(self, &work).stuck.into_iter().next() {
+            Some(stuck) => Err(stuck),
+            None => Ok(()),
+        }
+    }
+
+    fn once(&self, name: &str, body: &dyn Fn(&Task) -> Result<(), StepError>) -> Result<(), StepError> {
+        let cell = self.once.lock().unwrap_or_else(PoisonError::into_inner).entry(name.to_owned()).or_default().clone();
+        // Whoever holds the cell runs the body; the others wait here.
+        let mut end = cell.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(result) = end.as_ref() {
+            return result.clone();
+        }
+        let result = body(&Task::new(TaskPath::once(name), None));
+        *end = Some(result.clone());
+        result
     }
 
     fn leave(&self, key: &StepKey, failed: bool) -> Result<(), StepError> {

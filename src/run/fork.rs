@@ -19,7 +19,7 @@ pub(super) fn fork(run: &Run, task: &Task, spec: &ForkSpec, branch: &Branch<'_>)
     let key = task.next_key();
     let batches = match run.cursor.group(&key) {
         Some((Group::Fork { batches, .. }, _)) => batches.clone(),
-        Some((Group::Step { .. }, _)) => {
+        Some(_) => {
             return Err(StepError::new(
                 ErrorKind::Divergence,
                 format!("the run recorded a named step at {key}, now the script asks for {}", spec.word),

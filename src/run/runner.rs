@@ -148,6 +148,7 @@ impl Runner {
             mode: Mutex::new(mode),
             interrupt: self.interrupt.clone(),
             closures: Mutex::default(),
+            once: Mutex::default(),
         })
     }
 
@@ -194,6 +195,9 @@ impl Runner {
             ErrorKind::Interrupted => self.suspend(id, run, "interrupted", *failure),
             ErrorKind::Ledger => finish(id, RunPhase::Interrupted, 7, Unwound::default(), Some(*failure)),
             ErrorKind::Divergence => self.suspend(id, run, "divergence", *failure),
+            _ if run.writer.state(RunState::is_past_return) => {
+                self.end(id, run, RunPhase::Halted, 4, Unwound::default(), Some(past_return(*failure)))
+            }
             ErrorKind::Halted => self.end(id, run, RunPhase::Halted, 4, Unwound::default(), Some(*failure)),
             ErrorKind::Refused if !run.writer.state(RunState::changed_anything) => {
                 self.end(id, run, RunPhase::Refused, 6, Unwound::default(), Some(*failure))
@@ -268,6 +272,13 @@ impl Runner {
         }
         finish(id, RunPhase::Interrupted, 7, Unwound::default(), Some(failure))
     }
+}
+
+fn past_return(mut failure: ScriptFailure) -> ScriptFailure {
+    let help = "this is behind a point of no return: nothing was undone; mend what failed and run the script again";
+    failure.error.help.get_or_insert_with(|| help.to_owned());
+    failure.diagnostic.help.get_or_insert_with(|| help.to_owned());
+    failure
 }
 
 fn finish(id: &RunId, state: RunPhase, exit: u8, end: Unwound, failure: Option<ScriptFailure>) -> Finish {

@@ -56,13 +56,29 @@ pub enum Action {
 /// What is left to undo of a whole run.
 #[must_use]
 pub fn unwind(state: &RunState) -> Vec<Work> {
-    task(state, &TaskPath::main())
+    // What was done once for all tasks is undone when nothing rests on it any more.
+    let mut once: Vec<&TaskPath> = state.tasks.keys().filter(|path| path.is_once()).collect();
+    once.sort_by_key(|path| std::cmp::Reverse(state.began.get(*path)));
+    let rest = once.into_iter().flat_map(|path| task(state, path));
+    task(state, &TaskPath::main()).into_iter().chain(rest).collect()
+}
+
+/// What is left to undo of one group of a task, from where it was entered to its end so far.
+#[must_use]
+pub fn group(state: &RunState, key: &StepKey) -> Vec<Work> {
+    let items = state.tasks.get(&key.task).map(Vec::as_slice).unwrap_or_default();
+    let from = items.iter().position(|item| *item == Item::Enter(key.clone())).map_or(items.len(), |at| at + 1);
+    let to = items.iter().position(|item| *item == Item::Leave(key.clone())).unwrap_or(items.len());
+    of(state, items.get(from..to).unwrap_or_default())
 }
 
 /// What is left to undo of one task and all that it started.
 #[must_use]
 pub fn task(state: &RunState, path: &TaskPath) -> Vec<Work> {
-    let items = state.tasks.get(path).map(Vec::as_slice).unwrap_or_default();
+    of(state, state.tasks.get(path).map(Vec::as_slice).unwrap_or_default())
+}
+
+fn of(state: &RunState, items: &[Item]) -> Vec<Work> {
     let mut back = Vec::new();
     let (mut follow, mut checks) = (Vec::new(), Vec::new());
     for item in items.iter().rev() {

@@ -115,6 +115,24 @@ pub trait Conductor: Send + Sync {
     /// The reason why the run stops.
     fn enter_step(&self, task: &Task, name: &str) -> Result<StepKey, StepError>;
 
+    /// Opens a group whose failure is undone to its start, and goes no further.
+    ///
+    /// # Errors
+    /// The reason why the run stops.
+    fn enter_attempt(&self, task: &Task) -> Result<StepKey, StepError>;
+
+    /// Undoes what a group did so far.
+    ///
+    /// # Errors
+    /// A compensation that failed, or the reason why the run stops.
+    fn undo_attempt(&self, key: &StepKey) -> Result<(), StepError>;
+
+    /// Runs a body once in the run, whichever task comes first; the others wait for its end and share it.
+    ///
+    /// # Errors
+    /// The body's failure, for every task that asks.
+    fn once(&self, name: &str, body: &dyn Fn(&Task) -> Result<(), StepError>) -> Result<(), StepError>;
+
     /// Closes it.
     ///
     /// # Errors

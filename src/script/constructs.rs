@@ -41,6 +41,10 @@ pub(super) fn register(engine: &mut Engine, module: &mut Module) {
         .set_into_module(module, |ctx: NativeCallContext<'_>, hosts: Array, options: Map, body: FnPtr| {
             rolling(&ctx, hosts, options, body)
         });
+    function("attempt", &["body: closure", "map"])
+        .set_into_module(module, |ctx: NativeCallContext<'_>, body: FnPtr| attempt(&ctx, &body));
+    function("once", &["name: string", "body: closure", "any"])
+        .set_into_module(module, |ctx: NativeCallContext<'_>, name: &str, body: FnPtr| once(&ctx, name, &body));
     engine.register_custom_syntax_with_state_raw("step", next_symbol, false, step);
 }
 
@@ -105,6 +109,62 @@ fn undo_closure(ctx: &NativeCallContext<'_>, tag: &Tag, undo: FnPtr) -> UndoClos
             Err(error) => Err(step_error(&error, &runtime)),
         }
     })
+}
+
+/// Runs the body; a failure in it is undone to its start and given back: `.ok`, `.value`, `.error`.
+fn attempt(ctx: &NativeCallContext<'_>, body: &FnPtr) -> Raised<Map> {
+    let tag = tag(ctx)?;
+    let stop = |error: StepError| raise(error, ctx.call_position());
+    let conductor = tag.conductor().map_err(stop)?;
+    let key = conductor.enter_attempt(&tag.task).map_err(stop)?;
+    let result = body.call_within_context::<Dynamic>(ctx, ());
+    let result = match result {
+        Err(raised) if !matches!(*raised, EvalAltResult::ErrorTerminated(..)) && !is_terminated(&raised) => {
+            let error = step_error(&raised, &tag.runtime);
+            conductor.undo_attempt(&key).map_err(stop)?;
+            Ok(Err(error))
+        }
+        Err(raised) => Err(raised),
+        Ok(value) => Ok(Ok(value)),
+    };
+    conductor.leave(&key, !matches!(result, Ok(Ok(_)))).map_err(stop)?;
+    result.map(|end| {
+        let (ok, value, error) = match end {
+            Ok(value) => (true, value, Dynamic::UNIT),
+            Err(error) => (false, Dynamic::UNIT, Dynamic::from(error)),
+        };
+        Map::from_iter([("ok".into(), ok.into()), ("value".into(), value), ("error".into(), error)])
+    })
+}
+
+fn is_terminated(raised: &EvalAltResult) -> bool {
+    match raised {
+        EvalAltResult::ErrorTerminated(..) => true,
+        EvalAltResult::ErrorInFunctionCall(_, _, inner, _) | EvalAltResult::ErrorInModule(_, inner, _) => is_terminated(inner),
+        _ => false,
+    }
+}
+
+/// Runs the body once in the run; every task that asks gets its value.
+fn once(ctx: &NativeCallContext<'_>, name: &str, body: &FnPtr) -> Raised<Dynamic> {
+    let tag = tag(ctx)?;
+    let stop = |error: StepError| raise(error, ctx.call_position());
+    if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
+        return Err(stop(StepError::bad_input(format!(
+            "`{name}` is no name for what runs once; use letters, digits, `-`, `_` and `.`"
+        ))));
+    }
+    let body = snapshot_closure(body.clone());
+    let run = |task: &Task| {
+        let mut global = ctx.global_runtime_state().clone();
+        global.tag = Dynamic::from(Tag { task: task.clone(), runtime: tag.runtime.clone() });
+        let context = NativeCallContext::new_with_all_fields(ctx.engine(), "once", ctx.fn_source(), &global, ctx.call_position());
+        let value = call_frozen(&context, &body, Vec::new()).map_err(|error| step_error(&error, &tag.runtime))?;
+        tag.runtime.once.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), snapshot(value));
+        Ok(())
+    };
+    tag.conductor().and_then(|conductor| conductor.once(name, &run)).map_err(stop)?;
+    Ok(tag.runtime.once.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned().unwrap_or(Dynamic::UNIT))
 }
 
 /// What `--set` gave, in the type of the default.

@@ -16,7 +16,7 @@ use crate::step::{ErrorKind, StepError};
 use crate::stop::Stop;
 use rhai::{Engine, Position};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// What a program is loaded from.
 pub struct Load {
@@ -53,6 +53,7 @@ impl Program {
             sources: sources.clone(),
             registry: load.registry.clone(),
             facts: load.facts,
+            once: Mutex::default(),
         });
         let resolver = Resolver::new(load.sources, sources);
         let engine = Arc::new(engine(&runtime, &load.registry, resolver.clone(), load.stop));

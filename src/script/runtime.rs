@@ -9,7 +9,8 @@ use crate::op::Registry;
 use crate::step::{ErrorKind, Site, StepError};
 use rhai::{Dynamic, Engine, EvalAltResult, NativeCallContext, Position};
 use serde_json::{Map, Value};
-use std::sync::{Arc, OnceLock, Weak};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 /// What a script may know of its run.
 #[derive(Debug, Clone)]
@@ -34,6 +35,8 @@ pub(super) struct Runtime {
     pub(super) sources: SourceMap,
     pub(super) registry: Arc<Registry>,
     pub(super) facts: Facts,
+    /// What bodies that run once have given.
+    pub(super) once: Mutex<BTreeMap<String, Dynamic>>,
 }
 
 /// What Rhai carries along for each thread of a script.
