@@ -28,6 +28,9 @@ pub struct Command {
     pub op: String,
     /// The host that it speaks to, or the controller.
     pub host: HostName,
+    /// Who to become there; the user that logs in otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
     /// Its arguments as a JSON object.
     pub args: serde_json::Value,
     /// Where the script calls it.

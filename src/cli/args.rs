@@ -111,6 +111,9 @@ pub struct RunArgs {
     /// Do not ask before a production environment is changed
     #[arg(short, long)]
     pub yes: bool,
+    /// Ask for the password that sudo wants on the hosts, once
+    #[arg(short = 'K', long)]
+    pub ask_sudo_password: bool,
     /// For tests: be killed at a record of the journal, as in 12 or before:12
     #[arg(long, hide = true, value_parser = parse_crash)]
     pub crash_at: Option<crate::run::Crash>,
@@ -129,6 +132,9 @@ pub struct CheckArgs {
 pub struct TakeUpArgs {
     /// The run's name, or a part of it that no other run has
     pub run: String,
+    /// Ask for the password that sudo wants on the hosts, once
+    #[arg(short = 'K', long)]
+    pub ask_sudo_password: bool,
     /// For tests: be killed at a record of the journal
     #[arg(long, hide = true, value_parser = parse_crash)]
     pub crash_at: Option<crate::run::Crash>,
@@ -139,6 +145,9 @@ pub struct TakeUpArgs {
 pub struct SettleArgs {
     /// The run that owes; every one that does otherwise
     pub run: Option<String>,
+    /// Ask for the password that sudo wants on the hosts, once
+    #[arg(short = 'K', long)]
+    pub ask_sudo_password: bool,
 }
 
 /// `status`.

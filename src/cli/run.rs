@@ -15,6 +15,7 @@ use crate::report::{Counts, JsonReport, LiveReport, TextReport, Tone, Where, clo
 use crate::run::{Crash, Finish, Outset, Runner};
 use crate::script::{Facts, Load, Program, ProjectSources, STANDARD};
 use crate::stop::Stop;
+use crate::transport::Password;
 use rand::RngExt;
 use std::fs::{File, TryLockError};
 use std::io::{IsTerminal, Write};
@@ -41,7 +42,7 @@ pub(super) fn run(common: &Common, args: &RunArgs, printer: &Printer) -> Result<
     printer.say(&format!("run {id}: {script} on {name} ({hosts} host{})", if hosts == 1 { "" } else { "s" }));
     let outset = Outset { id, stored, by: who() };
     let desk = Desk::new(printer, &environment);
-    let runner = desk.runner(ledger, args.crash_at);
+    let runner = desk.runner(ledger, args.crash_at, ask_password(args.ask_sudo_password)?);
     let finish = desk.watch_signals(|| runner.start(&outset))?;
     Ok(desk.conclude(printer, &finish))
 }
@@ -139,6 +140,26 @@ fn confirm(environment: &Environment, printer: &Printer) -> Result<(), CliError>
     }
 }
 
+/// Asks for sudo's password, where that is wanted: unseen on a terminal, a line of standard input elsewhere.
+pub(super) fn ask_password(wanted: bool) -> Result<Password, CliError> {
+    if !wanted {
+        return Ok(Password::default());
+    }
+    let terminal = std::io::stdin().is_terminal();
+    let read = if terminal {
+        rpassword::prompt_password("sudo password: ")
+    } else {
+        std::io::stdin().lines().next().unwrap_or_else(|| Ok(String::new()))
+    };
+    match read {
+        Ok(text) if !text.is_empty() => Ok(Password::new(text)),
+        Ok(_) => {
+            Err(CliError::usage("no password was given").with_help("type it, or give it as the first line of standard input"))
+        }
+        Err(error) => Err(CliError::input(format!("the password cannot be read: {error}"))),
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "a run is named after the minute of its start")]
 fn new_id() -> RunId {
     let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
@@ -182,7 +203,7 @@ impl Desk {
         Self { report, interrupt: Stop::default(), stop: Stop::default(), begun: Instant::now() }
     }
 
-    pub(super) fn runner(&self, ledger: Arc<dyn Ledger>, crash: Option<Crash>) -> Runner {
+    pub(super) fn runner(&self, ledger: Arc<dyn Ledger>, crash: Option<Crash>, password: Password) -> Runner {
         let watcher: Arc<dyn Watcher> = match &self.report {
             Report::Live(report) => report.clone(),
             Report::Json(report) => report.clone(),
@@ -193,6 +214,7 @@ impl Desk {
             watcher,
             interrupt: self.interrupt.clone(),
             stop: self.stop.clone(),
+            password,
             crash,
         }
     }

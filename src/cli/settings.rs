@@ -140,6 +140,7 @@ fn fresh(name: &str) -> Result<Host, CliError> {
         roles: ["lab".to_owned()].into(),
         vars: Map::new(),
         transport: crate::fleet::Transport::Ssh,
+        sudo: None,
         unsupported: Vec::new(),
     })
 }

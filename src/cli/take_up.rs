@@ -3,19 +3,20 @@
 use super::args::{Common, SettleArgs, TakeUpArgs};
 use super::error::CliError;
 use super::printer::Printer;
-use super::run::{Desk, lock};
+use super::run::{Desk, ask_password, lock};
 use super::settings::{ledger, project};
 use crate::journal::{RunPhase, RunState};
 use crate::ledger::{Ledger, RunRow};
 use crate::run::{Crash, Job};
+use crate::transport::Password;
 use std::sync::Arc;
 
 pub(super) fn resume(common: &Common, args: &TakeUpArgs, printer: &Printer) -> Result<u8, CliError> {
-    take_up(common, &args.run, Job::Resume, args.crash_at, printer)
+    take_up(common, &args.run, Job::Resume, (args.crash_at, ask_password(args.ask_sudo_password)?), printer)
 }
 
 pub(super) fn unwind(common: &Common, args: &TakeUpArgs, printer: &Printer) -> Result<u8, CliError> {
-    take_up(common, &args.run, Job::Unwind, args.crash_at, printer)
+    take_up(common, &args.run, Job::Unwind, (args.crash_at, ask_password(args.ask_sudo_password)?), printer)
 }
 
 pub(super) fn settle(common: &Common, args: &SettleArgs, printer: &Printer) -> Result<u8, CliError> {
@@ -25,12 +26,13 @@ pub(super) fn settle(common: &Common, args: &SettleArgs, printer: &Printer) -> R
         Some(text) => vec![ledger.find(text)?],
         None => ledger.runs(None, 1000)?,
     };
+    let password = ask_password(args.ask_sudo_password)?;
     let mut worst = 0;
     let mut paid = 0;
     for row in rows {
         if owes(ledger.as_ref(), &row)? {
             paid += 1;
-            worst = worst.max(take_up(common, row.id.as_str(), Job::Unwind, None, printer)?);
+            worst = worst.max(take_up(common, row.id.as_str(), Job::Unwind, (None, password.clone()), printer)?);
         }
     }
     if paid == 0 {
@@ -49,7 +51,13 @@ pub(super) fn owes(ledger: &dyn Ledger, row: &RunRow) -> Result<bool, CliError> 
     Ok(!state.debts().is_empty())
 }
 
-fn take_up(common: &Common, run: &str, job: Job, crash: Option<Crash>, printer: &Printer) -> Result<u8, CliError> {
+fn take_up(
+    common: &Common,
+    run: &str,
+    job: Job,
+    (crash, password): (Option<Crash>, Password),
+    printer: &Printer,
+) -> Result<u8, CliError> {
     let project = project(common)?;
     let ledger = ledger(&project)?;
     let row = ledger.find(run)?;
@@ -65,7 +73,7 @@ fn take_up(common: &Common, run: &str, job: Job, crash: Option<Crash>, printer: 
     printer.say(&format!("{what} run {}: {} on {}", row.id, row.script, row.environment));
     let desk = Desk::new(printer, &stored.environment);
     let ledger: Arc<dyn Ledger> = ledger;
-    let runner = desk.runner(ledger, crash);
+    let runner = desk.runner(ledger, crash, password);
     let finish = desk.watch_signals(|| runner.take_up(&row.id, job))?;
     Ok(desk.conclude(printer, &finish))
 }

@@ -3,17 +3,19 @@
 
 mod bytes;
 mod error;
+mod login;
 mod reply;
 mod service;
 mod undo;
 
 pub use bytes::Content;
 pub use error::EffectError;
+pub use login::Login;
 pub use reply::{CommandResult, FileKind, FileStat, HttpReply, Reply, ServiceState, SourceInfo};
 pub use service::{ServiceUnit, UnitScope, Verb};
 pub use undo::Compensation;
 
-use crate::id::{Digest, HostName, RemotePath, SaveId};
+use crate::id::{Digest, RemotePath, SaveId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -26,7 +28,7 @@ pub trait Effects: Send + Sync {
     ///
     /// # Errors
     /// [`EffectError`] tells apart what surely did not happen from what is in doubt.
-    fn perform(&self, host: &HostName, effect: &Effect) -> Result<Reply, EffectError>;
+    fn perform(&self, at: &Login, effect: &Effect) -> Result<Reply, EffectError>;
 }
 
 /// One thing that an operation asks of the world.

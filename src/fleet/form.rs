@@ -29,6 +29,23 @@ pub(super) struct EnvironmentForm {
     pub policy: Policy,
 }
 
+/// Whether every step becomes somebody else: root, or a user by name.
+#[derive(Clone, Deserialize)]
+#[serde(untagged, expecting = "true, false or the name of a user")]
+pub(super) enum SudoForm {
+    Root(bool),
+    User(String),
+}
+
+impl SudoForm {
+    pub(super) fn user(self) -> Option<String> {
+        match self {
+            Self::Root(root) => root.then(|| "root".to_owned()),
+            Self::User(user) => Some(user),
+        }
+    }
+}
+
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DefaultsForm {
@@ -39,6 +56,7 @@ pub(super) struct DefaultsForm {
     #[serde(default, deserialize_with = "wait")]
     pub connect_timeout: Option<Duration>,
     pub transport: Option<Transport>,
+    pub sudo: Option<SudoForm>,
 }
 
 #[derive(Deserialize)]
@@ -53,6 +71,7 @@ pub(super) struct HostForm {
     #[serde(default, deserialize_with = "vars")]
     pub vars: Map<String, Value>,
     pub transport: Option<Transport>,
+    pub sudo: Option<SudoForm>,
 }
 
 /// A table whose order counts: that of hosts is the order in which they are deployed to.

@@ -68,6 +68,9 @@ pub struct Host {
     pub vars: Map<String, Value>,
     /// How it is spoken to.
     pub transport: Transport,
+    /// Who every step becomes there by sudo, unless the script says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sudo: Option<String>,
     /// What the ssh_config says about it that Windlass cannot do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unsupported: Vec<UnsupportedKey>,

@@ -4,7 +4,7 @@
 use super::{
     document::Document,
     error::FleetError,
-    form::{DefaultsForm, HostForm, Ordered},
+    form::{DefaultsForm, HostForm, Ordered, SudoForm},
     inventory::{Host, Inventory, Operator, Transport, project_path},
     project::Project,
     range::{self, Member},
@@ -101,6 +101,7 @@ impl<'a> Resolver<'a> {
             roles: self.roles(key, form)?,
             vars: form.vars.clone(),
             unsupported: settings.unsupported,
+            sudo: form.sudo.clone().or_else(|| self.defaults.sudo.clone()).and_then(SudoForm::user),
             name,
             transport,
         })

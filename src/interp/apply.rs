@@ -1,7 +1,7 @@
 //! Performs effects on live hosts.
 
 use super::Controller;
-use crate::effect::{Effect, EffectClass, EffectError, Effects, HttpRequest, Reply};
+use crate::effect::{Effect, EffectClass, EffectError, Effects, HttpRequest, Login, Reply};
 use crate::id::HostName;
 use crate::stop::Stop;
 use crate::transport::http::{Place, exchange};
@@ -22,8 +22,9 @@ impl Apply {
         Self { pool, controller, stop }
     }
 
-    fn on_host(&self, host: &HostName, effect: &Effect) -> Result<Reply, EffectError> {
-        let call = remote::call(effect)?;
+    fn on_host(&self, at: &Login, effect: &Effect) -> Result<Reply, EffectError> {
+        let host = &at.host;
+        let call = remote::call(effect)?.as_user(at.user.clone());
         let shell = self.pool.shell(host).map_err(|failure| explain(host, failure))?;
         let said = shell.call(&call).map_err(|failure| explain(host, failure))?;
         remote::reply(host, effect, &said)
@@ -44,15 +45,15 @@ impl Apply {
 }
 
 impl Effects for Apply {
-    fn perform(&self, host: &HostName, effect: &Effect) -> Result<Reply, EffectError> {
+    fn perform(&self, at: &Login, effect: &Effect) -> Result<Reply, EffectError> {
         if self.stop.is_stopped() {
             return Err(EffectError::Interrupted);
         }
         match effect {
-            Effect::Http { request } => self.http(host, request),
-            Effect::Connect { address, port } => self.connect(host, address, *port),
+            Effect::Http { request } => self.http(&at.host, request),
+            Effect::Connect { address, port } => self.connect(&at.host, address, *port),
             _ if effect.class() == EffectClass::Controller => self.controller.perform(effect, &self.stop),
-            _ => self.on_host(host, effect),
+            _ => self.on_host(at, effect),
         }
     }
 }

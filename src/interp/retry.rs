@@ -1,8 +1,7 @@
 //! A layer that tries again when a connection went away. Every effect may be sent twice: those that look first find
 //! their work done, and a command is found again by its receipt.
 
-use crate::effect::{Effect, EffectError, Effects, Reply};
-use crate::id::HostName;
+use crate::effect::{Effect, EffectError, Effects, Login, Reply};
 use crate::stop::Stop;
 use std::time::{Duration, Instant};
 
@@ -24,22 +23,22 @@ impl<E: Effects> Retry<E> {
 }
 
 impl<E: Effects> Effects for Retry<E> {
-    fn perform(&self, host: &HostName, effect: &Effect) -> Result<Reply, EffectError> {
-        let mut last = match self.inner.perform(host, effect) {
+    fn perform(&self, at: &Login, effect: &Effect) -> Result<Reply, EffectError> {
+        let mut last = match self.inner.perform(at, effect) {
             Err(EffectError::Lost { reason, .. }) => reason,
             result => return result,
         };
-        tracing::info!(%host, %last, "trying again");
+        tracing::info!(%at, %last, "trying again");
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline && !self.stop.is_stopped() {
             wait(&self.stop, PAUSE);
-            match self.inner.perform(host, effect) {
+            match self.inner.perform(at, effect) {
                 Err(EffectError::Lost { reason, .. }) => last = reason,
                 Err(EffectError::Unreachable { reason, .. }) => last = format!("it cannot be reached again: {reason}"),
                 result => return result,
             }
         }
-        Err(EffectError::Lost { host: host.clone(), reason: last })
+        Err(EffectError::Lost { host: at.host.clone(), reason: last })
     }
 }
 

@@ -2,7 +2,7 @@
 //! tests all use it.
 
 use super::record::{Entry, Group, Part, Record, RunPhase, StartInfo};
-use crate::effect::Compensation;
+use crate::effect::{Compensation, Login};
 use crate::id::{HostName, StepKey, TaskPath};
 use crate::step::{Command, ErrorKind, Outcome, StepError};
 use serde_json::Value;
@@ -145,14 +145,14 @@ impl RunState {
         self.steps.values().filter(|step| owed(step)).map(|step| step.command.host.clone()).collect()
     }
 
-    /// The hosts that were spoken to and did not go away.
+    /// Where steps took place, on hosts that did not go away.
     #[must_use]
-    pub fn hosts_within_reach(&self) -> BTreeSet<HostName> {
+    pub fn logins_within_reach(&self) -> BTreeSet<Login> {
         let lost = |step: &&StepState| matches!(&step.status, StepStatus::Failed(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::InDoubt));
         let gone: BTreeSet<&HostName> = self.steps.values().filter(lost).map(|step| &step.command.host).collect();
         let owing = self.debts();
-        let hosts = self.steps.values().map(|step| &step.command.host);
-        hosts.filter(|host| !host.is_controller() && !gone.contains(host) && !owing.contains(host)).cloned().collect()
+        let logins = self.steps.values().map(|step| step.command.login());
+        logins.filter(|at| !at.host.is_controller() && !gone.contains(&at.host) && !owing.contains(&at.host)).collect()
     }
 
     /// Whether a point of no return is on record.

@@ -20,9 +20,9 @@ pub(super) struct Timing {
     /// The service that must keep running meanwhile: its end fails the check at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) unit: Option<String>,
-    /// Whether `unit` is the login user's own.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) user: bool,
+    /// Whose service `unit` is.
+    #[serde(default)]
+    pub(super) scope: UnitScope,
 }
 
 fn default_within() -> Span {
@@ -62,7 +62,7 @@ pub(super) fn wait(
     mut look: impl FnMut(&mut StepContext<'_>) -> Result<Look, StepError>,
 ) -> Result<Held, StepError> {
     let start = cx.now()?;
-    let mut watch = timing.unit.as_ref().map(|name| Watch::new(name, timing.user));
+    let mut watch = timing.unit.as_ref().map(|name| Watch::new(name, timing.scope));
     let (mut looks, mut since) = (0, None);
     loop {
         looks += 1;
@@ -105,7 +105,7 @@ fn pause(cx: &mut StepContext<'_>, timing: &Timing, elapsed: i64, holding: bool)
 }
 
 fn over(cx: &mut StepContext<'_>, timing: &Timing, what: &str, found: &str) -> StepError {
-    let log = timing.unit.as_ref().map(|name| log_of(cx, &unit(name, timing.user))).unwrap_or_default();
+    let log = timing.unit.as_ref().map(|name| log_of(cx, &unit(name, timing.scope))).unwrap_or_default();
     StepError::new(ErrorKind::Failed, format!("{what} did not hold within {}: {found}", timing.within)).with_stderr(log)
 }
 
@@ -116,8 +116,8 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(name: &str, user: bool) -> Self {
-        Self { unit: unit(name, user), first: None }
+    fn new(name: &str, scope: UnitScope) -> Self {
+        Self { unit: unit(name, scope), first: None }
     }
 
     fn check(&mut self, cx: &mut StepContext<'_>, what: &str) -> Result<(), StepError> {
@@ -135,8 +135,8 @@ impl Watch {
 }
 
 /// The service that a check names.
-pub(super) fn unit(name: &str, user: bool) -> ServiceUnit {
-    ServiceUnit { name: name.to_owned(), scope: if user { UnitScope::User } else { UnitScope::System } }
+pub(super) fn unit(name: &str, scope: UnitScope) -> ServiceUnit {
+    ServiceUnit { name: name.to_owned(), scope }
 }
 
 /// How a service is.

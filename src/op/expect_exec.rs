@@ -23,7 +23,7 @@ impl Operation for ExpectExec {
     const SUBJECT: Subject = Subject::Host;
     const POSITIONAL: &'static [&'static str] = &["command"];
     const OPTIONS: &'static [&'static str] =
-        &["cwd", "env", "stdin", "timeout", "ok_codes", "within", "every", "hold", "unit", "user"];
+        &["cwd", "env", "stdin", "timeout", "ok_codes", "within", "every", "hold", "unit", "scope"];
     const PAGE: &'static str = include_str!("../../stdlib/doc/expect_exec.md");
     type Output = Held;
 

@@ -42,7 +42,7 @@ impl Operation for ExpectHttp {
     const SUBJECT: Subject = Subject::Host;
     const POSITIONAL: &'static [&'static str] = &["url"];
     const OPTIONS: &'static [&'static str] =
-        &["status", "body", "version", "headers", "timeout", "within", "every", "hold", "unit", "user"];
+        &["status", "body", "version", "headers", "timeout", "within", "every", "hold", "unit", "scope"];
     const PAGE: &'static str = include_str!("../../stdlib/doc/expect_http.md");
     type Output = Held;
 

@@ -27,7 +27,7 @@ impl Operation for ExpectTcp {
     const SUBJECT: Subject = Subject::Host;
     const POSITIONAL: &'static [&'static str] = &["port"];
     const OPTIONS: &'static [&'static str] =
-        &["address", "within", "every", "hold", "unit", "user"];
+        &["address", "within", "every", "hold", "unit", "scope"];
     const PAGE: &'static str = include_str!("../../stdlib/doc/expect_tcp.md");
     type Output = Held;
 

@@ -19,13 +19,13 @@ impl Operation for ExpectUnit {
     const SUBJECT: Subject = Subject::Host;
     const POSITIONAL: &'static [&'static str] = &["name"];
     const OPTIONS: &'static [&'static str] =
-        &["within", "every", "hold", "unit", "user"];
+        &["within", "every", "hold", "unit", "scope"];
     const PAGE: &'static str = include_str!("../../stdlib/doc/expect_unit.md");
     type Output = Held;
 
     fn run(&self, cx: &mut StepContext<'_>) -> Result<Held, StepError> {
         cx.record_check(self)?;
-        let unit = unit(&self.name, self.timing.user);
+        let unit = unit(&self.name, self.timing.scope);
         let what = format!("service {}", self.name);
         let mut restarts = None;
         wait(cx, &self.timing, &what, |cx| {

@@ -3,7 +3,7 @@
 use super::port::{Keeps, Port};
 use super::unwind::unwind;
 use super::writer::Writer;
-use crate::effect::{Compensation, Effects};
+use crate::effect::{Compensation, Effects, Login};
 use crate::event::{Event, Watcher};
 use crate::id::{HostName, StepKey, TaskPath};
 use crate::journal::{Cursor, Entry, Group, Recorded};
@@ -115,7 +115,7 @@ impl Run {
     }
 
     /// Runs a check by its name, without records of its own.
-    pub(super) fn check(&self, key: &StepKey, host: &HostName, op: &str, args: &Value) -> Result<(), StepError> {
+    pub(super) fn check(&self, key: &StepKey, at: &Login, op: &str, args: &Value) -> Result<(), StepError> {
         let unknown = || StepError::new(ErrorKind::Internal, format!("there is no primitive `{op}`"));
         let operation = self
             .registry
@@ -123,7 +123,13 @@ impl Run {
             .ok_or_else(unknown)?
             .parse(args.clone())
             .map_err(|error| StepError::bad_input(error.message))?;
-        let command = Command { op: op.to_owned(), host: host.clone(), args: args.clone(), site: Site::default() };
+        let command = Command {
+            op: op.to_owned(),
+            host: at.host.clone(),
+            user: at.user.clone(),
+            args: args.clone(),
+            site: Site::default(),
+        };
         let summary = operation.summary();
         let port = Port {
             key,
@@ -135,7 +141,7 @@ impl Run {
             started: AtomicBool::new(true),
             keeps: Keeps::Nothing,
         };
-        operation.run(&mut StepContext::new(host, key, &port)).map(drop).map_err(|error| error.at(&command))
+        operation.run(&mut StepContext::new(&at.host, key, &port)).map(drop).map_err(|error| error.at(&command))
     }
 
     pub(super) fn closure(&self, key: &StepKey) -> Option<UndoClosure> {
@@ -211,7 +217,7 @@ impl Conductor for Run {
     fn on_undo(&self, task: &Task, name: &str, site: Site, closure: UndoClosure) -> Result<(), StepError> {
         let key = task.next_key();
         let host = task.host.clone().unwrap_or_else(HostName::controller);
-        let command = Command { op: "on_undo".to_owned(), host, args: serde_json::json!({ "name": name }), site };
+        let command = Command { op: "on_undo".to_owned(), host, user: None, args: serde_json::json!({ "name": name }), site };
         self.closures.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), closure);
         let recorded = self.cursor.find(&key, &command)?;
         if matches!(recorded, Recorded::Ended(_)) {

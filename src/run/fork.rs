@@ -2,7 +2,7 @@
 
 use super::conductor::Run;
 use super::unwind;
-use crate::effect::Effect;
+use crate::effect::{Effect, Login};
 use crate::id::{HostName, StepKey};
 use crate::journal::{Entry, Group};
 use crate::saga;
@@ -128,7 +128,7 @@ fn stops_the_run(error: &StepError) -> bool {
 }
 
 fn pause(run: &Run, millis: u64) -> Result<(), StepError> {
-    match run.effects.perform(&HostName::controller(), &Effect::Sleep { millis }) {
+    match run.effects.perform(&Login::controller(), &Effect::Sleep { millis }) {
         Ok(_) => Ok(()),
         Err(error) => Err(StepError::new(ErrorKind::Interrupted, error.to_string())),
     }

@@ -1,6 +1,6 @@
 //! What a step under way has of the run: effects on its host, and records that are on disk before it goes on.
 
-use crate::effect::{Compensation, Effect, EffectClass, EffectError, Effects, Reply};
+use crate::effect::{Compensation, Effect, EffectClass, EffectError, Effects, Login, Reply};
 use crate::event::{Event, Watcher};
 use crate::id::{HostName, StepKey};
 use crate::journal::Entry;
@@ -39,10 +39,9 @@ impl Port<'_> {
 
 impl StepPort for Port<'_> {
     fn perform(&self, effect: &Effect) -> Result<Reply, StepError> {
-        let controller = HostName::controller();
-        let host = if effect.class() == EffectClass::Controller { &controller } else { &self.command.host };
-        tracing::debug!(key = %self.key, %host, ?effect, "perform");
-        self.effects.perform(host, effect).map_err(|error| explain(host, error))
+        let at = if effect.class() == EffectClass::Controller { Login::controller() } else { self.command.login() };
+        tracing::debug!(key = %self.key, %at, ?effect, "perform");
+        self.effects.perform(&at, effect).map_err(|error| explain(&at.host, error))
     }
 
     fn record(&self, first: u32, compensations: &[Compensation]) -> Result<(), StepError> {

@@ -3,7 +3,7 @@
 use super::conductor::{Mode, Run};
 use super::unwind::{Unwound, unwind};
 use super::writer::{Crash, Writer, now};
-use crate::effect::{Effect, Effects};
+use crate::effect::{Effect, Effects, Login};
 use crate::event::Watcher;
 use crate::id::{Digest, HostName, RunId};
 use crate::interp::{Controller, apply_stack};
@@ -14,7 +14,7 @@ use crate::saga;
 use crate::script::{Diagnostic, Facts, Load, Program, ScriptFailure, StoredSources};
 use crate::step::{ErrorKind, StepError};
 use crate::stop::Stop;
-use crate::transport::{Pool, PoolOptions};
+use crate::transport::{Password, Pool, PoolOptions};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -35,6 +35,8 @@ pub struct Runner {
     pub interrupt: Stop,
     /// Set when everything that waits must give up.
     pub stop: Stop,
+    /// For hosts on which sudo wants one.
+    pub password: Password,
     /// Where a test wants this process to be killed.
     pub crash: Option<Crash>,
 }
@@ -137,7 +139,10 @@ impl Runner {
     }
 
     fn open(&self, id: &RunId, stored: &StoredRun, state: RunState, mode: Mode) -> Arc<Run> {
-        let pool = Arc::new(Pool::new(&stored.environment.hosts, PoolOptions { run: id.clone(), stop: self.stop.clone() }));
+        let pool = Arc::new(Pool::new(
+            &stored.environment.hosts,
+            PoolOptions { run: id.clone(), stop: self.stop.clone(), password: self.password.clone() },
+        ));
         let effects = apply_stack(pool, Controller::new(Path::new(&stored.root)), self.stop.clone());
         Arc::new(Run {
             cursor: Cursor::new(state.clone()),
@@ -257,8 +262,8 @@ impl Runner {
             let failure = failure.map(|failure| ScriptFailure { error, ..failure });
             return finish(id, RunPhase::Interrupted, 7, end, failure);
         }
-        let hosts = run.writer.state(RunState::hosts_within_reach);
-        forget(run.effects.as_ref(), &hosts);
+        let logins = run.writer.state(RunState::logins_within_reach);
+        forget(run.effects.as_ref(), &logins);
         finish(id, state, exit, end, failure)
     }
 
@@ -297,12 +302,12 @@ fn finish(id: &RunId, state: RunPhase, exit: u8, end: Unwound, failure: Option<S
 }
 
 /// What a run kept on its hosts is of no use once it has ended; a host that cannot be told keeps it.
-fn forget(effects: &dyn Effects, hosts: &BTreeSet<HostName>) {
+fn forget(effects: &dyn Effects, logins: &BTreeSet<Login>) {
     thread::scope(|scope| {
-        for host in hosts {
+        for at in logins {
             scope.spawn(move || {
-                if let Err(error) = effects.perform(host, &Effect::Forget) {
-                    tracing::info!(%host, %error, "what the run kept there stays");
+                if let Err(error) = effects.perform(at, &Effect::Forget) {
+                    tracing::info!(%at, %error, "what the run kept there stays");
                 }
             });
         }

@@ -1,7 +1,7 @@
 //! Performs what the saga says is to be undone, and writes down how each part ended.
 
 use super::conductor::Run;
-use crate::effect::Reply;
+use crate::effect::{Login, Reply};
 use crate::id::{HostName, StepKey, TaskPath};
 use crate::journal::{Entry, Part};
 use crate::saga::{Action, Work};
@@ -35,11 +35,11 @@ pub(super) fn unwind(run: &Run, work: &[Work]) -> Unwound {
             return end;
         }
         match work {
-            Work::Do { host, .. } if end.debts.contains(host) => {
+            Work::Do { at, .. } if end.debts.contains(&at.host) => {
                 end.owe(run, work);
             }
-            Work::Do { key, n, part, host, action } => {
-                if let Err(error) = end.perform(run, key, *n, *part, host, action) {
+            Work::Do { key, n, part, at, action } => {
+                if let Err(error) = end.perform(run, key, *n, *part, at, action) {
                     end.stuck.push(error);
                     return end;
                 }
@@ -93,14 +93,15 @@ impl Unwound {
         key: &StepKey,
         n: u32,
         part: Part,
-        host: &HostName,
+        at: &Login,
         action: &Action,
     ) -> Result<(), StepError> {
+        let host = &at.host;
         if matches!(action, Action::Check { .. }) && !self.resumed.contains(host) {
             return Ok(());
         }
         run.writer.commit(vec![Entry::UndoStarted { key: key.clone(), n, part }])?;
-        match self.act(run, key, n, host, action) {
+        match self.act(run, key, n, at, action) {
             Ok(changed) => {
                 self.restored += u32::from(changed && part == Part::Restore);
                 if changed && part == Part::Follow {
@@ -122,9 +123,9 @@ impl Unwound {
         }
     }
 
-    fn act(&self, run: &Run, key: &StepKey, n: u32, host: &HostName, action: &Action) -> Result<bool, StepError> {
+    fn act(&self, run: &Run, key: &StepKey, n: u32, at: &Login, action: &Action) -> Result<bool, StepError> {
         match action {
-            Action::Effect(effect) => match run.effects.perform(host, effect) {
+            Action::Effect(effect) => match run.effects.perform(at, effect) {
                 Ok(Reply::Done { changed, .. }) => Ok(changed),
                 Ok(Reply::Command(result)) if result.code != 0 => {
                     let stderr = String::from_utf8_lossy(result.stderr.bytes()).into_owned();
@@ -132,9 +133,9 @@ impl Unwound {
                         .with_stderr(stderr))
                 }
                 Ok(_) => Ok(true),
-                Err(error) => Err(super::port::explain(host, error)),
+                Err(error) => Err(super::port::explain(&at.host, error)),
             },
-            Action::Check { op, args } => run.check(key, host, op, args).map(|()| true),
+            Action::Check { op, args } => run.check(key, at, op, args).map(|()| true),
             Action::Closure { name } => {
                 let gone = || {
                     StepError::new(
@@ -151,11 +152,11 @@ impl Unwound {
 
     /// Writes down that this part of an unreachable host is owed.
     fn owe(&mut self, run: &Run, work: &Work) {
-        let Work::Do { key, n, part, host, action } = work else { return };
+        let Work::Do { key, n, part, at, action } = work else { return };
         if matches!(action, Action::Check { .. }) {
             return;
         }
-        let error = StepError::new(ErrorKind::Unreachable, format!("{host} could not be reached"));
+        let error = StepError::new(ErrorKind::Unreachable, format!("{} could not be reached", at.host));
         let started = Entry::UndoStarted { key: key.clone(), n: *n, part: *part };
         // When the ledger fails here, the end of the run says so.
         let _ = run.writer.submit(vec![started, Entry::UndoFailed { key: key.clone(), n: *n, part: *part, error }]);

@@ -4,7 +4,7 @@
 //! forward order, and then the health checks. A plain `step` group hands what must follow up to the task around it:
 //! files that an earlier sibling wrote are put back only later.
 
-use crate::effect::{Compensation, Effect};
+use crate::effect::{Compensation, Effect, Login};
 use crate::id::{HostName, StepKey, TaskPath};
 use crate::journal::{Group, Item, Part, RunState, UndoStatus};
 use serde_json::Value;
@@ -20,8 +20,8 @@ pub enum Work {
         n: u32,
         /// Which part of it.
         part: Part,
-        /// Where.
-        host: HostName,
+        /// Where, and as whom.
+        at: Login,
         /// What.
         action: Action,
     },
@@ -99,7 +99,7 @@ fn of(state: &RunState, items: &[Item]) -> Vec<Work> {
 fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<Work>, checks: &mut Vec<Work>) {
     let Some(step) = state.steps.get(key) else { return };
     for (n, undo) in step.undos.iter().rev() {
-        let work = |part, action| Work::Do { key: key.clone(), n: *n, part, host: step.command.host.clone(), action };
+        let work = |part, action| Work::Do { key: key.clone(), n: *n, part, at: step.command.login(), action };
         let open = |part| !matches!(undo.parts.get(&part), Some(UndoStatus::Done { .. }));
         let push = |list: &mut Vec<Work>, part, action| {
             if open(part) {
@@ -153,7 +153,7 @@ fn last_of_each(list: Vec<Work>) -> Vec<Work> {
 }
 
 fn is_same(one: &Work, other: &Work) -> bool {
-    let (Work::Do { host: a, action: x, .. }, Work::Do { host: b, action: y, .. }) = (one, other) else { return false };
+    let (Work::Do { at: a, action: x, .. }, Work::Do { at: b, action: y, .. }) = (one, other) else { return false };
     match (x, y) {
         // Saves of one service differ in name; which service it is stands on the host. Each is done: a restart twice is safe.
         (Action::Check { op, args }, Action::Check { op: op2, args: args2 }) => a == b && op == op2 && args == args2,

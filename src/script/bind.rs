@@ -4,7 +4,7 @@
 use super::options::{json, wrong};
 use super::runtime::{Raised, raise, tag};
 use super::values::{ScriptHost, ScriptService};
-use crate::id::HostName;
+use crate::effect::Login;
 use crate::op::{BadArguments, Entry, Registry, Subject};
 use crate::step::Command;
 use rhai::{Dynamic, FuncRegistration, ImmutableString, Map, Module, NativeCallContext, RhaiFunc};
@@ -63,17 +63,16 @@ fn call(ctx: &NativeCallContext<'_>, entry: &Entry, form: Form, args: &mut [&mut
         |path: &str, message: String| wrong(ctx, entry.name, BadArguments { path: path.to_owned(), message, known: Vec::new() });
     let mut given = JsonMap::new();
     let mut rest = args.iter();
-    let host = match entry.subject {
-        Subject::Controller => HostName::controller(),
-        Subject::Host => rest
-            .next()
-            .and_then(|host| host.read_lock::<ScriptHost>().map(|host| host.name().clone()))
-            .unwrap_or_else(HostName::controller),
+    let mut login = match entry.subject {
+        Subject::Controller => Login::controller(),
+        Subject::Host => {
+            rest.next().and_then(|host| host.read_lock::<ScriptHost>().map(|host| host.login())).unwrap_or_else(Login::controller)
+        }
         Subject::Service => {
             let service = rest.next().and_then(|service| service.read_lock::<ScriptService>().map(|service| service.clone()));
             let Some(service) = service else { return Err(bad("", "it is called on a service".to_owned())) };
             given.insert("unit".to_owned(), serde_json::to_value(&service.unit).unwrap_or(Value::Null));
-            service.host
+            service.login
         }
     };
     for (name, value) in entry.positional.iter().zip(rest.by_ref()) {
@@ -82,11 +81,33 @@ fn call(ctx: &NativeCallContext<'_>, entry: &Entry, form: Form, args: &mut [&mut
     if form == Form::WithOptions {
         take_options(ctx, entry, rest.next().map(|options| &**options), &mut given)?;
     }
+    if let Some(user) = become_user(entry, &mut given).map_err(|error| bad("sudo", error))? {
+        login.user = Some(user);
+    }
     let operation = entry.parse(Value::Object(given)).map_err(|error| wrong(ctx, entry.name, error))?;
-    let command = Command { op: entry.name.to_owned(), host, args: operation.args(), site: tag.site(ctx) };
+    let command =
+        Command { op: entry.name.to_owned(), host: login.host, user: login.user, args: operation.args(), site: tag.site(ctx) };
     let at = |error| raise(error, ctx.call_position());
     let output = tag.conductor().map_err(at)?.step(&tag.task, command, operation.as_ref()).map_err(at)?;
     dynamic(output)
+}
+
+/// Takes `sudo` and `user` out of the options of a primitive on a host: they say as whom, not what.
+fn become_user(entry: &Entry, given: &mut JsonMap<String, Value>) -> Result<Option<String>, String> {
+    if entry.subject != Subject::Host {
+        return Ok(None);
+    }
+    let sudo = given.remove("sudo");
+    let user = given.remove("user");
+    match (sudo, user) {
+        (None | Some(Value::Bool(false)), None) => Ok(None),
+        (Some(Value::Bool(true)), None) => Ok(Some("root".to_owned())),
+        (None | Some(Value::Bool(true)), Some(Value::String(user))) => {
+            super::values::check_user(&user).map(|()| Some(user)).map_err(|error| error.message)
+        }
+        (Some(Value::Bool(false)), Some(_)) => Err("`user` is given, and `sudo` is false".to_owned()),
+        _ => Err("`sudo` is true or false, `user` is the name of a user".to_owned()),
+    }
 }
 
 fn take_options(

@@ -47,7 +47,7 @@ pub(super) fn json(value: &Dynamic) -> Result<Value, String> {
 pub(super) struct KnownOptions<'a>(pub(super) &'a Registry);
 
 const CONSTRUCTS: [(&str, &[&str], usize); 3] =
-    [("rolling", &["batch", "max_failures", "on_failure", "bake"], 1), ("parallel", &["limit"], 1), ("service", &["user"], 1)];
+    [("rolling", &["batch", "max_failures", "on_failure", "bake"], 1), ("parallel", &["limit"], 1), ("service", &["scope"], 1)];
 
 impl OptionCheck for KnownOptions<'_> {
     fn check(&self, primitive: &str, options: &Value, unknown: &[String]) -> Option<OptionError> {
@@ -65,7 +65,9 @@ impl OptionCheck for KnownOptions<'_> {
         }
         let entry = self.0.get(primitive)?;
         // Positional arguments are not known here, and must not be what is complained of; nor values known only later.
-        let literal = options.iter().filter(|(key, _)| !unknown.iter().any(|path| path.split('.').next() == Some(key)));
+        let as_whom = |key: &str| entry.subject == Subject::Host && matches!(key, "sudo" | "user");
+        let literal =
+            options.iter().filter(|(key, _)| !as_whom(key) && !unknown.iter().any(|path| path.split('.').next() == Some(key)));
         let given: JsonMap<String, Value> = literal.map(|(key, value)| (key.clone(), value.clone())).collect();
         let stray = given.keys().find(|key| entry.positional.contains(&key.as_str()));
         if let Some(key) = stray {

@@ -1,8 +1,8 @@
 //! The types that scripts hold: hosts and services. Everything else is plain values.
 
 use super::runtime::{Raised, raise, tag};
-use crate::effect::{ServiceUnit, UnitScope};
-use crate::fleet::{Host, selector};
+use crate::effect::{Login, ServiceUnit, UnitScope};
+use crate::fleet::{Host, Transport, selector};
 use crate::id::HostName;
 use crate::step::StepError;
 use rhai::{Array, CustomType, Dynamic, Engine, FuncRegistration, ImmutableString, Map, Module, NativeCallContext, TypeBuilder};
@@ -11,18 +11,29 @@ use std::sync::Arc;
 
 /// A host in a script.
 #[derive(Clone, Debug)]
-pub(super) struct ScriptHost(Arc<Host>);
+pub(super) struct ScriptHost(Arc<Host>, Option<String>);
 
 /// A service of a host in a script.
 #[derive(Clone, Debug)]
 pub(super) struct ScriptService {
-    pub(super) host: HostName,
+    pub(super) login: Login,
     pub(super) unit: ServiceUnit,
 }
 
 impl ScriptHost {
     pub(super) fn new(host: &Host) -> Self {
-        Self(Arc::new(host.clone()))
+        Self(Arc::new(host.clone()), host.sudo.clone())
+    }
+
+    /// The same host, where everything is done as this user.
+    pub(super) fn become_user(&self, user: &str) -> Self {
+        Self(self.0.clone(), Some(user.to_owned()))
+    }
+
+    /// Where its steps take place, and as whom. Becoming the user that logs in needs no sudo.
+    pub(super) fn login(&self) -> Login {
+        let user = self.1.clone().filter(|user| *user != self.0.user || self.0.transport == Transport::Local);
+        Login { host: self.0.name.clone(), user }
     }
 
     pub(super) fn name(&self) -> &HostName {
@@ -50,7 +61,7 @@ impl CustomType for ScriptService {
         builder
             .with_name("Service")
             .with_get("name", |service: &mut Self| ImmutableString::from(service.unit.name.as_str()))
-            .on_print(|service| format!("{} on {}", service.unit.name, service.host));
+            .on_print(|service| format!("{} on {}", service.unit.name, service.login.host));
     }
 }
 
@@ -62,6 +73,9 @@ pub(super) fn register(engine: &mut Engine, module: &mut Module) {
         .with_params_info(["selector: string", "Array"])
         .with_volatility(true)
         .set_into_module(module, hosts);
+    let sudo = || FuncRegistration::new("sudo").in_global_namespace().with_purity(true);
+    sudo().with_params_info(["host: Host", "Host"]).set_into_module(module, |host: &mut ScriptHost| host.become_user("root"));
+    sudo().with_params_info(["host: Host", "user: string", "Host"]).set_into_module(module, become_user);
     let service = || FuncRegistration::new("service").in_global_namespace().with_purity(true).with_volatility(true);
     service()
         .with_params_info(["host: Host", "name: string", "Service"])
@@ -110,8 +124,23 @@ fn hosts(ctx: NativeCallContext<'_>, text: &str) -> Raised<Array> {
     Ok(both)
 }
 
+fn become_user(ctx: NativeCallContext<'_>, host: &mut ScriptHost, user: &str) -> Raised<ScriptHost> {
+    let tag = tag(&ctx)?;
+    check_user(user).map_err(|error| raise(at(error, &tag.site(&ctx), "sudo"), ctx.call_position()))?;
+    Ok(host.become_user(user))
+}
+
+/// Refuses what is no user's name.
+pub(super) fn check_user(user: &str) -> Result<(), StepError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if user.is_empty() || user.starts_with('-') || !user.chars().all(plain) {
+        return Err(StepError::bad_input(format!("`{user}` is no name of a user")));
+    }
+    Ok(())
+}
+
 fn unit(host: &mut ScriptHost, name: &str, scope: UnitScope) -> ScriptService {
-    ScriptService { host: host.name().clone(), unit: ServiceUnit { name: name.to_owned(), scope } }
+    ScriptService { login: host.login(), unit: ServiceUnit { name: name.to_owned(), scope } }
 }
 
 /// The options of `h.service(name, #{..})`.
@@ -119,10 +148,10 @@ fn unit(host: &mut ScriptHost, name: &str, scope: UnitScope) -> ScriptService {
 #[serde(deny_unknown_fields)]
 pub(super) struct ServiceOptions {
     #[serde(default)]
-    user: bool,
+    scope: UnitScope,
 }
 
 fn service_with_options(ctx: NativeCallContext<'_>, host: &mut ScriptHost, name: &str, options: Map) -> Raised<ScriptService> {
-    let options: ServiceOptions = super::options::read(&ctx, "service", options, &["user"])?;
-    Ok(unit(host, name, if options.user { UnitScope::User } else { UnitScope::System }))
+    let options: ServiceOptions = super::options::read(&ctx, "service", options, &["scope"])?;
+    Ok(unit(host, name, options.scope))
 }

@@ -4,13 +4,14 @@ use super::frame::{Frame, Progress};
 use super::remote::PRELUDE;
 use super::shell::{Call, CallReply, Failure, Shell};
 use super::stream::PayloadReader;
+use super::sudo::{Become, Password};
 use crate::stop::Stop;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,22 +20,25 @@ pub(super) struct LocalShell {
     run: String,
     idle: Mutex<Vec<Process>>,
     stop: Stop,
+    password: Password,
 }
 
 impl LocalShell {
-    pub(super) fn new(run: &str, stop: Stop) -> Self {
-        Self { run: run.to_owned(), idle: Mutex::new(Vec::new()), stop }
+    pub(super) fn new(run: &str, stop: Stop, password: Password) -> Self {
+        Self { run: run.to_owned(), idle: Mutex::new(Vec::new()), stop, password }
     }
 
-    fn take(&self) -> Result<Process, Failure> {
-        let idle = self.idle.lock().ok().and_then(|mut idle| idle.pop());
-        idle.map_or_else(|| Process::spawn(&self.run), Ok)
+    fn take(&self, user: Option<&str>) -> Result<Process, Failure> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = idle.iter().position(|process| process.user.as_deref() == user).map(|at| idle.swap_remove(at));
+        drop(idle);
+        found.map_or_else(|| Process::spawn(&self.run, user, &self.password), Ok)
     }
 }
 
 impl Shell for LocalShell {
     fn call(&self, call: &Call) -> Result<CallReply, Failure> {
-        let mut process = self.take()?;
+        let mut process = self.take(call.user.as_deref())?;
         let reply = process.call(call, &self.stop)?;
         if reply.code != 74
             && let Ok(mut idle) = self.idle.lock()
@@ -71,24 +75,50 @@ struct Process {
     stdin: ChildStdin,
     stdout: ChildStdout,
     stderr: ChildStderr,
+    user: Option<String>,
     key: String,
     calls: u64,
 }
 
 impl Process {
-    fn spawn(run: &str) -> Result<Self, Failure> {
+    fn spawn(run: &str, user: Option<&str>, password: &Password) -> Result<Self, Failure> {
         let unreachable = |reason: String| Failure::Unreachable { reason, help: None };
+        let change = user.map(|user| Become::new(user, password));
         let mut command = Command::new("/bin/sh");
+        if let Some(change) = &change {
+            command.args(["-c", &change.command()]);
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| unreachable(format!("/bin/sh cannot be started: {error}")))?;
         let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
             return Err(unreachable("/bin/sh has no streams".to_owned()));
         };
         let key = format!("wl-{:032x}", rand::random::<u128>());
-        let mut process = Self { child, stdin, stdout, stderr, key, calls: 0 };
+        let mut process = Self { child, stdin, stdout, stderr, user: user.map(ToOwned::to_owned), key, calls: 0 };
+        if let Some(change) = &change {
+            process.become_user(change)?;
+        }
         let head = format!("cd\nwl_k={}\nwl_run={run}\n{PRELUDE}\nwl 0 true\n", process.key);
         process.stdin.write_all(head.as_bytes()).map_err(|error| unreachable(error.to_string()))?;
         Ok(process)
+    }
+
+    /// Waits until sudo has become the user.
+    fn become_user(&mut self, change: &Become) -> Result<(), Failure> {
+        let unreachable = |error: std::io::Error| Failure::Unreachable { reason: error.to_string(), help: None };
+        self.stdin.write_all(&change.first()).map_err(unreachable)?;
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let mut byte = [0_u8; 1];
+        while !change.is_ready(&out) {
+            // It says one line; what it says instead is on its other stream.
+            if self.stdout.read(&mut byte).map_err(unreachable)? == 0 {
+                self.stderr.read_to_end(&mut err).map_err(unreachable)?;
+                let (reason, help) = change.failure(&String::from_utf8_lossy(&err));
+                return Err(Failure::Unreachable { reason, help });
+            }
+            out.push(byte[0]);
+        }
+        self.stdin.write_all(change.second().as_bytes()).map_err(unreachable)
     }
 
     fn call(&mut self, call: &Call, stop: &Stop) -> Result<CallReply, Failure> {

@@ -3,6 +3,7 @@
 use super::local::LocalShell;
 use super::shell::{Failure, Shell};
 use super::ssh::{Endpoint, SshShell};
+use super::sudo::Password;
 use crate::fleet::{Host, Inventory, Transport};
 use crate::id::{HostName, RunId};
 use crate::stop::Stop;
@@ -16,6 +17,8 @@ pub struct PoolOptions {
     pub run: RunId,
     /// Ends every wait.
     pub stop: Stop,
+    /// For hosts on which sudo wants one.
+    pub password: Password,
 }
 
 /// The connections of one run.
@@ -23,6 +26,7 @@ pub struct Pool {
     hosts: BTreeMap<HostName, Entry>,
     run: RunId,
     stop: Stop,
+    password: Password,
 }
 
 struct Entry {
@@ -35,7 +39,12 @@ impl Pool {
     #[must_use]
     pub fn new(inventory: &Inventory, options: PoolOptions) -> Self {
         let entry = |host: &Host| (host.name.clone(), Entry { host: host.clone(), shell: Mutex::new(None) });
-        Self { hosts: inventory.hosts().iter().map(entry).collect(), run: options.run, stop: options.stop }
+        Self {
+            hosts: inventory.hosts().iter().map(entry).collect(),
+            run: options.run,
+            stop: options.stop,
+            password: options.password,
+        }
     }
 
     /// The connection to a host.
@@ -59,7 +68,7 @@ impl Pool {
 
     fn connect(&self, host: &Host) -> Result<Arc<dyn Shell>, Failure> {
         if host.transport == Transport::Local {
-            return Ok(Arc::new(LocalShell::new(self.run.as_str(), self.stop.clone())));
+            return Ok(Arc::new(LocalShell::new(self.run.as_str(), self.stop.clone(), self.password.clone())));
         }
         host.check_supported().map_err(|error| Failure::Unreachable { reason: error.to_string(), help: error.help() })?;
         tracing::debug!(host = %host.name, address = %host.address, "connecting");
@@ -72,6 +81,6 @@ impl Pool {
             known_hosts_files: host.known_hosts_files.clone(),
             connect_timeout: host.connect_timeout,
         };
-        Ok(Arc::new(SshShell::connect(endpoint, self.run.as_str(), self.stop.clone())?))
+        Ok(Arc::new(SshShell::connect(endpoint, self.run.as_str(), self.stop.clone(), self.password.clone())?))
     }
 }

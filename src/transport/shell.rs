@@ -9,6 +9,8 @@ use std::path::PathBuf;
 pub struct Call {
     /// Its name.
     pub function: &'static str,
+    /// Who to become for it.
+    pub user: Option<String>,
     /// Its arguments, not quoted.
     pub args: Vec<String>,
     /// What it is given when it asks for bytes.
@@ -87,7 +89,7 @@ impl Call {
     /// A call without arguments.
     #[must_use]
     pub fn new(function: &'static str) -> Self {
-        Self { function, args: Vec::new(), payload: None, limit: 8 << 20, deadline_seconds: None }
+        Self { function, user: None, args: Vec::new(), payload: None, limit: 8 << 20, deadline_seconds: None }
     }
 
     /// With one more argument.
@@ -101,6 +103,13 @@ impl Call {
     #[must_use]
     pub fn args(mut self, args: impl IntoIterator<Item = String>) -> Self {
         self.args.extend(args);
+        self
+    }
+
+    /// As this user, by sudo.
+    #[must_use]
+    pub fn as_user(mut self, user: Option<String>) -> Self {
+        self.user = user;
         self
     }
 

@@ -5,6 +5,7 @@ use crate::transport::frame::{Frame, Progress};
 use crate::transport::remote::PRELUDE;
 use crate::transport::shell::{Call, CallReply, Failure};
 use crate::transport::stream::PayloadReader;
+use crate::transport::sudo::{Become, Password};
 use std::io::{ErrorKind, Read, Write};
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
@@ -32,6 +33,8 @@ impl Job {
 
 pub(super) struct Slot {
     channel: ssh2::Channel,
+    user: Option<String>,
+    becoming: Option<Becoming>,
     key: String,
     calls: u64,
     busy: Option<(Job, Frame)>,
@@ -39,6 +42,14 @@ pub(super) struct Slot {
     sent: usize,
     payload: Option<PayloadReader>,
     pub(super) dead: bool,
+}
+
+/// A shell that sudo has not yet made another user's.
+struct Becoming {
+    change: Become,
+    held: Vec<u8>,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
 }
 
 /// Whether anything moved.
@@ -50,9 +61,34 @@ pub(super) enum Moved {
 
 impl Slot {
     /// A shell that has just been asked for; its functions go out with the first call.
-    pub(super) fn new(channel: ssh2::Channel, key: &str, run: &str) -> Self {
+    pub(super) fn new(channel: ssh2::Channel, key: &str, run: &str, change: Option<(String, Become)>) -> Self {
         let head = format!("wl_k={key}\nwl_run={run}\n{PRELUDE}\nwl 0 true\n");
-        Self { channel, key: key.to_owned(), calls: 0, busy: None, out: head.into_bytes(), sent: 0, payload: None, dead: false }
+        let (user, change) = change.unzip();
+        let (head, becoming) = match change {
+            None => (head.into_bytes(), None),
+            Some(change) => {
+                let first = change.first();
+                let held = format!("{}{head}", change.second()).into_bytes();
+                (first, Some(Becoming { change, held, stdout: Vec::new(), stderr: Vec::new() }))
+            }
+        };
+        Self {
+            user,
+            becoming,
+            channel,
+            key: key.to_owned(),
+            calls: 0,
+            busy: None,
+            out: head,
+            sent: 0,
+            payload: None,
+            dead: false,
+        }
+    }
+
+    /// Whether it can take calls for this user now.
+    pub(super) fn serves(&self, user: Option<&str>) -> bool {
+        self.is_idle() && self.user.as_deref() == user
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -68,7 +104,11 @@ impl Slot {
         let limit = job.call.limit;
         let frame =
             if self.calls == 1 { Frame::first(&self.key, self.calls, limit) } else { Frame::new(&self.key, self.calls, limit) };
-        self.out.extend(job.call.line(self.calls));
+        let line = job.call.line(self.calls);
+        match &mut self.becoming {
+            Some(becoming) => becoming.held.extend(line),
+            None => self.out.extend(line),
+        }
         self.busy = Some((job, frame));
     }
 
@@ -150,7 +190,13 @@ impl Slot {
                     Ok(0) => break,
                     Ok(n) => {
                         moved = true;
-                        if let Some((_, frame)) = &mut self.busy {
+                        if let Some(becoming) = &mut self.becoming {
+                            if stream == 0 {
+                                becoming.stdout.extend_from_slice(&buffer[..n])
+                            } else {
+                                becoming.stderr.extend_from_slice(&buffer[..n])
+                            }
+                        } else if let Some((_, frame)) = &mut self.busy {
                             if stream == 0 { frame.push_stdout(&buffer[..n]) } else { frame.push_stderr(&buffer[..n]) }
                         }
                     }
@@ -162,7 +208,28 @@ impl Slot {
         Ok(moved)
     }
 
+    /// Sees whether sudo has become the user, or will not.
+    fn look_at_sudo(&mut self) {
+        let Some(becoming) = &mut self.becoming else { return };
+        if becoming.change.is_ready(&becoming.stdout) {
+            self.out.append(&mut becoming.held);
+            self.becoming = None;
+            return;
+        }
+        let stderr = String::from_utf8_lossy(&becoming.stderr).into_owned();
+        if let Some(reason) = becoming.change.refusal(&stderr) {
+            self.fail(Failure::Unreachable { reason, help: None });
+        } else if self.channel.eof() {
+            let (reason, help) = becoming.change.failure(&stderr);
+            self.fail(Failure::Unreachable { reason, help });
+        }
+    }
+
     fn look(&mut self) -> Result<(), String> {
+        if self.becoming.is_some() {
+            self.look_at_sudo();
+            return Ok(());
+        }
         let Some((job, frame)) = &mut self.busy else { return Ok(()) };
         match frame.progress() {
             Ok(Progress::More) => {
@@ -213,11 +280,17 @@ impl Slot {
 /// A shell that is being opened: a channel, then its program.
 pub(super) struct Opening {
     channel: Option<ssh2::Channel>,
+    change: Option<(String, Become)>,
 }
 
 impl Opening {
-    pub(super) fn new() -> Self {
-        Self { channel: None }
+    pub(super) fn new(user: Option<&str>, password: &Password) -> Self {
+        Self { channel: None, change: user.map(|user| (user.to_owned(), Become::new(user, password))) }
+    }
+
+    /// Who it will be, and how it becomes that.
+    pub(super) fn into_change(self) -> Option<(String, Become)> {
+        self.change
     }
 
     /// The channel once its shell runs; nothing while that is under way.
@@ -230,7 +303,8 @@ impl Opening {
             }
         }
         let Some(channel) = &mut self.channel else { return Ok(None) };
-        match channel.exec("exec /bin/sh") {
+        let command = self.change.as_ref().map_or_else(|| "exec /bin/sh".to_owned(), |(_, change)| change.command());
+        match channel.exec(&command) {
             Ok(()) => Ok(self.channel.take()),
             Err(error) if would_block(&error) => Ok(None),
             Err(error) => Err(error),

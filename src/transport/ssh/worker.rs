@@ -7,6 +7,7 @@ use super::slot::{Answer, Job, Moved, Opening, Slot};
 use super::tunnel::Tunnel;
 use crate::stop::Stop;
 use crate::transport::shell::{Call, CallReply, Failure, Shell};
+use crate::transport::sudo::Password;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::net::sockopt::set_tcp_quickack;
 use ssh2::BlockDirections;
@@ -43,7 +44,7 @@ pub(in crate::transport) struct SshShell {
 
 impl SshShell {
     /// Connects and logs in.
-    pub(in crate::transport) fn connect(endpoint: Endpoint, run: &str, stop: Stop) -> Result<Self, Failure> {
+    pub(in crate::transport) fn connect(endpoint: Endpoint, run: &str, stop: Stop, password: Password) -> Result<Self, Failure> {
         let unreachable = |error: std::io::Error| Failure::Unreachable { reason: error.to_string(), help: None };
         let wake = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC).map_err(|error| unreachable(error.into()))?;
         let (wake, usable) = (Arc::new(wake), Arc::new(AtomicBool::new(true)));
@@ -54,7 +55,7 @@ impl SshShell {
             .name(format!("ssh {}", endpoint.name))
             .stack_size(256 << 10)
             .spawn(move || {
-                let result = connect(&endpoint).map(|session| Worker::new(session, inbox, their_wake, run));
+                let result = connect(&endpoint).map(|session| Worker::new(session, inbox, their_wake, run, password));
                 match result {
                     Ok(mut worker) => {
                         let _ = ready.send(Ok(()));
@@ -128,6 +129,7 @@ struct Worker {
     closed: bool,
     wake: Arc<OwnedFd>,
     run: String,
+    password: Password,
     waiting: VecDeque<Job>,
     connecting: VecDeque<(String, u16, Connected)>,
     opening: Option<Pending>,
@@ -139,7 +141,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(session: Session, inbox: Receiver<Request>, wake: Arc<OwnedFd>, run: String) -> Self {
+    fn new(session: Session, inbox: Receiver<Request>, wake: Arc<OwnedFd>, run: String, password: Password) -> Self {
         let now = Instant::now();
         Self {
             session,
@@ -147,6 +149,7 @@ impl Worker {
             closed: false,
             wake,
             run,
+            password,
             waiting: VecDeque::new(),
             connecting: VecDeque::new(),
             opening: None,
@@ -209,11 +212,7 @@ impl Worker {
 
     fn advance(&mut self) -> Result<Moved, String> {
         let mut moved = Moved::No;
-        for slot in self.slots.iter_mut().filter(|slot| slot.is_idle()) {
-            if let Some(job) = self.waiting.pop_front() {
-                slot.start(job);
-            }
-        }
+        self.hand_out();
         for slot in &mut self.slots {
             if slot.advance()? == Moved::Yes {
                 moved = Moved::Yes;
@@ -232,6 +231,31 @@ impl Worker {
         Ok(moved)
     }
 
+    /// Gives waiting calls to idle shells of their users.
+    fn hand_out(&mut self) {
+        let mut left = VecDeque::new();
+        for job in self.waiting.drain(..) {
+            match self.slots.iter_mut().find(|slot| slot.serves(job.call.user.as_deref())) {
+                Some(slot) => slot.start(job),
+                None => left.push_back(job),
+            }
+        }
+        self.waiting = left;
+    }
+
+    /// Whose shell is to be opened next: there are more calls for that user than idle shells.
+    fn wanted_shell(&mut self) -> Option<Option<String>> {
+        let user = self.waiting.front()?.call.user.clone();
+        if self.slots.len() < self.most {
+            return Some(user);
+        }
+        // All places are taken: an idle shell of somebody else gives up its own.
+        let other = self.slots.iter_mut().find(|slot| slot.is_idle() && !slot.serves(user.as_deref()))?;
+        other.dead = true;
+        self.bury();
+        Some(user)
+    }
+
     /// Closes what has ended.
     fn bury(&mut self) {
         self.slots.iter_mut().filter(|slot| slot.dead).for_each(Slot::close);
@@ -242,11 +266,10 @@ impl Worker {
 
     fn open(&mut self) -> Result<Moved, String> {
         if self.opening.is_none() {
-            let idle = self.slots.iter().filter(|slot| slot.is_idle()).count();
             if let Some((address, port, answer)) = self.connecting.pop_front() {
                 self.opening = Some(Pending::Tunnel { address, port, answer });
-            } else if self.waiting.len() > idle && self.slots.len() < self.most {
-                self.opening = Some(Pending::Shell(Opening::new()));
+            } else if let Some(user) = self.wanted_shell() {
+                self.opening = Some(Pending::Shell(Opening::new(user.as_deref(), &self.password)));
             }
         }
         match self.opening.take() {
@@ -263,7 +286,8 @@ impl Worker {
                 Ok(Moved::No)
             }
             Ok(Some(channel)) => {
-                self.slots.push(Slot::new(channel, &secret(), &self.run));
+                self.slots.push(Slot::new(channel, &secret(), &self.run, opening.into_change()));
+                self.hand_out();
                 Ok(Moved::Yes)
             }
             // The server allows no more of them: the ones that there are must do.
