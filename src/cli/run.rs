@@ -254,7 +254,7 @@ impl Desk {
             }
             Report::Json(report) => report.write(&serde_json::json!({
                 "event": "run_ended", "run": finish.run, "state": finish.state, "exit": finish.exit, "counts": report.counts(),
-                "journal_head": finish.head, "error": finish.error, "debts": finish.debts, "stuck": finish.stuck,
+                "journal_head": finish.head, "error": finish.error, "debts": finish.debts, "not_undone": finish.not_undone, "stuck": finish.stuck,
             })),
         }
         finish.exit
@@ -274,6 +274,13 @@ impl Desk {
             if !stuck.stderr.is_empty() {
                 printer.note(&plain(&stuck.stderr));
             }
+        }
+        for (host, command) in finish.not_undone.iter().take(10) {
+            printer.note(&format!(
+                "{} {host}: {}",
+                printer.paint.tone(Tone::Bad, "not undone (no `undo` given)"),
+                plain(command)
+            ));
         }
         let counts = self.counts();
         let took = millis(u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX));
@@ -295,6 +302,9 @@ fn headline(finish: &Finish, counts: Counts) -> String {
         (RunPhase::Succeeded, _) if counts.changed == 0 => format!("run {id} succeeded, nothing to change,"),
         (RunPhase::Succeeded, _) => format!("run {id} succeeded"),
         (RunPhase::Unwound, 1) => format!("run {id} failed before it changed anything,"),
+        (RunPhase::Unwound, 3) if !finish.not_undone.is_empty() => {
+            format!("run {id} failed and was unwound, but for {} command(s) without `undo`,", finish.not_undone.len())
+        }
         (RunPhase::Unwound, 3) => format!("run {id} failed and was unwound, what was there is restored,"),
         (RunPhase::Unwound, _) => {
             let hosts: Vec<&str> = finish.debts.iter().map(super::super::id::HostName::as_str).collect();

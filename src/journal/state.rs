@@ -155,6 +155,14 @@ impl RunState {
         logins.filter(|at| !at.host.is_controller() && !gone.contains(&at.host) && !owing.contains(&at.host)).collect()
     }
 
+    /// Commands that ran and for which the script gave no undo: what they did is still there after unwinding.
+    #[must_use]
+    pub fn commands_without_undo(&self) -> Vec<&StepState> {
+        let undoes = |undo: &UndoState| matches!(undo.undo, Compensation::Command { .. } | Compensation::Again { .. });
+        let left = |step: &&StepState| step.command.op == "run" && step.may_have_changed() && !step.undos.values().any(undoes);
+        self.steps.values().filter(left).collect()
+    }
+
     /// Whether a point of no return is on record.
     #[must_use]
     pub fn is_past_return(&self) -> bool {

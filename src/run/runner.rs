@@ -79,6 +79,8 @@ pub struct Finish {
     pub debts: BTreeSet<HostName>,
     /// How many changes were undone.
     pub restored: u32,
+    /// Commands that ran and were not undone, for the script says no way: where, and what.
+    pub not_undone: Vec<(HostName, String)>,
     /// The head of the journal's hash chain.
     pub head: Option<Digest>,
 }
@@ -251,7 +253,11 @@ impl Runner {
             (true, true) => 3,
             (true, false) => 1,
         };
-        self.end(id, run, RunPhase::Unwound, exit, end, failure)
+        let not_undone = run.writer.state(|state| {
+            let named = |step: &crate::journal::StepState| (step.command.host.clone(), step.summary.clone());
+            state.commands_without_undo().into_iter().map(named).collect()
+        });
+        Finish { not_undone, ..self.end(id, run, RunPhase::Unwound, exit, end, failure) }
     }
 
     /// Puts the end on record, then has the hosts forget what they kept for it.
@@ -297,6 +303,7 @@ fn finish(id: &RunId, state: RunPhase, exit: u8, end: Unwound, failure: Option<S
         stuck: end.stuck,
         debts: end.debts,
         restored: end.restored,
+        not_undone: Vec::new(),
         head: None,
     }
 }

@@ -87,15 +87,7 @@ impl Unwound {
         }
     }
 
-    fn perform(
-        &mut self,
-        run: &Run,
-        key: &StepKey,
-        n: u32,
-        part: Part,
-        at: &Login,
-        action: &Action,
-    ) -> Result<(), StepError> {
+    fn perform(&mut self, run: &Run, key: &StepKey, n: u32, part: Part, at: &Login, action: &Action) -> Result<(), StepError> {
         let host = &at.host;
         if matches!(action, Action::Check { .. }) && !self.resumed.contains(host) {
             return Ok(());

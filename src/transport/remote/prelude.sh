@@ -1,7 +1,7 @@
 # Windlass, host side: functions for one persistent POSIX sh. Needs coreutils (GNU or busybox); systemctl for services.
 # The controller sends this text once, then one line `wl N FUNCTION ARGS` at a time, and reads until the mark.
 # wl_k (the mark, a secret of this session) and wl_run (the run's name) are set before this text.
-wl_home=$HOME/.windlass
+if [ -d "$HOME" ] && [ -w "$HOME" ]; then wl_home=$HOME/.windlass; else wl_home=/var/tmp/.windlass-$(id -u); fi
 W=$wl_home/runs/$wl_run
 LF='
 '
@@ -25,7 +25,10 @@ wl_parent() {
   [ -d "$dir" ] || wl_die "the directory $dir is not there"
 }
 wl_hash() { h=$(sha256sum <"$1") || exit 1; h=${h%% *}; }
-wl_begin() { [ -d "$W/s" ] || { ( umask 077; mkdir -p "$W/s" "$W/x" ) || exit 1; }; }
+wl_begin() {
+  [ -d "$W/s" ] || ( umask 077; mkdir -p "$W/s" "$W/x" ) || exit 1
+  [ -O "$wl_home" ] || wl_die "$wl_home belongs to somebody else"
+}
 # wl_keep SAVE: keeps what is at $p, once, in the directory $d.
 wl_keep() {
   wl_begin; d=$W/s/$1
@@ -201,7 +204,7 @@ wl_exec() {
     rm -rf "$x"; ( umask 077; mkdir "$x"; printf '%s' "$6" >"$x/body" ) || exit 74
     in=/dev/null
     if [ "$5" != 0 ]; then in=$x/in; ( umask 077; : >"$in" ); wl_need "$5" "$in"; fi
-    case $4 in '') at=$HOME ;; *) wl_path "$4"; at=$p ;; esac
+    case $4 in '') at=$HOME; [ -d "$at" ] || at=/ ;; *) wl_path "$4"; at=$p ;; esac
     cd -- "$at" || exit 1
     cat /proc/sys/kernel/random/boot_id >"$x/boot" 2>/dev/null
     : >"$x/started"

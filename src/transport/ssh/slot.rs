@@ -192,9 +192,9 @@ impl Slot {
                         moved = true;
                         if let Some(becoming) = &mut self.becoming {
                             if stream == 0 {
-                                becoming.stdout.extend_from_slice(&buffer[..n])
+                                becoming.stdout.extend_from_slice(&buffer[..n]);
                             } else {
-                                becoming.stderr.extend_from_slice(&buffer[..n])
+                                becoming.stderr.extend_from_slice(&buffer[..n]);
                             }
                         } else if let Some((_, frame)) = &mut self.busy {
                             if stream == 0 { frame.push_stdout(&buffer[..n]) } else { frame.push_stderr(&buffer[..n]) }
