@@ -240,6 +240,9 @@ impl RemotePath {
         if text != "~" && !text.starts_with('/') && !text.starts_with("~/") {
             return bad("is relative; a path on a host starts with `/`, or with `~/` for the login user's home");
         }
+        if text.split('/').any(|part| part == "..") {
+            return bad("goes up by `..`; write the path that is meant");
+        }
         let trimmed = text.trim_end_matches('/');
         Ok(Self(if trimmed.is_empty() { "/".to_owned() } else { trimmed.to_owned() }))
     }

@@ -61,7 +61,9 @@ pub enum ErrorKind {
     Timeout,
     /// The host was never reached: nothing happened there.
     Unreachable,
-    /// The connection went away on the way: whether it took effect is not known.
+    /// The connection went away on the way, and did not come back.
+    Lost,
+    /// The host is there, and whether it took effect is not known.
     InDoubt,
     /// A gate refused.
     Refused,

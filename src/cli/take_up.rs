@@ -5,7 +5,7 @@ use super::error::CliError;
 use super::printer::Printer;
 use super::run::{Desk, ask_password, lock};
 use super::settings::{ledger, project};
-use crate::journal::{RunPhase, RunState};
+use crate::journal::RunState;
 use crate::ledger::{Ledger, RunRow};
 use crate::run::{Crash, Job};
 use crate::transport::Password;
@@ -44,7 +44,7 @@ pub(super) fn settle(common: &Common, args: &SettleArgs, printer: &Printer) -> R
 
 /// Whether a run left something to undo on hosts that could not be reached.
 pub(super) fn owes(ledger: &dyn Ledger, row: &RunRow) -> Result<bool, CliError> {
-    if row.state != RunPhase::Unwound || row.exit != Some(4) {
+    if !row.state.is_ended() || row.exit != Some(4) {
         return Ok(false);
     }
     let state = RunState::read(&ledger.records(&row.id)?).map_err(|illegal| CliError::input(illegal.to_string()))?;
@@ -67,6 +67,11 @@ fn take_up(
     if row.state.is_ended() && !(job == Job::Unwind && owes(ledger.as_ref(), &row)?) {
         return Err(CliError::input(format!("run {} has ended: it is {}", row.id, row.state.word()))
             .with_help("there is nothing to take up; `windlass show` tells what it did"));
+    }
+    let past = job == Job::Unwind && RunState::read(&ledger.records(&row.id)?).is_ok_and(|state| state.is_past_return());
+    if past {
+        return Err(CliError::new(6, format!("run {} is behind a point of no return: it cannot be undone", row.id))
+            .with_help(format!("go on: windlass resume {}", row.id)));
     }
     let stored = ledger.stored(&row.id)?;
     let what = if job == Job::Resume { "resuming" } else { "undoing" };

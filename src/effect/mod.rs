@@ -77,7 +77,8 @@ pub enum Effect {
     /// Starts, stops, restarts, reloads, enables or disables a service. Reply: [`Reply::Service`].
     Service { unit: ServiceUnit, verb: Verb, save: SaveId },
     /// A command that may change anything; its receipt stays on the host. Reply: [`Reply::Command`].
-    Exec { command: Invocation, receipt: SaveId },
+    /// With `after`, only when the command of that receipt began.
+    Exec { command: Invocation, receipt: SaveId, after: Option<SaveId> },
 
     /// Puts back what a save kept. Reply: [`Reply::Done`].
     Restore { save: SaveId },

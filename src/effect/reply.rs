@@ -11,7 +11,7 @@ pub enum Reply {
     Done {
         /// Whether it had to be changed for that.
         changed: bool,
-        /// What was there before, where a text file was replaced and it is not too long to show.
+        /// What was there before, where that is known and not too long to show; empty when nothing was.
         before: Option<Content>,
     },
     /// What is at a path; nothing when nothing is.

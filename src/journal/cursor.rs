@@ -51,6 +51,12 @@ impl Cursor {
         })
     }
 
+    /// Whether anything is recorded of a task.
+    #[must_use]
+    pub fn has_task(&self, task: &crate::id::TaskPath) -> bool {
+        self.state.tasks.contains_key(task)
+    }
+
     /// Whether the group of this key was entered, and left.
     #[must_use]
     pub fn group(&self, key: &StepKey) -> Option<&(super::Group, bool)> {

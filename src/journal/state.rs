@@ -138,7 +138,7 @@ impl RunState {
         let owed = |step: &StepState| {
             step.undos.values().any(|undo| {
                 undo.parts.values().any(|part| {
-                    matches!(part, UndoStatus::Failed(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::InDoubt))
+                    matches!(part, UndoStatus::Failed(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Lost))
                 })
             })
         };
@@ -148,7 +148,7 @@ impl RunState {
     /// Where steps took place, on hosts that did not go away.
     #[must_use]
     pub fn logins_within_reach(&self) -> BTreeSet<Login> {
-        let lost = |step: &&StepState| matches!(&step.status, StepStatus::Failed(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::InDoubt));
+        let lost = |step: &&StepState| matches!(&step.status, StepStatus::Failed(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Lost));
         let gone: BTreeSet<&HostName> = self.steps.values().filter(lost).map(|step| &step.command.host).collect();
         let owing = self.debts();
         let logins = self.steps.values().map(|step| step.command.login());

@@ -1,6 +1,6 @@
 //! `h.block(path, #{marker, text})`: lines of a file that belong to the deployment.
 
-use super::edit::edit;
+use super::edit::{edit, lines as lines_of};
 use super::{Operation, StepContext, Subject};
 use crate::id::RemotePath;
 use crate::step::StepError;
@@ -44,12 +44,15 @@ impl Operation for Block {
 }
 
 impl Block {
-    fn applied(&self, text: &str) -> String {
+    fn applied(&self, text: &str) -> Result<String, StepError> {
         let (begin, end) = (format!("{} BEGIN {}", self.comment, self.marker), format!("{} END {}", self.comment, self.marker));
-        let body: Vec<&str> = self.text.lines().collect();
+        let body = lines_of(&self.text);
+        if body.iter().any(|line| *line == begin || *line == end) {
+            return Err(StepError::bad_input("`text` holds a line that marks the block's own beginning or end"));
+        }
         let block = || [begin.as_str()].into_iter().chain(body.iter().copied()).chain([end.as_str()]);
         let (mut lines, mut inside, mut placed) = (Vec::new(), false, body.is_empty());
-        for line in text.lines() {
+        for line in lines_of(text) {
             if line == begin {
                 inside = true;
                 if !placed {
@@ -62,10 +65,13 @@ impl Block {
                 lines.push(line);
             }
         }
+        if inside {
+            return Err(StepError::failed(format!("{}: `{begin}` has no `{end}` behind it; mend the file by hand", self.path)));
+        }
         if !placed {
             lines.extend(block());
         }
-        if lines.is_empty() { String::new() } else { lines.join("\n") + "\n" }
+        Ok(if lines.is_empty() { String::new() } else { lines.join("\n") + "\n" })
     }
 }
 
@@ -75,7 +81,7 @@ mod tests {
 
     fn applied(text: &str, file: &str) -> String {
         let path = RemotePath::parse("/etc/x").unwrap();
-        Block { path, marker: "web".to_owned(), text: text.to_owned(), comment: hash() }.applied(file)
+        Block { path, marker: "web".to_owned(), text: text.to_owned(), comment: hash() }.applied(file).unwrap()
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What an operation has of the world: its host, effects, and a place to record undos.
 
-use crate::effect::{Compensation, Effect, EffectClass, Reply};
+use crate::effect::{Compensation, Effect, EffectClass, Invocation, Reply};
 use crate::id::{HostName, SaveId, StepKey};
 use crate::step::{ErrorKind, Outcome, StepError};
 
@@ -118,13 +118,14 @@ impl<'a> StepContext<'a> {
     ///
     /// # Errors
     /// What went wrong. The record stands all the same.
-    pub fn command(&mut self, undo: &[Compensation], effect: impl FnOnce(SaveId) -> Effect) -> Result<Reply, StepError> {
+    pub fn command(&mut self, command: Invocation, undo: impl FnOnce(&SaveId) -> Vec<Compensation>) -> Result<Reply, StepError> {
         let first = self.recorded + 1;
+        let receipt = self.key.save(first);
+        let undo = undo(&receipt);
         self.recorded += u32::try_from(undo.len()).unwrap_or(u32::MAX).max(1);
-        let effect = effect(self.key.save(first));
-        self.port.record(first, undo)?;
+        self.port.record(first, &undo)?;
         self.outcome = Outcome::Changed;
-        self.port.perform(&effect)
+        self.port.perform(&Effect::Exec { command, receipt, after: None })
     }
 
     /// Puts the step's start on record.

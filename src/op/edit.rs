@@ -10,17 +10,30 @@ use crate::step::StepError;
 const LIMIT: u64 = 1 << 20;
 
 /// Reads a file (nothing when it is not there), changes its text, and writes it when that made a difference.
-pub(super) fn edit(cx: &mut StepContext<'_>, path: &RemotePath, change: impl FnOnce(&str) -> String) -> Result<bool, StepError> {
+pub(super) fn edit(
+    cx: &mut StepContext<'_>,
+    path: &RemotePath,
+    change: impl FnOnce(&str) -> Result<String, StepError>,
+) -> Result<bool, StepError> {
     let there = match cx.look(&Effect::Stat { path: path.clone() })? {
         Reply::Stat(stat) => stat.is_some(),
         other => return Err(unexpected(&other)),
     };
     let before = if there { read(cx, path)? } else { String::new() };
-    let after = change(&before);
-    if there && after == before {
+    let after = change(&before)?;
+    if after == before {
         return Ok(false);
     }
     put(cx, path, &Content::new(after), Attributes::default(), None)
+}
+
+/// The lines of a text, without their ends; a carriage return stays.
+pub(super) fn lines(text: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = text.split('\n').collect();
+    if lines.last().is_some_and(|last| last.is_empty()) {
+        lines.pop();
+    }
+    lines
 }
 
 fn read(cx: &mut StepContext<'_>, path: &RemotePath) -> Result<String, StepError> {

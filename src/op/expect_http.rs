@@ -47,7 +47,8 @@ impl Operation for ExpectHttp {
     type Output = Held;
 
     fn run(&self, cx: &mut StepContext<'_>) -> Result<Held, StepError> {
-        if !self.url.starts_with("http://") {
+        let place = self.url.strip_prefix("http://").unwrap_or_default();
+        if place.is_empty() || place.starts_with(['/', ':']) {
             return Err(StepError::bad_input(format!("`{}` is no URL that can be checked", self.url))
                 .with_help("write http://ADDRESS:PORT/PATH as seen from the host"));
         }

@@ -1,6 +1,6 @@
 //! `h.line(path, #{ replace, line })`: one line of a file.
 
-use super::edit::edit;
+use super::edit::{edit, lines as lines_of};
 use super::{Operation, StepContext, Subject};
 use crate::id::RemotePath;
 use crate::step::StepError;
@@ -29,7 +29,10 @@ impl Operation for Line {
         if self.line.contains('\n') {
             return Err(StepError::bad_input("`line` is one line").with_help("h.block(path, #{ marker, text }) keeps several"));
         }
-        edit(cx, &self.path, |text| self.applied(text))
+        if self.beginning.as_ref().is_some_and(String::is_empty) {
+            return Err(StepError::bad_input("`replace` is empty: every line would begin with it"));
+        }
+        edit(cx, &self.path, |text| Ok(self.applied(text)))
     }
 
     fn summary(&self) -> String {
@@ -39,10 +42,11 @@ impl Operation for Line {
 
 impl Line {
     fn applied(&self, text: &str) -> String {
-        let fits = |line: &str| self.beginning.as_ref().map_or(line == self.line, |beginning| line.starts_with(beginning.as_str()));
+        let begins = |line: &str| self.beginning.as_ref().is_some_and(|beginning| line.starts_with(beginning.as_str()));
+        let fits = |line: &str| line == self.line || begins(line);
         let mut placed = false;
         let mut lines: Vec<&str> = Vec::new();
-        for line in text.lines() {
+        for line in lines_of(text) {
             if !fits(line) {
                 lines.push(line);
             } else if !placed {
@@ -71,6 +75,7 @@ mod tests {
         assert_eq!(applied("a=2", Some("a="), "x\na=1\ny\na=0\n"), "x\na=2\ny\n");
         assert_eq!(applied("a=2", Some("a="), "x\n"), "x\na=2\n");
         assert_eq!(applied("a=2", None, "a=2\n"), "a=2\n");
+        assert_eq!(applied("Port 22", Some("#Port"), "#Port 22\r\nx\r\nPort 22\n"), "Port 22\nx\r\n");
         assert_eq!(applied("a=2", None, ""), "a=2\n");
         assert_eq!(applied("a=2", None, "no newline"), "no newline\na=2\n");
     }

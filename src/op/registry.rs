@@ -147,7 +147,7 @@ fn bad_arguments(path: &str, message: &str, positional: &[&str], options: &[&str
             .iter()
             .skip(1)
             .chain(options)
-            .filter(|name| !positional.contains(name) && **name != "unit")
+            .filter(|name| !positional.contains(name) && (**name != "unit" || options.contains(name)))
             .map(ToString::to_string)
             .collect();
         let key = names.first().copied().unwrap_or(path);

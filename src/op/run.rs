@@ -2,7 +2,7 @@
 
 use super::{Operation, Span, StepContext, Subject, context::unexpected};
 use crate::effect::{CommandResult, Compensation, Content, Effect, Invocation, Reply, Words};
-use crate::id::RemotePath;
+use crate::id::{RemotePath, SaveId};
 use crate::step::StepError;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -92,7 +92,10 @@ impl Operation for Run {
             return Ok(Output { code: 0, stdout: String::new(), stderr: String::new(), lines: Vec::new(), truncated: false });
         }
         let command = self.how.invocation(&self.command);
-        let reply = cx.command(&self.undos(&command), |receipt| Effect::Exec { command, receipt })?;
+        if self.again == Some(Again::Safe) && command.stdin.is_some() {
+            return Err(StepError::bad_input("`again: \"safe\"` and `stdin` do not go together: what is repeated is kept in the journal, and standard input is not"));
+        }
+        let reply = cx.command(command.clone(), |receipt| self.undos(&command, receipt))?;
         let Reply::Command(result) = reply else { return Err(unexpected(&reply)) };
         self.how.judge(&self.command, &result)
     }
@@ -120,12 +123,12 @@ impl Run {
         Ok(None)
     }
 
-    fn undos(&self, command: &Invocation) -> Vec<Compensation> {
+    fn undos(&self, command: &Invocation, receipt: &SaveId) -> Vec<Compensation> {
         let undo = self.undo.as_ref().map(|text| {
             let plain = How { stdin: None, ..self.how.clone() };
-            Compensation::Command { command: plain.invocation(&Words::Shell(text.clone())) }
+            Compensation::Command { command: plain.invocation(&Words::Shell(text.clone())), of: receipt.clone() }
         });
-        let again = (self.again == Some(Again::Safe) && command.stdin.is_none()).then(|| Compensation::Again { command: command.clone() });
+        let again = (self.again == Some(Again::Safe)).then(|| Compensation::Again { command: command.clone(), of: receipt.clone() });
         undo.into_iter().chain(again).collect()
     }
 }
@@ -146,6 +149,9 @@ impl How {
         };
         if nul || self.env.values().any(|value| value.contains('\0')) {
             return Err(StepError::bad_input("a command and its environment cannot hold a NUL byte"));
+        }
+        if self.timeout.is_some_and(|timeout| timeout.millis() == 0) {
+            return Err(StepError::bad_input("a timeout of nothing would end it before it begins"));
         }
         let named = |name: &String| {
             !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')

@@ -6,7 +6,7 @@ use crate::id::RemotePath;
 use crate::step::StepError;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
-use minijinja::{Environment, UndefinedBehavior, Value};
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 use std::fmt::Write as _;
@@ -54,6 +54,8 @@ impl Template {
     fn render(&self, text: &str) -> Result<String, StepError> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        // A template is of no format that is known here, whatever its name ends in.
+        environment.set_auto_escape_callback(|_| AutoEscape::None);
         match SyntaxConfig::builder().keep_trailing_newline(true).build() {
             Ok(syntax) => environment.set_syntax(syntax),
             Err(error) => return Err(self.explain(&error)),

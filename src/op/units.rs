@@ -121,11 +121,16 @@ impl<'de> Deserialize<'de> for Mode {
             Bits(u32),
             Text(String),
         }
-        let bits = match Form::deserialize(from)? {
-            Form::Bits(bits) => Some(bits),
-            Form::Text(text) => u32::from_str_radix(&text, 8).ok(),
+        let (bits, decimal) = match Form::deserialize(from)? {
+            Form::Bits(bits) => (Some(bits), true),
+            Form::Text(text) => (u32::from_str_radix(&text, 8).ok(), false),
         };
+        // 644 is 0o1204: somebody meant octal and wrote decimal.
+        const MEANT_OCTAL: [u32; 4] = [400, 440, 444, 500];
         match bits {
+            Some(bits) if decimal && (bits > 0o777 || MEANT_OCTAL.contains(&bits)) => Err(serde::de::Error::custom(format!(
+                "{bits} is {bits:o} in octal, which nobody means; write \"{bits}\" or 0o{bits}"
+            ))),
             Some(bits) if bits <= 0o7777 => Ok(Self(bits)),
             Some(bits) => Err(serde::de::Error::custom(format!(
                 "{bits} is more than the permission bits can be; write it in octal, as \"0644\" or 0o644"

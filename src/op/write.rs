@@ -32,12 +32,6 @@ impl Operation for Write {
     type Output = bool;
 
     fn run(&self, cx: &mut StepContext<'_>) -> Result<bool, StepError> {
-        if let Some(command) = &self.validate
-            && !command.contains("%s")
-        {
-            return Err(StepError::bad_input(format!("`validate` does not say where the new file goes: `{command}`"))
-                .with_help("write `%s` in its place, as in \"nginx -t -c %s\""));
-        }
         let attributes = Attributes { mode: self.mode.map(Mode::bits), owner: self.owner.clone(), group: self.group.clone() };
         put(cx, &self.path, &self.text, attributes, self.validate.clone())
     }
@@ -55,10 +49,13 @@ pub(super) fn put(
     attributes: Attributes,
     validate: Option<String>,
 ) -> Result<bool, StepError> {
+    if let Some(command) = validate.as_ref().filter(|command| !command.contains("%s")) {
+        let error = StepError::bad_input(format!("`validate` does not say where the new file goes: `{command}`"));
+        return Err(error.with_help("write `%s` in its place, as in \"nginx -t -c %s\""));
+    }
     let reply = cx.change(|save| Effect::Write { path: path.clone(), content: content.clone(), attributes, validate, save })?;
     let Reply::Done { changed, before } = reply else { return Err(unexpected(&reply)) };
-    let before = before.as_ref().map_or(Some(""), Content::text);
-    if changed && let (Some(before), Some(after)) = (before, content.text()) {
+    if changed && let (Some(before), Some(after)) = (before.as_ref().and_then(Content::text), content.text()) {
         cx.show_diff(Diff { path: path.to_string(), before: before.to_owned(), after: after.to_owned() });
     }
     Ok(changed)

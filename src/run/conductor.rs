@@ -94,7 +94,14 @@ impl Run {
         let millis = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
         let end = match &result {
             // Left without an end, for a resume to settle: the run stops here.
-            Err(error) if matches!(error.kind, ErrorKind::Interrupted | ErrorKind::Ledger | ErrorKind::Internal) => None,
+            Err(error)
+                if matches!(
+                    error.kind,
+                    ErrorKind::Interrupted | ErrorKind::Ledger | ErrorKind::Internal | ErrorKind::InDoubt
+                ) =>
+            {
+                None
+            }
             Err(error) => Some(Entry::Failed { key: key.clone(), error: error.clone(), millis }),
             Ok(output) => Some(succeeded(key, output, &context, millis)),
         };
@@ -189,8 +196,18 @@ impl Conductor for Run {
             return Ok(());
         }
         let work = self.writer.state(|state| saga::group(state, key));
-        match unwind(self, &work).stuck.into_iter().next() {
-            Some(stuck) => Err(stuck),
+        let end = unwind(self, &work);
+        if let Some(stuck) = end.stuck.into_iter().next() {
+            return Err(stuck);
+        }
+        if end.interrupted {
+            return Err(StepError::new(ErrorKind::Interrupted, "the run was asked to stop"));
+        }
+        match end.debts.into_iter().next() {
+            Some(host) => Err(StepError::new(
+                ErrorKind::Unreachable,
+                format!("{host} could not be reached to undo what was attempted there"),
+            )),
             None => Ok(()),
         }
     }

@@ -55,8 +55,9 @@ fn batches_in_turn(
         failures.extend(failed);
         judge(run, task, spec, key, &failures)?;
         if let Some(bake) = spec.bake.filter(|_| index + 1 < batches.len()) {
-            // A replayed batch baked already; its records say so by being there.
-            if run.cursor.group(key).is_none() {
+            // When a host of the next batch has records, the pause is over.
+            let next = batches.get(index + 1).map(Vec::as_slice).unwrap_or_default();
+            if !next.iter().any(|host| run.cursor.has_task(&task.path.child(key.n, spec.word, host.as_str()))) {
                 pause(run, bake.millis())?;
             }
         }
@@ -91,6 +92,10 @@ fn restore(run: &Run, task: &Task, spec: &ForkSpec, key: &StepKey, failures: &Fa
         if let Some(stuck) = end.stuck.into_iter().next() {
             return Err(stuck);
         }
+        if end.interrupted {
+            return Err(StepError::new(ErrorKind::Interrupted, "the run was asked to stop"));
+        }
+        // A host that cannot be reached stays on record as owed.
     }
     Ok(())
 }
@@ -123,7 +128,12 @@ fn at_once(_run: &Run, task: &Task, spec: &ForkSpec, branch: &Branch<'_>, key: &
 fn stops_the_run(error: &StepError) -> bool {
     matches!(
         error.kind,
-        ErrorKind::Interrupted | ErrorKind::Ledger | ErrorKind::Divergence | ErrorKind::Internal | ErrorKind::Halted
+        ErrorKind::Interrupted
+            | ErrorKind::Ledger
+            | ErrorKind::Divergence
+            | ErrorKind::Internal
+            | ErrorKind::InDoubt
+            | ErrorKind::Halted
     )
 }
 

@@ -69,7 +69,8 @@ pub(super) fn explain(host: &HostName, error: EffectError) -> StepError {
     let message = error.to_string();
     let kind = match &error {
         EffectError::Unreachable { .. } => ErrorKind::Unreachable,
-        EffectError::Lost { .. } | EffectError::InDoubt { .. } => ErrorKind::InDoubt,
+        EffectError::Lost { .. } => ErrorKind::Lost,
+        EffectError::InDoubt { .. } => ErrorKind::InDoubt,
         EffectError::Failed { .. } => ErrorKind::Failed,
         EffectError::Timeout { .. } => ErrorKind::Timeout,
         EffectError::Interrupted => ErrorKind::Interrupted,

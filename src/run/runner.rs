@@ -195,12 +195,18 @@ impl Runner {
 
     fn conclude(&self, id: &RunId, run: &Arc<Run>, end: End) -> Finish {
         let failure = match end {
-            End::Well => return self.end(id, run, RunPhase::Succeeded, 0, Unwound::default(), None),
+            End::Well => {
+                // A host that failed within the budget, and that could not be restored, is owed.
+                let debts = run.writer.state(RunState::debts);
+                let exit = if debts.is_empty() { 0 } else { 4 };
+                return self.end(id, run, RunPhase::Succeeded, exit, Unwound { debts, ..Unwound::default() }, None);
+            }
             End::Failed(failure) => failure,
         };
         match failure.error.kind {
             ErrorKind::Interrupted => self.suspend(id, run, "interrupted", *failure),
             ErrorKind::Ledger => finish(id, RunPhase::Interrupted, 7, Unwound::default(), Some(*failure)),
+            ErrorKind::InDoubt => self.suspend(id, run, "in doubt", *failure),
             ErrorKind::Divergence => self.suspend(id, run, "divergence", *failure),
             _ if run.writer.state(RunState::is_past_return) => {
                 self.end(id, run, RunPhase::Halted, 4, Unwound::default(), Some(past_return(*failure)))

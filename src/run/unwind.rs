@@ -22,7 +22,7 @@ pub(super) struct Unwound {
     /// Whether a person asked it to stop.
     pub(super) interrupted: bool,
     /// Hosts on which something that ran before runs again.
-    resumed: BTreeSet<HostName>,
+    pub(super) resumed: BTreeSet<HostName>,
 }
 
 /// Undoes this, in this order. A host that cannot be reached is left out from then on; a compensation that fails ends
@@ -105,7 +105,7 @@ impl Unwound {
             Err(mut error) => {
                 error.host.get_or_insert_with(|| host.clone());
                 run.writer.submit(vec![Entry::UndoFailed { key: key.clone(), n, part, error: error.clone() }])?;
-                if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::InDoubt) && !host.is_controller() {
+                if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Lost) && !host.is_controller() {
                     self.debts.insert(host.clone());
                     return Ok(());
                 }

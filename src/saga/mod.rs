@@ -11,6 +11,7 @@ use serde_json::Value;
 
 /// One thing to do while unwinding a task.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there are few of them, and they are read once")]
 pub enum Work {
     /// Perform this, of a step's compensation `n`.
     Do {
@@ -112,14 +113,26 @@ fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<
                 push(back, Part::Restore, Action::Effect(Effect::Restore { save: save.clone() }));
                 push(follow, Part::Follow, Action::Effect(Effect::Resume { save: save.clone() }));
             }
-            Compensation::Command { command } => {
-                push(back, Part::Restore, Action::Effect(Effect::Exec { command: command.clone(), receipt: key.save(1000 + n) }));
+            Compensation::Command { command, of } => {
+                push(
+                    back,
+                    Part::Restore,
+                    Action::Effect(Effect::Exec {
+                        command: command.clone(),
+                        receipt: key.save(1000 + n),
+                        after: Some(of.clone()),
+                    }),
+                );
             }
-            Compensation::Again { command } => {
+            Compensation::Again { command, of } => {
                 push(
                     follow,
                     Part::Follow,
-                    Action::Effect(Effect::Exec { command: command.clone(), receipt: key.save(2000 + n) }),
+                    Action::Effect(Effect::Exec {
+                        command: command.clone(),
+                        receipt: key.save(2000 + n),
+                        after: Some(of.clone()),
+                    }),
                 );
             }
             Compensation::Check { op, args } => push(checks, Part::Follow, Action::Check { op: op.clone(), args: args.clone() }),

@@ -14,8 +14,13 @@ use std::any::TypeId;
 /// Registers all primitives.
 pub(super) fn register(module: &mut Module, registry: &Registry) {
     for entry in registry.iter() {
-        register_form(module, *entry, Form::Plain);
-        register_form(module, *entry, Form::WithOptions);
+        register_form(module, *entry, Form::Plain, TypeId::of::<Dynamic>());
+        register_form(module, *entry, Form::WithOptions, TypeId::of::<Dynamic>());
+        if entry.subject == Subject::Controller && entry.positional.len() == 1 {
+            // Else Rhai's own function of that name, such as the logarithm, would take numbers.
+            register_form(module, *entry, Form::Plain, TypeId::of::<f64>());
+            register_form(module, *entry, Form::Plain, TypeId::of::<i64>());
+        }
     }
 }
 
@@ -25,7 +30,7 @@ enum Form {
     WithOptions,
 }
 
-fn register_form(module: &mut Module, entry: Entry, form: Form) {
+fn register_form(module: &mut Module, entry: Entry, form: Form, positional: TypeId) {
     let method = entry.name.rsplit('.').next().unwrap_or(entry.name);
     let mut types = Vec::new();
     let mut params = Vec::new();
@@ -35,7 +40,7 @@ fn register_form(module: &mut Module, entry: Entry, form: Form) {
         Subject::Controller => ((), ()),
     };
     for name in entry.positional {
-        types.push(TypeId::of::<Dynamic>());
+        types.push(positional);
         params.push(format!("{name}: any"));
     }
     if form == Form::WithOptions {

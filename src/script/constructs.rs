@@ -8,7 +8,7 @@ use super::runtime::{Raised, Tag, raise, tag};
 use super::snapshot::{call_frozen, snapshot, snapshot_closure};
 use super::values::ScriptHost;
 use crate::id::HostName;
-use crate::op::Span;
+use crate::op::{BadArguments, Span};
 use crate::step::{ErrorKind, StepError};
 use rhai::{
     Array, Dynamic, Engine, EvalAltResult, EvalContext, Expression, FnPtr, FuncRegistration, ImmutableString, Map, Module,
@@ -238,6 +238,16 @@ fn rolling(ctx: &NativeCallContext<'_>, hosts: Array, options: Map, body: FnPtr)
         Some(OneOrMany::One(size)) => vec![size],
         Some(OneOrMany::Many(sizes)) => sizes,
     };
+    let refuse = |path: &str, message: &str| {
+        let bad = BadArguments { path: path.to_owned(), message: message.to_owned(), known: Vec::new() };
+        Err(super::options::wrong(ctx, "rolling", bad))
+    };
+    if batches.is_empty() {
+        return refuse("batch", "`batch` says no size; give at least one, as in [1, \"25%\"]");
+    }
+    if options.on_failure == OnFailure::Continue && options.max_failures == 0 {
+        return refuse("on_failure", "`continue` goes on within `max_failures`, and that is 0; say how many hosts may fail");
+    }
     let spec = spec(ctx, "rolling", &hosts)?;
     let spec =
         ForkSpec { batches, max_failures: options.max_failures, on_failure: options.on_failure, bake: options.bake, ..spec };
@@ -264,6 +274,15 @@ fn spec(ctx: &NativeCallContext<'_>, word: &'static str, hosts: &Array) -> Raise
         }
         names.push(host.name().clone());
     }
+    // Batches and results follow the inventory, however the script came by its list.
+    let order = |name: &HostName| {
+        tag.runtime
+            .facts
+            .environment
+            .as_ref()
+            .and_then(|environment| environment.hosts.hosts().iter().position(|host| host.name == *name))
+    };
+    names.sort_by_key(order);
     if names.is_empty() {
         return Err(bad(format!("`{word}` over no host"), "a deploy to no host is a mistake; check the selector"));
     }
@@ -284,7 +303,9 @@ type Ends = Mutex<BTreeMap<HostName, Raised<Dynamic>>>;
 fn fork(ctx: &NativeCallContext<'_>, hosts: &Array, spec: ForkSpec, body: FnPtr) -> Raised<Array> {
     let tag = tag(ctx)?;
     let body = snapshot_closure(body);
-    let values: BTreeMap<HostName, Dynamic> = spec.hosts.iter().cloned().zip(hosts.iter().cloned().map(snapshot)).collect();
+    let named = |host: &Dynamic| host.read_lock::<ScriptHost>().map(|host| host.name().clone());
+    let values: BTreeMap<HostName, Dynamic> =
+        hosts.iter().filter_map(|host| Some((named(host)?, snapshot(host.clone())))).collect();
     let ends: Ends = Mutex::new(BTreeMap::new());
     let branch = |task: &Task, host: &HostName| {
         let value = values.get(host).cloned().unwrap_or(Dynamic::UNIT);

@@ -1,5 +1,6 @@
 //! The engine with its strict settings. Every setting has been paid for; ARCHITECTURE.md says with what.
 
+use super::explain::OptionError;
 use super::runtime::{Runtime, Tag};
 use super::{bind, constructs, resolver::Resolver, values};
 use crate::id::TaskPath;
@@ -94,7 +95,11 @@ fn register_errors(engine: &mut Engine) {
         .register_get("stderr", |error: &mut StepError| text(&error.stderr))
         .register_get("host", |error: &mut StepError| text(error.host.as_ref().map_or("", |host| host.as_str())))
         .register_get("code", |error: &mut StepError| error.code.map_or(Dynamic::UNIT, |code| Dynamic::from(i64::from(code))))
-        .register_fn("to_string", |error: &mut StepError| text(&error.message));
+        .register_fn("to_string", |error: &mut StepError| text(&error.message))
+        .register_type_with_name::<OptionError>("Error")
+        .register_get("message", |error: &mut OptionError| text(&error.message))
+        .register_get("op", |error: &mut OptionError| text(&error.primitive))
+        .register_fn("to_string", |error: &mut OptionError| text(&error.message));
 }
 
 /// `env::`, `vars::` and `run::`.

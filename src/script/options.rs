@@ -73,6 +73,15 @@ impl OptionCheck for KnownOptions<'_> {
         if let Some(key) = stray {
             return Some(OptionError::unknown(primitive, key, Vec::new(), Position::NONE));
         }
+        let stray = given.keys().find(|key| !entry.options.is_empty() && !entry.options.contains(&key.as_str()));
+        if let Some(key) = stray {
+            return Some(OptionError::unknown(
+                primitive,
+                key,
+                entry.options.iter().map(ToString::to_string).collect(),
+                Position::NONE,
+            ));
+        }
         let bad = entry.parse(Value::Object(given)).err()?;
         let of_positional = entry.positional.iter().any(|name| bad.path == *name) || bad.path == "unit" || bad.path == ".";
         (!of_positional).then(|| error(bad))

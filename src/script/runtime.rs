@@ -76,6 +76,7 @@ pub(super) fn raise(error: StepError, position: Position) -> Box<EvalAltResult> 
             | ErrorKind::Internal
             | ErrorKind::Refused
             | ErrorKind::Halted
+            | ErrorKind::InDoubt
     );
     let payload = Dynamic::from(error);
     let raised =

@@ -87,7 +87,16 @@ pub(super) fn register(engine: &mut Engine, module: &mut Module) {
 
 fn host(ctx: NativeCallContext<'_>, name: &str) -> Raised<ScriptHost> {
     let tag = tag(&ctx)?;
-    tag.runtime.host(name).map_err(|error| raise(at(error, &tag.site(&ctx), "host"), ctx.call_position()))
+    let bad = |error| raise(at(error, &tag.site(&ctx), "host"), ctx.call_position());
+    let host = tag.runtime.host(name).map_err(bad)?;
+    let (Some(limit), Some(environment)) = (&tag.runtime.facts.limit, &tag.runtime.facts.environment) else { return Ok(host) };
+    let allowed =
+        selector::select(&environment.hosts, limit).is_ok_and(|hosts| hosts.iter().any(|other| other.name == *host.name()));
+    if allowed {
+        return Ok(host);
+    }
+    Err(bad(StepError::bad_input(format!("{name} is not within --limit `{limit}`"))
+        .with_help("nothing outside of the limit is touched; widen it if this host is meant too")))
 }
 
 fn at(mut error: StepError, site: &crate::step::Site, op: &str) -> StepError {

@@ -1,9 +1,9 @@
 //! An HTTP request over a connection that a host has made for us.
 
 use crate::effect::{HttpReply, HttpRequest};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Empty};
 use hyper::Request;
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::TokioIo;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -60,11 +60,21 @@ async fn talk(stream: UnixStream, place: &Place, request: &HttpRequest, vantage:
     let message = builder.body(Empty::<Bytes>::new()).map_err(|error| say(&error))?;
     let answer = client.send_request(message).await.map_err(|error| say(&error))?;
     let status = answer.status().as_u16();
-    let body = match Limited::new(answer.into_body(), BODY).collect().await {
-        Ok(collected) => String::from_utf8_lossy(&collected.to_bytes()).into_owned(),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => String::new(),
-        Err(error) => return Err(say(&error)),
-    };
+    let body = beginning(answer.into_body()).await.map_err(|error| say(&error))?;
     driver.abort();
     Ok(HttpReply { status, body, vantage: vantage.to_owned() })
+}
+
+/// The first bytes of a body as text.
+async fn beginning(mut body: Incoming) -> Result<String, hyper::Error> {
+    let mut bytes = Vec::new();
+    while bytes.len() < BODY
+        && let Some(frame) = body.frame().await
+    {
+        if let Ok(data) = frame?.into_data() {
+            bytes.extend_from_slice(&data);
+        }
+    }
+    bytes.truncate(BODY);
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -26,8 +26,8 @@ pub fn call(effect: &Effect) -> Result<Call, EffectError> {
         E::List { pattern } => Call::new("wl_list").arg(pattern),
         E::ServiceStatus { unit } => Call::new("wl_status").args(scope_and_name(unit)),
         E::ServiceLog { unit, lines } => Call::new("wl_log").args(scope_and_name(unit)).arg(lines.to_string()),
-        E::Probe { command } => exec("wl_probe", &probe_receipt(command), command),
-        E::Exec { command, receipt } => exec("wl_exec", receipt.as_str(), command),
+        E::Probe { command } => exec("wl_probe", &probe_receipt(command), command, None),
+        E::Exec { command, receipt, after } => exec("wl_exec", receipt.as_str(), command, after.as_ref()),
         E::Write { path, content, attributes, validate, save } => {
             let size = content.bytes().len().to_string();
             let call = Call::new("wl_put").save(save).arg(path.as_str()).arg(content.digest().as_str()).arg(size);
@@ -108,7 +108,7 @@ fn probe_receipt(command: &Invocation) -> String {
     format!("p{}", digest.short())
 }
 
-fn exec(function: &'static str, receipt: &str, command: &Invocation) -> Call {
+fn exec(function: &'static str, receipt: &str, command: &Invocation, after: Option<&SaveId>) -> Call {
     let size = command.stdin.as_ref().map_or(0, |content| content.bytes().len());
     let call = Call::new(function)
         .arg(receipt)
@@ -117,6 +117,7 @@ fn exec(function: &'static str, receipt: &str, command: &Invocation) -> Call {
         .arg(command.directory.as_ref().map(crate::id::RemotePath::as_str).unwrap_or_default())
         .arg(size.to_string())
         .arg(body(command))
+        .args(after.map(ToString::to_string))
         .limit(EXEC_LIMIT * 2)
         .deadline_seconds(command.timeout_seconds.map(|seconds| seconds + 10));
     match &command.stdin {

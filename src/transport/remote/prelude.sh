@@ -12,7 +12,7 @@ wl() {
   printf '\n%s %s\n' "$wl_k" "$wl_n" >&2
   [ $wl_c != 74 ] || exit 74 # what the controller still sends is no command
 }
-wl_die() { printf '%s\n' "$*" >&2; exit 1; }
+wl_die() { printf 'windlass: %s\n' "$*" >&2; exit 1; }
 # wl_need SIZE FILE: asks the controller for SIZE bytes and keeps them in FILE.
 wl_need() {
   printf '\n%s %s need\n' "$wl_k" "$wl_n"
@@ -25,41 +25,49 @@ wl_parent() {
   [ -d "$dir" ] || wl_die "the directory $dir is not there"
 }
 wl_hash() { h=$(sha256sum <"$1") || exit 1; h=${h%% *}; }
-wl_begin() {
-  [ -d "$W/s" ] || ( umask 077; mkdir -p "$W/s" "$W/x" ) || exit 1
+wl_umask=$(umask)
+# Private files are made between wl_private and wl_open.
+wl_private() {
+  umask 077
+  [ -d "$W/s" ] || mkdir -p "$W/s" "$W/x" || exit 1
   [ -O "$wl_home" ] || wl_die "$wl_home belongs to somebody else"
 }
-# wl_keep SAVE: keeps what is at $p, once, in the directory $d.
+wl_open() { umask "$wl_umask"; }
+# wl_keep SAVE: keeps what is at $p, once, as $d.was (a file's other name, or a copy), $d.path and, last, $d.done.
 wl_keep() {
-  wl_begin; d=$W/s/$1
-  [ -e "$d/done" ] && return 0
-  rm -rf "$d"; ( umask 077; mkdir "$d" ) || exit 1
-  printf '%s' "$p" >"$d/path" || exit 1
-  if [ -L "$p" ]; then cp -P "$p" "$d/was" && k=link
-  elif [ -f "$p" ]; then { ln "$p" "$d/was" 2>/dev/null || cp -p "$p" "$d/was"; } && k=file
+  d=$W/s/$1
+  if [ -e "$d.done" ]; then read -r k <"$d.done"; return 0; fi
+  wl_private
+  printf '%s' "$p" >"$d.path" || exit 1
+  if [ -L "$p" ]; then rm -f "$d.was"; cp -P "$p" "$d.was" && k=link
+  elif [ -f "$p" ]; then rm -f "$d.was"; { ln "$p" "$d.was" 2>/dev/null || cp -p "$p" "$d.was"; } && k=file
   elif [ -d "$p" ]; then k=directory
   elif [ -e "$p" ]; then wl_die "$p is neither a file, a directory nor a link"
   else k=absent; fi || exit 1
-  printf '%s' "$k" >"$d/done" || exit 1
+  echo "$k" >"$d.done" || exit 1
+  wl_open
 }
 # wl_note SAVE KIND TEXT: keeps a text of that kind instead.
 wl_note() {
-  wl_begin; d=$W/s/$1
-  [ -e "$d/done" ] && return 0
-  rm -rf "$d"; ( umask 077; mkdir "$d" ) || exit 1
-  printf '%s' "$p" >"$d/path" && printf '%s' "$3" >"$d/was" && printf '%s' "$2" >"$d/done" || exit 1
+  d=$W/s/$1
+  [ -e "$d.done" ] && return 0
+  wl_private
+  printf '%s' "$p" >"$d.path" && printf '%s' "$3" >"$d.was" && echo "$2" >"$d.done" || exit 1
+  wl_open
 }
 # wl_attributes MODE OWNER GROUP FILE: what differs from that is set on FILE; changed tells.
 wl_attributes() {
   changed=
+  [ -n "$1$2$3" ] || return 0
   set -- "$1" "$2" "$3" "$4" $(stat -L -c '%a %U %G %u %g' -- "$4")
   [ $# -ge 9 ] || exit 1
   if [ -n "$2" ] && [ "$2" != "$6" ] && [ "$2" != "$8" ]; then chown -- "$2" "$4" || exit 1; changed=1; fi
   if [ -n "$3" ] && [ "$3" != "$7" ] && [ "$3" != "$9" ]; then chgrp -- "$3" "$4" || exit 1; changed=1; fi
-  if [ -n "$1" ] && { [ "$1" != "$5" ] || [ -n "$changed" ]; }; then chmod -- "$1" "$4" || exit 1; changed=1; fi
+  if [ -n "$1" ] && { [ "$1" != "$5" ] || [ -n "$changed" ]; }; then chmod -- "00$1" "$4" || exit 1; changed=1; fi
 }
 # wl_differs MODE OWNER GROUP FILE: true when wl_attributes would change something.
 wl_differs() {
+  [ -n "$1$2$3" ] || return 1
   set -- "$1" "$2" "$3" "$4" $(stat -L -c '%a %U %G %u %g' -- "$4")
   [ $# -ge 9 ] || exit 1
   { [ -n "$1" ] && [ "$1" != "$5" ]; } || { [ -n "$2" ] && [ "$2" != "$6" ] && [ "$2" != "$8" ]; } ||
@@ -75,6 +83,7 @@ wl_put() {
   wl_path "$2"; wl_parent
   [ -L "$p" ] && wl_die "$p is a symbolic link (to $(readlink "$p")), not a file; remove the link first, or name its target"
   [ -d "$p" ] && wl_die "$p is a directory, not a file"
+  [ ! -e "$p" ] || [ -f "$p" ] || wl_die "$p is neither a file, a directory nor a link"
   if [ -f "$p" ]; then
     wl_hash "$p"
     if [ "$h" = "$3" ]; then
@@ -83,8 +92,8 @@ wl_put() {
     fi
   fi
   t=$dir/.wl-$1
-  rm -f "$t"; : 2>/dev/null >"$t" || wl_die "no new file can be made in $dir: $(: 2>&1 >"$t")"
-  chmod 600 "$t" || exit 1
+  [ ! -e "$t" ] || rm -f "$t"
+  umask 077; printf '' 2>/dev/null >"$t" || wl_die "no new file can be made in $dir (no permission, or no space)"; wl_open
   if [ $# -ge 10 ]; then printf '%s' "${10}" >"$t" || { rm -f "$t"; exit 74; }
   else
     wl_need "$4" "$t"; wl_hash "$t"
@@ -95,17 +104,21 @@ wl_put() {
     old=$(stat -c '%a %u %g' -- "$p") || exit 1
     [ -n "$m" ] || m=${old%% *}
     old=${old#* }
-    [ "$(id -u)" != 0 ] || { [ -n "$o" ] || o=${old% *}; [ -n "$g" ] || g=${old#* }; }
+    # What root writes stays whose it was.
+    if [ -O "$t" ] && ! [ -O "$p" ]; then [ -n "$o" ] || o=${old% *}; [ -n "$g" ] || g=${old#* }; fi
   fi
-  [ -n "$m" ] || m=644
-  ( wl_attributes "$m" "$o" "$g" "$t" ) || { rm -f "$t"; exit 1; }
+  [ -z "$o" ] || chown -- "$o" "$t" || { rm -f "$t"; exit 1; }
+  [ -z "$g" ] || chgrp -- "$g" "$t" || { rm -f "$t"; exit 1; }
+  chmod -- "00${m:-644}" "$t" || { rm -f "$t"; exit 1; }
   if [ -n "$8" ]; then
     out=$(sh -c "$8" windlass-validate "$t" </dev/null 2>&1) || { rm -f "$t"; wl_die "the new $p does not pass \`validate\`:$LF$out"; }
   fi
   sync "$t" 2>/dev/null || sync
   wl_keep "$1"
-  echo changed
-  if [ -n "$9" ] && [ "$k" = file ] && [ "$(stat -c %s "$d/was")" -le 65536 ]; then cat "$d/was"; fi
+  if [ -z "$9" ]; then echo changed
+  elif [ "$k" = absent ]; then echo made
+  elif [ "$(stat -c %s "$d.was")" -le 65536 ]; then echo replaced; cat "$d.was"
+  else echo changed; fi
   mv -fT -- "$t" "$p" || { rm -f "$t"; exit 1; }
 }
 wl_content() { # PATH LIMIT
@@ -116,14 +129,19 @@ wl_content() { # PATH LIMIT
   [ "$s" -le "$2" ] || wl_die "$p has $s bytes; at most $2 are read"
   cat -- "$p"
 }
-wl_digest() { wl_path "$1"; [ -e "$p" ] || { echo none; exit 0; }; [ -f "$p" ] || wl_die "$p is not a file"; wl_hash "$p"; echo "$h"; }
+# wl_is FORMAT: what stat says of $p, in is; false when nothing is there. What cannot be looked at is not absent.
+wl_is() {
+  is=$(LC_ALL=C stat -c "$1" -- "$p" 2>&1) && return 0
+  case $is in *"No such file"*|*"Not a directory"*|*"Too many levels"*) return 1 ;; *) wl_die "${is#*: }" ;; esac
+}
+wl_digest() { wl_path "$1"; if ! wl_is %F || { [ -L "$p" ] && [ ! -e "$p" ]; }; then echo none; exit 0; fi; [ -f "$p" ] || wl_die "$p is not a file"; wl_hash "$p"; echo "$h"; }
 wl_stat() {
-  wl_path "$1"; [ -e "$p" ] || [ -L "$p" ] || { echo none; exit 0; }
-  stat -c '%f %s %U %G %Y' -- "$p" || exit 1
-  [ ! -L "$p" ] || readlink -- "$p"
+  wl_path "$1"; wl_is '%f %s %U %G %Y %u %g' || { echo none; exit 0; }
+  echo "$is"; [ ! -L "$p" ] || readlink -- "$p"
 }
 wl_list() { # PATTERN; a pattern that matches nothing gives nothing
-  case $1 in "~/"*) cd "$HOME" || exit 1; g=${1#"~/"}; b=$HOME/ ;; *) g=$1; b= ;; esac
+  case $1 in "~") cd "$HOME" || exit 1; g=.; b= ;; "~/"*) cd "$HOME" || exit 1; g=${1#"~/"}; b=$HOME/ ;; *) g=$1; b= ;; esac
+  if [ "$g" = . ]; then printf '%s\0' "$HOME"; exit 0; fi
   IFS=; for f in $g; do if [ -e "$f" ] || [ -L "$f" ]; then printf '%s%s\0' "$b" "$f"; fi; done
 }
 wl_mkdir() { # SAVE PATH MODE OWNER GROUP
@@ -161,9 +179,9 @@ wl_remove() { # SAVE PATH
   wl_path "$2"
   [ -e "$p" ] || [ -L "$p" ] || { echo same; exit 0; }
   case $p in */*[!/]*) ;; *) wl_die "refuses to remove $p" ;; esac
-  [ "$p" != "$HOME" ] || wl_die "refuses to remove the home directory $p"
-  b=${p##*/}; t=${p%/*}/.wl-trash-$1-$b
-  wl_note "$1" moved "$t"; printf '%s\n' "$t" >>"$W/trash"
+  case $HOME/ in "$p"/*) wl_die "refuses to remove $p, in which the home directory $HOME lies" ;; esac
+  t=${p%/*}/.wl-trash-$1
+  wl_note "$1" moved "$t"
   mv -T -- "$p" "$t" && echo changed
 }
 wl_chmod() { # SAVE PATH MODE OWNER GROUP
@@ -175,47 +193,51 @@ wl_chmod() { # SAVE PATH MODE OWNER GROUP
 wl_unpack() { # SAVE ARCHIVE DIRECTORY STRIP
   wl_path "$2"; a=$p; wl_path "$3"; wl_parent
   [ -f "$a" ] || wl_die "the archive $a is not there"
+  i=$(stat -L -c '%d:%i:%s:%Y:%Z' -- "$a") || exit 1
+  h=
   if [ -d "$p" ] && [ -f "$p/.windlass-unpacked" ]; then
-    wl_hash "$a"; [ "$(cat "$p/.windlass-unpacked")" != "$h $4" ] || { echo same; exit 0; }
+    read -r was strip it <"$p/.windlass-unpacked"
+    [ "$strip $it" != "$4 $i" ] || { echo same; exit 0; } # the very file that was unpacked
+    wl_hash "$a"; [ "$was $strip" != "$h $4" ] || { echo same; exit 0; }
   elif [ -d "$p" ]; then
     [ -z "$(ls -A "$p")" ] || wl_die "$p holds files that no unpack put there; an archive is unpacked into a directory of its own"
-    wl_hash "$a"
-  elif [ -e "$p" ] || [ -L "$p" ]; then wl_die "$p is there, and is not a directory"
-  else wl_hash "$a"; fi
-  t=$dir/.wl-$1; rm -rf "$t"; mkdir "$t" || exit 1
-  case $(head -c 6 "$a" | od -An -tx1 | tr -d ' \n') in
-    1f8b*) z=gzip ;; fd377a585a00) z=xz ;; 28b52ffd*) z=zstd ;; 425a68*) z=bzip2 ;; *) z=cat ;;
-  esac
-  command -v "$z" >/dev/null || { rm -rf "$t"; wl_die "$a is packed with $z, which is not on this host"; }
-  [ "$z" = cat ] || z="$z -dc"
-  { $z <"$a" || echo "the archive is damaged" >&2; } | tar -xof - -C "$t" $( [ "$4" = 0 ] || echo "--strip-components=$4" ) || { rm -rf "$t"; wl_die "$a could not be unpacked"; }
-  printf '%s' "$h $4" >"$t/.windlass-unpacked" || { rm -rf "$t"; exit 74; }
-  chmod 755 "$t"
+  elif [ -e "$p" ] || [ -L "$p" ]; then wl_die "$p is there, and is not a directory"; fi
+  [ -n "$h" ] || wl_hash "$a"
+  t=$dir/.wl-$1; [ ! -e "$t" ] || rm -rf "$t"
+  umask 022; mkdir "$t" || exit 1; wl_open
+  if [ "$4" = 0 ]; then tar -xof "$a" -C "$t" </dev/null; else tar -xof "$a" -C "$t" --strip-components="$4" </dev/null; fi ||
+    { rm -rf "$t"; wl_die "$a could not be unpacked; is it a tar archive, whole, and is its packer (gzip, xz, zstd, bzip2) on this host?"; }
+  rm -rf "$t/.windlass-unpacked" # an archive may hold a link of that name
+  echo "$h $4 $i" >"$t/.windlass-unpacked" || { rm -rf "$t"; exit 1; }
   if [ -d "$p" ]; then
-    o=$dir/.wl-trash-$1; wl_note "$1" moved "$o"; printf '%s\n' "$o" >>"$W/trash"
+    o=$dir/.wl-trash-$1; wl_note "$1" moved "$o"
     mv -T -- "$p" "$o" || exit 1
   else wl_keep "$1"; fi
   mv -T -- "$t" "$p" && echo changed
 }
-# wl_exec RECEIPT LIMIT SECONDS DIRECTORY STDIN-SIZE BODY: BODY as a script of its own, away from this connection.
+# wl_exec RECEIPT LIMIT SECONDS DIRECTORY STDIN-SIZE BODY [AFTER]: BODY as a script of its own, away from this connection;
+# nothing when the command with the receipt AFTER never began.
 wl_exec() {
-  wl_begin; x=$W/x/$1
-  if [ ! -e "$x/started" ]; then
-    rm -rf "$x"; ( umask 077; mkdir "$x"; printf '%s' "$6" >"$x/body" ) || exit 74
+  x=$W/x/$1
+  if [ -n "$7" ] && [ ! -e "$W/x/$7.started" ]; then echo "0 0 0"; exit 0; fi
+  if [ ! -e "$x.started" ]; then
+    wl_private
+    printf '%s' "$6" >"$x.body" || exit 74
     in=/dev/null
-    if [ "$5" != 0 ]; then in=$x/in; ( umask 077; : >"$in" ); wl_need "$5" "$in"; fi
+    if [ "$5" != 0 ]; then in=$x.in; printf '' >"$in" || exit 74; wl_need "$5" "$in"; fi
     case $4 in '') at=$HOME; [ -d "$at" ] || at=/ ;; *) wl_path "$4"; at=$p ;; esac
     cd -- "$at" || exit 1
-    cat /proc/sys/kernel/random/boot_id >"$x/boot" 2>/dev/null
-    : >"$x/started"
+    printf '' >"$x.out" && printf '' >"$x.err" || exit 1
+    b=
+    read -r b 2>/dev/null </proc/sys/kernel/random/boot_id; echo "$b" >"$x.boot" && echo >"$x.started" || exit 1
+    wl_open
     setsid sh -c '
-      x=$1; echo $$ >"$x/pid"
-      if [ "$2" != 0 ]; then ( sleep "$2" & echo $! >"$x/clock"; wait; [ -e "$x/code" ] || { trap "" TERM; : >"$x/over"; kill -TERM -$$; sleep 2; kill -KILL -$$; } ) >/dev/null 2>&1 </dev/null & fi
+      x=$1; echo $$ >"$x.pid"
+      [ "$2" = 0 ] || ( sleep "$2" & echo $! >"$x.clock"; wait; [ -s "$x.code" ] || { trap "" TERM; echo >"$x.over"; kill -TERM -$$; i=0; while [ $i -lt 10 ] && kill -0 "$(cat "$x.child")"; do sleep 0.2; i=$((i+1)); done; kill -KILL -$$; } ) >/dev/null 2>&1 </dev/null &
       trap : TERM
-      sh "$x/body" <"$3" >"$x/out" 2>"$x/err" &
-      wait $!; c=$?
-      echo $c >"$x/code.new"; mv "$x/code.new" "$x/code"
-      [ "$2" = 0 ] || { k=$(cat "$x/clock"); kill "$k"; } 2>/dev/null
+      sh "$x.body" <"$3" >>"$x.out" 2>>"$x.err" &
+      echo $! >"$x.child"; wait $!; echo $? >"$x.code"
+      [ "$2" = 0 ] || { read -r k <"$x.clock" && kill "$k"; } 2>/dev/null
     ' windlass-run "$x" "$3" "$in" </dev/null >/dev/null 2>&1 &
     wait $!
   fi
@@ -223,19 +245,25 @@ wl_exec() {
 }
 # Waits for a command that an earlier connection left behind, then tells how it ended.
 wl_await() {
-  while [ ! -e "$x/code" ]; do
-    [ "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)" = "$(cat "$x/boot")" ] || { echo rebooted; exit 75; }
-    [ -s "$x/pid" ] && ! kill -0 "$(cat "$x/pid")" 2>/dev/null && [ ! -e "$x/code" ] && { [ -e "$x/over" ] || { echo vanished; exit 75; }; break; }
+  while [ ! -s "$x.code" ]; do
+    b=; read -r b 2>/dev/null </proc/sys/kernel/random/boot_id; read -r w <"$x.boot"
+    [ "$b" = "$w" ] || { echo rebooted; exit 75; }
+    q=; [ ! -s "$x.pid" ] || read -r q <"$x.pid"
+    if [ -n "$q" ] && ! kill -0 "$q" 2>/dev/null && [ ! -s "$x.code" ]; then [ -e "$x.over" ] || { echo vanished; exit 75; }; break; fi
     sleep 0.1
   done
-  if [ -e "$x/over" ]; then c=over; else c=$(cat "$x/code"); fi
-  o=$(stat -c %s "$x/out") && e=$(stat -c %s "$x/err") || exit 1
+  if [ -e "$x.over" ]; then
+    # Nothing of it may go on while its changes are undone.
+    c=over; read -r q <"$x.pid"; while kill -0 -"$q" 2>/dev/null; do sleep 0.1; done
+  else read -r c <"$x.code"; fi
+  o=0; e=0
+  [ ! -s "$x.out" ] || o=$(stat -c %s "$x.out"); [ ! -s "$x.err" ] || e=$(stat -c %s "$x.err")
   echo "$c $o $e"
-  head -c "$1" "$x/out"; head -c "$1" "$x/err" >&2
+  [ "$o" = 0 ] || head -c "$1" "$x.out"; [ "$e" = 0 ] || head -c "$1" "$x.err" >&2
 }
 # The same for a command that only looks: nothing of it stays.
 wl_probe() { # RECEIPT LIMIT SECONDS DIRECTORY STDIN-SIZE BODY
-  r=$1-$$; shift; ( wl_exec "$r" "$@" ); c=$?; rm -rf "$W/x/$r"; exit $c
+  r=$1-$$; shift; ( wl_exec "$r" "$@" ); c=$?; rm -f "$W/x/$r".*; exit $c
 }
 wl_sc() {
   command -v systemctl >/dev/null || wl_die "there is no systemctl on this host"
@@ -245,30 +273,37 @@ wl_sc() {
   else systemctl "$@"; fi
 }
 wl_show() { # UNIT: sets load active enabled pid restarts result reload
-  load= active= enabled= pid=0 restarts=0 result= reload=no
-  s=$(wl_sc show --no-pager -p LoadState,ActiveState,UnitFileState,MainPID,NRestarts,Result,NeedDaemonReload -- "$1") || exit 1
+  load= active= substate= reloads= enabled= pid=0 restarts=0 result= reload=no
+  s=$(wl_sc show --no-pager -p LoadState,ActiveState,SubState,CanReload,UnitFileState,MainPID,NRestarts,Result,NeedDaemonReload -- "$1") || exit 1
   IFS=$LF; set -f
   for l in $s; do case $l in
-    LoadState=*) load=${l#*=} ;; ActiveState=*) active=${l#*=} ;; UnitFileState=*) enabled=${l#*=} ;; MainPID=*) pid=${l#*=} ;;
+    LoadState=*) load=${l#*=} ;; ActiveState=*) active=${l#*=} ;; SubState=*) substate=${l#*=} ;; CanReload=*) reloads=${l#*=} ;; UnitFileState=*) enabled=${l#*=} ;; MainPID=*) pid=${l#*=} ;;
     NRestarts=*) restarts=${l#*=} ;; Result=*) result=${l#*=} ;; NeedDaemonReload=*) reload=${l#*=} ;;
   esac; done; unset IFS; set +f
 }
 wl_told() { echo "$1 $load $active ${enabled:-none} ${pid:-0} ${restarts:-0} ${result:-none}"; }
 wl_status() { scope=$1; wl_show "$2"; wl_told same; }
 wl_log() { # SCOPE UNIT LINES
-  scope=$1; command -v journalctl >/dev/null || exit 0
+  scope=$1; command -v journalctl >/dev/null || return 0
   if [ "$scope" = user ]; then journalctl --user -u "$2" -n "$3" --no-pager -o cat 2>&1; else journalctl -u "$2" -n "$3" --no-pager -o cat 2>&1; fi
-  exit 0
+  return 0
 }
 # wl_act VERB UNIT: does it and sees that it stays done.
 wl_act() {
   wl_sc "$1" -- "$2" || { c=$?; wl_log "$scope" "$2" 15 >&2; exit $c; }
   case $1 in start|restart|reload) ;; *) return 0 ;; esac
+  was_restarts=
   for i in 1 2 3 4; do
     sleep 0.05; wl_show "$2"
-    case $active in failed|inactive) [ "$result" = success ] && [ "$pid" = 0 ] && [ "$active" = inactive ] && wl_oneshot "$2" && return 0
-      echo "$2 is $active after its $1 ($result)" >&2; wl_log "$scope" "$2" 15 >&2; exit 1 ;; esac
-    [ "$active" = activating ] && [ "$i" = 4 ] && [ "${restarts:-0}" -gt 0 ] && { echo "$2 ends again and again after its $1 ($result)" >&2; wl_log "$scope" "$2" 15 >&2; exit 1; }
+    [ -n "$was_restarts" ] || was_restarts=${restarts:-0}
+    how=
+    case $active:$substate in
+      failed:*) how="is failed" ;;
+      inactive:*) [ "$result" = success ] && wl_oneshot "$2" && return 0; how="has ended" ;;
+      activating:auto-restart) how="ends at once, and its manager tries again and again" ;;
+    esac
+    [ "${restarts:-0}" = "$was_restarts" ] || how="ends again and again"
+    [ -z "$how" ] || { wl_log "$scope" "$2" 15 >&2; wl_die "$2 $how after its $1 ($result)"; }
   done; return 0
 }
 wl_oneshot() { [ "$(wl_sc show --no-pager -p Type --value -- "$1")" = oneshot ]; }
@@ -280,6 +315,7 @@ wl_service() { # SAVE VERB SCOPE UNIT
     *) [ "$load" != not-found ] || wl_die "there is no service $4 on this host" ;;
   esac
   v=$2
+  [ "$2:$reloads:$active" != reload:no:active ] || wl_die "$4 cannot reload; restart it"
   case $2:$active:$enabled in
     start:active:*|start:reloading:*|stop:inactive:*|enable:*:enabled|enable:*:static|enable:*:alias) wl_told same; exit 0 ;;
     disable:*:disabled|disable:*:static) wl_told same; exit 0 ;;
@@ -287,7 +323,7 @@ wl_service() { # SAVE VERB SCOPE UNIT
   esac
   was=$active; [ "$was" != activating ] || was=active
   wl_note "$1" service "$scope $v $was ${enabled:-none}"
-  case $v in enable|disable) ;; *) mkdir -p "$W/u"; [ -e "$W/u/$scope-$4" ] || printf '%s' "$was" >"$W/u/$scope-$4" || exit 1 ;; esac
+  case $v in enable|disable) ;; *) [ -e "$W/s/u-$scope-$4" ] || echo "$was" >"$W/s/u-$scope-$4" || exit 1 ;; esac
   [ "$active" != failed ] || wl_sc reset-failed -- "$4" 2>/dev/null
   case $v in
     enable|disable) wl_sc "$v" -- "$4" >&2 2>/dev/null || wl_sc "$v" -- "$4" || exit 1 ;;
@@ -297,22 +333,23 @@ wl_service() { # SAVE VERB SCOPE UNIT
 }
 wl_restore() { # SAVE
   d=$W/s/$1
-  [ -e "$d/done" ] || { echo same; exit 0; }
-  k=$(cat "$d/done"); p=$(cat "$d/path"; echo .); p=${p%.}; was=
-  case $k in attributes|moved|service) was=$(cat "$d/was"; echo .); was=${was%.} ;; esac
+  [ -e "$d.done" ] || { echo same; exit 0; }
+  read -r k <"$d.done"; p=$(cat "$d.path"; echo .); p=${p%.}; was=
+  case $k in attributes|moved|service) was=$(cat "$d.was"; echo .); was=${was%.} ;; esac
   t=${p%/*}/.wl-$1
   case $k in
     absent) rm -rf -- "$p" || exit 1 ;;
     directory) echo same; exit 0 ;;
     link|file)
-      [ -e "$d/was" ] || [ -L "$d/was" ] || { echo same; exit 0; }
+      [ -e "$d.was" ] || [ -L "$d.was" ] || { echo same; exit 0; }
       [ ! -d "$p" ] || [ -L "$p" ] || wl_die "$p was a $k and is a directory now"
       [ -d "${p%/*}/" ] || mkdir -p -- "${p%/*}/" || exit 1
-      rm -f "$t"; { ln "$d/was" "$t" 2>/dev/null || cp -pP "$d/was" "$t"; } && sync "$t" 2>/dev/null
+      rm -f "$t"
+      if [ "$k" = link ]; then cp -P "$d.was" "$t"; else ln "$d.was" "$t" 2>/dev/null || cp -p "$d.was" "$t"; fi && sync "$t" 2>/dev/null
       { [ -e "$t" ] || [ -L "$t" ]; } || exit 1
       # two names of one file: mv would do nothing and leave both
       if [ "$t" -ef "$p" ] && [ ! -L "$t" ]; then rm -f "$t"; else mv -fT -- "$t" "$p" || exit 1; fi ;;
-    attributes) set -- $was; chown "$2:$3" -- "$p" 2>/dev/null; chmod "$1" -- "$p" || exit 1 ;;
+    attributes) set -- $was; chown -- "$2:$3" "$p" 2>/dev/null; chmod -- "00$1" "$p" || exit 1 ;;
     moved)
       if [ -e "$was" ] || [ -L "$was" ]; then
         if [ -e "$p" ] || [ -L "$p" ]; then rm -rf -- "$t"; mv -T -- "$p" "$t" || exit 1; fi
@@ -333,18 +370,24 @@ wl_restore() { # SAVE
 }
 wl_resume() { # SAVE: what ran when the run began runs again, on its old files; once a service
   d=$W/s/$1
-  [ -e "$d/done" ] && [ "$(cat "$d/done")" = service ] || { echo same; exit 0; }
-  u=$(cat "$d/path"); set -- $(cat "$d/was"); scope=$1
-  f=$W/u/$scope-$u
+  k=; [ ! -e "$d.done" ] || read -r k <"$d.done"
+  [ "$k" = service ] || { echo same; exit 0; }
+  u=$(cat "$d.path"); set -- $(cat "$d.was"); scope=$1
+  f=$W/s/u-$scope-$u
   case $2 in enable|disable) echo same; exit 0 ;; esac
   [ ! -e "$f.back" ] && [ "$(cat "$f")" = active ] || { echo same; exit 0; }
   wl_show "$u"; [ "$reload" != yes ] || wl_sc daemon-reload
   [ "$active" != failed ] || wl_sc reset-failed -- "$u" 2>/dev/null
-  if [ "$2" = reload ] && [ "$active" = active ]; then wl_act reload "$u"
-  else wl_act restart "$u"; : >"$f.back"; fi
+  if [ "$2" = reload ] && [ "$active" = active ]; then ( wl_act reload "$u" ) || wl_act restart "$u"
+  else wl_act restart "$u"; echo >"$f.back"; fi
   echo changed
 }
 wl_forget() {
-  if [ -e "$W/trash" ]; then while IFS= read -r t; do case $t in */.wl-trash-*) rm -rf -- "$t" ;; esac; done <"$W/trash"; fi
+  for f in "$W"/s/*.done; do
+    k=; [ ! -e "$f" ] || read -r k <"$f"
+    [ "$k" = moved ] || continue
+    t=$(cat "${f%.done}.was"; echo .); t=${t%.}
+    case $t in */.wl-trash-*) rm -rf -- "$t" ;; esac
+  done
   rm -rf -- "$W"; rmdir "$wl_home/runs" "$wl_home" 2>/dev/null; echo changed
 }

@@ -43,11 +43,16 @@ fn refusal(host: &HostName, effect: &Effect, said: &CallReply) -> EffectError {
         };
         return EffectError::InDoubt { host: host.clone(), reason: reason.to_owned() };
     }
-    let stderr = said.stderr_text();
-    let mut lines = stderr.trim_end().splitn(2, '\n');
-    let message =
-        lines.next().filter(|line| !line.is_empty()).map_or_else(|| format!("exit status {}", said.code), ToOwned::to_owned);
-    EffectError::Failed { message, stderr: lines.next().unwrap_or_default().to_owned(), code: None }
+    let text = said.stderr_text();
+    let text = text.trim_end();
+    // Our own sentence, when there is one: programs may have said something before it.
+    let (before, own) = match text.rfind("windlass: ").filter(|at| *at == 0 || text[..*at].ends_with('\n')) {
+        Some(at) => (&text[..at], &text[at + "windlass: ".len()..]),
+        None => ("", text),
+    };
+    let (first, rest) = own.split_once('\n').unwrap_or((own, ""));
+    let message = if first.is_empty() { format!("exit status {}", said.code) } else { first.to_owned() };
+    EffectError::Failed { message, stderr: format!("{before}{rest}"), code: None }
 }
 
 fn done(said: &CallReply) -> Option<Reply> {
@@ -56,7 +61,8 @@ fn done(said: &CallReply) -> Option<Reply> {
     let rest = rest.get(1..).unwrap_or_default();
     match word {
         b"same" => Some(Reply::done(false)),
-        b"changed" => Some(Reply::Done { changed: true, before: (!rest.is_empty()).then(|| Content::new(rest)) }),
+        b"changed" => Some(Reply::done(true)),
+        b"made" | b"replaced" => Some(Reply::Done { changed: true, before: Some(Content::new(rest)) }),
         _ => None,
     }
 }
@@ -76,8 +82,11 @@ fn stat(said: &CallReply) -> Option<Reply> {
         _ => FileKind::Other,
     };
     let size = fields.next()?.parse().ok()?;
-    let (owner, group) = (fields.next()?.to_owned(), fields.next()?.to_owned());
+    let (owner, group) = (fields.next()?, fields.next()?);
     let modified = fields.next()?.parse().ok()?;
+    let named =
+        |name: &str, number: Option<&str>| if name == "UNKNOWN" { number.unwrap_or(name).to_owned() } else { name.to_owned() };
+    let (owner, group) = (named(owner, fields.next()), named(group, fields.next()));
     let target = (kind == FileKind::Link).then(|| target.strip_suffix('\n').unwrap_or(target).to_owned());
     Some(Reply::Stat(Some(FileStat { kind, size, mode: format!("{:04o}", bits & 0o7777), owner, group, modified, target })))
 }
