@@ -23,20 +23,34 @@ use std::thread;
 /// Blocks of a script nest; each level of Rhai takes its share of the stack.
 const STACK: usize = 16 << 20;
 
+/// Makes the layers that the effects of a run go through. An embedder puts one of its own over them.
+pub type StackBuilder = Arc<dyn Fn(&StoredRun, &RunId, Stop) -> Arc<dyn Effects> + Send + Sync>;
+
+/// The layers of a real run: the live hosts of its environment, with the password for those on which sudo wants one, and its
+/// project on this machine.
+#[must_use]
+pub fn live_stack(password: Password) -> StackBuilder {
+    Arc::new(move |stored, id, stop| {
+        let options = PoolOptions { run: id.clone(), stop: stop.clone(), password: password.clone(), local_home: None };
+        let pool = Arc::new(Pool::new(&stored.environment.hosts, options));
+        apply_stack(pool, Controller::new(Path::new(&stored.root)), stop)
+    })
+}
+
 /// What a run works with.
 pub struct Runner {
     /// Where it is kept.
     pub ledger: Arc<dyn Ledger>,
     /// The primitives.
     pub registry: Arc<Registry>,
+    /// What stands behind its effects; [`live_stack`] for a real run.
+    pub stack: StackBuilder,
     /// Who watches.
     pub watcher: Arc<dyn Watcher>,
     /// Set when a person asks to stop: no new step begins.
     pub interrupt: Stop,
     /// Set when everything that waits must give up.
     pub stop: Stop,
-    /// For hosts on which sudo wants one.
-    pub password: Password,
     /// Where a test wants this process to be killed.
     pub crash: Option<Crash>,
 }
@@ -141,15 +155,10 @@ impl Runner {
     }
 
     fn open(&self, id: &RunId, stored: &StoredRun, state: RunState, mode: Mode) -> Arc<Run> {
-        let pool = Arc::new(Pool::new(
-            &stored.environment.hosts,
-            PoolOptions { run: id.clone(), stop: self.stop.clone(), password: self.password.clone() },
-        ));
-        let effects = apply_stack(pool, Controller::new(Path::new(&stored.root)), self.stop.clone());
         Arc::new(Run {
             cursor: Cursor::new(state.clone()),
             writer: Writer::new(id.clone(), state, self.ledger.clone(), self.watcher.clone(), self.crash),
-            effects,
+            effects: (self.stack)(stored, id, self.stop.clone()),
             registry: self.registry.clone(),
             watcher: self.watcher.clone(),
             mode: Mutex::new(mode),
