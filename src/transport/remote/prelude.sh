@@ -75,6 +75,7 @@ wl_put() {
   wl_path "$2"; wl_parent
   [ -L "$p" ] && wl_die "$p is a symbolic link (to $(readlink "$p")), not a file; remove the link first, or name its target"
   [ -d "$p" ] && wl_die "$p is a directory, not a file"
+  if [ -e "$p" ] && [ ! -f "$p" ]; then wl_die "$p is neither a file, a directory nor a link"; fi
   if [ -f "$p" ]; then
     wl_hash "$p"
     if [ "$h" = "$3" ]; then
@@ -83,7 +84,8 @@ wl_put() {
     fi
   fi
   t=$dir/.wl-$1
-  rm -f "$t"; : 2>/dev/null >"$t" || wl_die "no new file can be made in $dir: $(: 2>&1 >"$t")"
+  # true, not `:`: a special builtin whose redirection fails ends the shell
+  rm -f "$t"; true 2>/dev/null >"$t" || wl_die "no new file can be made in $dir: $(true 2>&1 >"$t")"
   chmod 600 "$t" || exit 1
   if [ $# -ge 10 ]; then printf '%s' "${10}" >"$t" || { rm -f "$t"; exit 74; }
   else
@@ -119,7 +121,7 @@ wl_content() { # PATH LIMIT
 wl_digest() { wl_path "$1"; [ -e "$p" ] || { echo none; exit 0; }; [ -f "$p" ] || wl_die "$p is not a file"; wl_hash "$p"; echo "$h"; }
 wl_stat() {
   wl_path "$1"; [ -e "$p" ] || [ -L "$p" ] || { echo none; exit 0; }
-  stat -c '%f %s %U %G %Y' -- "$p" || exit 1
+  stat -c '%f %s %U %G %Y %u %g' -- "$p" || exit 1
   [ ! -L "$p" ] || readlink -- "$p"
 }
 wl_list() { # PATTERN; a pattern that matches nothing gives nothing

@@ -76,8 +76,10 @@ fn stat(said: &CallReply) -> Option<Reply> {
         _ => FileKind::Other,
     };
     let size = fields.next()?.parse().ok()?;
-    let (owner, group) = (fields.next()?.to_owned(), fields.next()?.to_owned());
+    let (owner, group) = (fields.next()?, fields.next()?);
     let modified = fields.next()?.parse().ok()?;
+    let named = |name: &str, number: &str| if name == "UNKNOWN" { number.to_owned() } else { name.to_owned() };
+    let (owner, group) = (named(owner, fields.next()?), named(group, fields.next()?));
     let target = (kind == FileKind::Link).then(|| target.strip_suffix('\n').unwrap_or(target).to_owned());
     Some(Reply::Stat(Some(FileStat { kind, size, mode: format!("{:04o}", bits & 0o7777), owner, group, modified, target })))
 }
