@@ -237,13 +237,7 @@ impl Runner {
         run.begin_unwinding();
         let begun = run.writer.commit(vec![Entry::Phase { phase: RunPhase::Unwinding, why: why.to_owned() }]);
         if let Err(error) = begun {
-            return finish(
-                id,
-                RunPhase::Interrupted,
-                7,
-                Unwound::default(),
-                failure.map(|failure| ScriptFailure { error, ..failure }),
-            );
+            return finish(id, RunPhase::Interrupted, 7, Unwound::default(), Some(unwritten(error)));
         }
         let work = run.writer.state(saga::unwind);
         let end = on_big_stack(|| unwind(run, &work));
@@ -274,8 +268,7 @@ impl Runner {
         let error = failure.as_ref().map(|failure| failure.error.clone());
         let ended_before = run.writer.state(|now| now.phase.is_some_and(RunPhase::is_ended));
         if !ended_before && let Err(error) = run.writer.commit(vec![Entry::RunEnded { state, exit, error }]) {
-            let failure = failure.map(|failure| ScriptFailure { error, ..failure });
-            return finish(id, RunPhase::Interrupted, 7, end, failure);
+            return finish(id, RunPhase::Interrupted, 7, end, Some(unwritten(error)));
         }
         let logins = run.writer.state(RunState::logins_within_reach);
         forget(run.effects.as_ref(), &logins);
@@ -299,6 +292,13 @@ fn past_return(mut failure: ScriptFailure) -> ScriptFailure {
     failure.error.help.get_or_insert_with(|| help.to_owned());
     failure.diagnostic.help.get_or_insert_with(|| help.to_owned());
     failure
+}
+
+/// The ledger has failed: whatever the script failed of is said again by the run that takes this one up.
+fn unwritten(error: StepError) -> ScriptFailure {
+    let mut diagnostic = Diagnostic::error(error.message.clone());
+    diagnostic.help.clone_from(&error.help);
+    ScriptFailure { error, diagnostic }
 }
 
 fn finish(id: &RunId, state: RunPhase, exit: u8, end: Unwound, failure: Option<ScriptFailure>) -> Finish {
