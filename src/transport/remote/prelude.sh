@@ -312,8 +312,8 @@ wl_restore() { # SAVE
       [ -d "${p%/*}/" ] || mkdir -p -- "${p%/*}/" || exit 1
       rm -f "$t"; { ln "$d/was" "$t" 2>/dev/null || cp -pP "$d/was" "$t"; } && sync "$t" 2>/dev/null
       { [ -e "$t" ] || [ -L "$t" ]; } || exit 1
-      # two names of one file: mv would do nothing and leave both
-      if [ "$t" -ef "$p" ] && [ ! -L "$t" ]; then rm -f "$t"; else mv -fT -- "$t" "$p" || exit 1; fi ;;
+      # two names of one file or link: mv would refuse, or do nothing and leave both
+      if [ "$(stat -c %d:%i -- "$t")" = "$(stat -c %d:%i -- "$p" 2>/dev/null)" ]; then rm -f "$t"; else mv -fT -- "$t" "$p" || exit 1; fi ;;
     attributes) set -- $was; chown "$2:$3" -- "$p" 2>/dev/null; chmod "$1" -- "$p" || exit 1 ;;
     moved)
       if [ -e "$was" ] || [ -L "$was" ]; then
