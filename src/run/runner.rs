@@ -245,10 +245,13 @@ impl Runner {
         if end.interrupted {
             return finish(id, RunPhase::Unwinding, 7, end, failure);
         }
+        if let Some(at) = end.stuck.iter().position(|error| error.kind == ErrorKind::Ledger) {
+            let mut end = end;
+            let error = end.stuck.swap_remove(at);
+            return finish(id, RunPhase::Unwinding, 7, end, Some(unwritten(error)));
+        }
         if let Some(first) = end.stuck.first() {
-            if first.kind != ErrorKind::Ledger {
-                let _ = run.writer.commit(vec![Entry::Phase { phase: RunPhase::Stuck, why: first.message.clone() }]);
-            }
+            let _ = run.writer.commit(vec![Entry::Phase { phase: RunPhase::Stuck, why: first.message.clone() }]);
             return finish(id, RunPhase::Stuck, 4, end, failure);
         }
         let exit = match (end.debts.is_empty(), changed) {

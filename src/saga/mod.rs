@@ -101,6 +101,8 @@ fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<
     for (n, undo) in step.undos.iter().rev() {
         let work = |part, action| Work::Do { key: key.clone(), n: *n, part, at: step.command.login(), action };
         let open = |part| !matches!(undo.parts.get(&part), Some(UndoStatus::Done { .. }));
+        // A command that failed is run again, not found by its old receipt.
+        let receipt = |first: u32| key.save(first + n + 10_000 * undo.failures);
         let push = |list: &mut Vec<Work>, part, action| {
             if open(part) {
                 list.push(work(part, action));
@@ -113,13 +115,13 @@ fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<
                 push(follow, Part::Follow, Action::Effect(Effect::Resume { save: save.clone() }));
             }
             Compensation::Command { command } => {
-                push(back, Part::Restore, Action::Effect(Effect::Exec { command: command.clone(), receipt: key.save(1000 + n) }));
+                push(back, Part::Restore, Action::Effect(Effect::Exec { command: command.clone(), receipt: receipt(1000) }));
             }
             Compensation::Again { command } => {
                 push(
                     follow,
                     Part::Follow,
-                    Action::Effect(Effect::Exec { command: command.clone(), receipt: key.save(2000 + n) }),
+                    Action::Effect(Effect::Exec { command: command.clone(), receipt: receipt(2000) }),
                 );
             }
             Compensation::Check { op, args } => push(checks, Part::Follow, Action::Check { op: op.clone(), args: args.clone() }),
