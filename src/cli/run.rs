@@ -12,7 +12,7 @@ use crate::journal::RunPhase;
 use crate::ledger::{Ledger, RunRow, StoredRun};
 use crate::op::Registry;
 use crate::report::{Counts, JsonReport, LiveReport, TextReport, Tone, Where, clock, millis, plain};
-use crate::run::{Crash, Finish, Outset, Runner};
+use crate::run::{Crash, Finish, Outset, Runner, live_stack};
 use crate::script::{Facts, Load, Program, ProjectSources, STANDARD};
 use crate::stop::Stop;
 use crate::transport::Password;
@@ -211,10 +211,10 @@ impl Desk {
         Runner {
             ledger,
             registry: Arc::new(Registry::standard()),
+            stack: live_stack(password),
             watcher,
             interrupt: self.interrupt.clone(),
             stop: self.stop.clone(),
-            password,
             crash,
         }
     }

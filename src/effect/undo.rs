@@ -23,14 +23,16 @@ pub enum Compensation {
         /// The command.
         command: Invocation,
         /// The receipt of the one that it undoes: when that never began, there is nothing to undo.
-        of: SaveId,
+        #[serde(default)]
+        of: Option<SaveId>,
     },
     /// A command to repeat once the files are back, as the script's `again: "safe"` says.
     Again {
         /// The command.
         command: Invocation,
         /// The receipt of its first time.
-        of: SaveId,
+        #[serde(default)]
+        of: Option<SaveId>,
     },
     /// A health check to hold again once what ran before runs again.
     Check {

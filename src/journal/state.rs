@@ -92,6 +92,9 @@ pub struct UndoState {
     pub undo: Compensation,
     /// How far each part is.
     pub parts: BTreeMap<Part, UndoStatus>,
+    /// How often it ended in a failure: the next attempt is a new one. Where it is not known whether it ended, it is not
+    /// counted.
+    pub failures: u32,
 }
 
 /// How far a part of a compensation is.
@@ -280,7 +283,7 @@ impl RunState {
         if step.status != StepStatus::Started {
             return Err(format!("step {key} has ended: its changes come after their compensation"));
         }
-        let undo = UndoState { undo: undo.clone(), parts: BTreeMap::new() };
+        let undo = UndoState { undo: undo.clone(), parts: BTreeMap::new(), failures: 0 };
         match step.undos.insert(n, undo) {
             None => Ok(()),
             Some(_) => Err(format!("compensation {n} of {key} is there already")),
@@ -323,6 +326,7 @@ impl RunState {
         match (now, &status) {
             (Some(UndoStatus::Done { .. }), _) => Err(format!("compensation {n} of {key} is done already")),
             (None | Some(UndoStatus::Failed(_)), UndoStatus::Started) | (Some(UndoStatus::Started), _) => {
+                undo.failures += u32::from(matches!(&status, UndoStatus::Failed(error) if has_ended(error)));
                 undo.parts.insert(part, status);
                 Ok(())
             }
@@ -336,6 +340,11 @@ impl UndoState {
     fn found_a_change(&self) -> bool {
         self.parts.values().any(|status| matches!(status, UndoStatus::Done { changed: true } | UndoStatus::Failed(_)))
     }
+}
+
+/// Whether what failed so has surely ended.
+fn has_ended(error: &StepError) -> bool {
+    !matches!(error.kind, ErrorKind::Unreachable | ErrorKind::InDoubt | ErrorKind::Interrupted | ErrorKind::Ledger)
 }
 
 impl StepState {

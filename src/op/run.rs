@@ -126,9 +126,9 @@ impl Run {
     fn undos(&self, command: &Invocation, receipt: &SaveId) -> Vec<Compensation> {
         let undo = self.undo.as_ref().map(|text| {
             let plain = How { stdin: None, ..self.how.clone() };
-            Compensation::Command { command: plain.invocation(&Words::Shell(text.clone())), of: receipt.clone() }
+            Compensation::Command { command: plain.invocation(&Words::Shell(text.clone())), of: Some(receipt.clone()) }
         });
-        let again = (self.again == Some(Again::Safe)).then(|| Compensation::Again { command: command.clone(), of: receipt.clone() });
+        let again = (self.again == Some(Again::Safe)).then(|| Compensation::Again { command: command.clone(), of: Some(receipt.clone()) });
         undo.into_iter().chain(again).collect()
     }
 }

@@ -9,5 +9,5 @@ mod unwind;
 mod writer;
 
 pub use conductor::Mode;
-pub use runner::{Finish, Job, Outset, Runner};
+pub use runner::{Finish, Job, Outset, Runner, StackBuilder, live_stack};
 pub use writer::{Crash, Writer};

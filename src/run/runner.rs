@@ -23,20 +23,34 @@ use std::thread;
 /// Blocks of a script nest; each level of Rhai takes its share of the stack.
 const STACK: usize = 16 << 20;
 
+/// Makes the layers that the effects of a run go through. An embedder puts one of its own over them.
+pub type StackBuilder = Arc<dyn Fn(&StoredRun, &RunId, Stop) -> Arc<dyn Effects> + Send + Sync>;
+
+/// The layers of a real run: the live hosts of its environment, with the password for those on which sudo wants one, and its
+/// project on this machine.
+#[must_use]
+pub fn live_stack(password: Password) -> StackBuilder {
+    Arc::new(move |stored, id, stop| {
+        let options = PoolOptions { stop: stop.clone(), password: password.clone(), ..PoolOptions::new(id.clone()) };
+        let pool = Arc::new(Pool::new(&stored.environment.hosts, options));
+        apply_stack(pool, Controller::new(Path::new(&stored.root)), stop)
+    })
+}
+
 /// What a run works with.
 pub struct Runner {
     /// Where it is kept.
     pub ledger: Arc<dyn Ledger>,
     /// The primitives.
     pub registry: Arc<Registry>,
+    /// What stands behind its effects; [`live_stack`] for a real run.
+    pub stack: StackBuilder,
     /// Who watches.
     pub watcher: Arc<dyn Watcher>,
     /// Set when a person asks to stop: no new step begins.
     pub interrupt: Stop,
     /// Set when everything that waits must give up.
     pub stop: Stop,
-    /// For hosts on which sudo wants one.
-    pub password: Password,
     /// Where a test wants this process to be killed.
     pub crash: Option<Crash>,
 }
@@ -141,15 +155,10 @@ impl Runner {
     }
 
     fn open(&self, id: &RunId, stored: &StoredRun, state: RunState, mode: Mode) -> Arc<Run> {
-        let pool = Arc::new(Pool::new(
-            &stored.environment.hosts,
-            PoolOptions { run: id.clone(), stop: self.stop.clone(), password: self.password.clone() },
-        ));
-        let effects = apply_stack(pool, Controller::new(Path::new(&stored.root)), self.stop.clone());
         Arc::new(Run {
             cursor: Cursor::new(state.clone()),
             writer: Writer::new(id.clone(), state, self.ledger.clone(), self.watcher.clone(), self.crash),
-            effects,
+            effects: (self.stack)(stored, id, self.stop.clone()),
             registry: self.registry.clone(),
             watcher: self.watcher.clone(),
             mode: Mutex::new(mode),
@@ -234,13 +243,7 @@ impl Runner {
         run.begin_unwinding();
         let begun = run.writer.commit(vec![Entry::Phase { phase: RunPhase::Unwinding, why: why.to_owned() }]);
         if let Err(error) = begun {
-            return finish(
-                id,
-                RunPhase::Interrupted,
-                7,
-                Unwound::default(),
-                failure.map(|failure| ScriptFailure { error, ..failure }),
-            );
+            return finish(id, RunPhase::Interrupted, 7, Unwound::default(), Some(unwritten(error)));
         }
         let work = run.writer.state(saga::unwind);
         let end = on_big_stack(|| unwind(run, &work));
@@ -248,10 +251,13 @@ impl Runner {
         if end.interrupted {
             return finish(id, RunPhase::Unwinding, 7, end, failure);
         }
+        if let Some(at) = end.stuck.iter().position(|error| error.kind == ErrorKind::Ledger) {
+            let mut end = end;
+            let error = end.stuck.swap_remove(at);
+            return finish(id, RunPhase::Unwinding, 7, end, Some(unwritten(error)));
+        }
         if let Some(first) = end.stuck.first() {
-            if first.kind != ErrorKind::Ledger {
-                let _ = run.writer.commit(vec![Entry::Phase { phase: RunPhase::Stuck, why: first.message.clone() }]);
-            }
+            let _ = run.writer.commit(vec![Entry::Phase { phase: RunPhase::Stuck, why: first.message.clone() }]);
             return finish(id, RunPhase::Stuck, 4, end, failure);
         }
         let exit = match (end.debts.is_empty(), changed) {
@@ -271,8 +277,7 @@ impl Runner {
         let error = failure.as_ref().map(|failure| failure.error.clone());
         let ended_before = run.writer.state(|now| now.phase.is_some_and(RunPhase::is_ended));
         if !ended_before && let Err(error) = run.writer.commit(vec![Entry::RunEnded { state, exit, error }]) {
-            let failure = failure.map(|failure| ScriptFailure { error, ..failure });
-            return finish(id, RunPhase::Interrupted, 7, end, failure);
+            return finish(id, RunPhase::Interrupted, 7, end, Some(unwritten(error)));
         }
         let logins = run.writer.state(RunState::logins_within_reach);
         forget(run.effects.as_ref(), &logins);
@@ -296,6 +301,13 @@ fn past_return(mut failure: ScriptFailure) -> ScriptFailure {
     failure.error.help.get_or_insert_with(|| help.to_owned());
     failure.diagnostic.help.get_or_insert_with(|| help.to_owned());
     failure
+}
+
+/// The ledger has failed: whatever the script failed of is said again by the run that takes this one up.
+fn unwritten(error: StepError) -> ScriptFailure {
+    let mut diagnostic = Diagnostic::error(error.message.clone());
+    diagnostic.help.clone_from(&error.help);
+    ScriptFailure { error, diagnostic }
 }
 
 fn finish(id: &RunId, state: RunPhase, exit: u8, end: Unwound, failure: Option<ScriptFailure>) -> Finish {

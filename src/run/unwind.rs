@@ -3,7 +3,7 @@
 use super::conductor::Run;
 use crate::effect::{Login, Reply};
 use crate::id::{HostName, StepKey, TaskPath};
-use crate::journal::{Entry, Part};
+use crate::journal::{Entry, Part, UndoStatus};
 use crate::saga::{Action, Work};
 use crate::script::Task;
 use crate::step::{ErrorKind, StepError};
@@ -92,8 +92,9 @@ impl Unwound {
         if matches!(action, Action::Check { .. }) && !self.resumed.contains(host) {
             return Ok(());
         }
+        let task = closure_task(run, key, n, part);
         run.writer.commit(vec![Entry::UndoStarted { key: key.clone(), n, part }])?;
-        match self.act(run, key, n, at, action) {
+        match self.act(run, key, &task, at, action) {
             Ok(changed) => {
                 self.restored += u32::from(changed && part == Part::Restore);
                 if changed && part == Part::Follow {
@@ -115,7 +116,7 @@ impl Unwound {
         }
     }
 
-    fn act(&self, run: &Run, key: &StepKey, n: u32, at: &Login, action: &Action) -> Result<bool, StepError> {
+    fn act(&self, run: &Run, key: &StepKey, task: &TaskPath, at: &Login, action: &Action) -> Result<bool, StepError> {
         match action {
             Action::Effect(effect) => match run.effects.perform(at, effect) {
                 Ok(Reply::Done { changed, .. }) => Ok(changed),
@@ -136,8 +137,7 @@ impl Unwound {
                     )
                 };
                 let closure = run.closure(key).ok_or_else(gone)?;
-                let task = Task::new(key.task.child(key.n, "undo", &n.to_string()), None);
-                closure(&task).map(|()| true)
+                closure(&Task::new(task.clone(), None)).map(|()| true)
             }
         }
     }
@@ -153,4 +153,22 @@ impl Unwound {
         // When the ledger fails here, the end of the run says so.
         let _ = run.writer.submit(vec![started, Entry::UndoFailed { key: key.clone(), n: *n, part: *part, error }]);
     }
+}
+
+/// The task of an undo's closure. One that was cut off goes on where it was; one that failed begins anew, in a task of its
+/// own: the failure is on record in the old one.
+fn closure_task(run: &Run, key: &StepKey, n: u32, part: Part) -> TaskPath {
+    run.writer.state(|state| {
+        let attempt = |a: u32| {
+            let branch = if a == 1 { n.to_string() } else { format!("{n}.{a}") };
+            key.task.child(key.n, "undo", &branch)
+        };
+        let mut last = 1;
+        while state.tasks.contains_key(&attempt(last + 1)) {
+            last += 1;
+        }
+        let undo = state.steps.get(key).and_then(|step| step.undos.get(&n));
+        let failed = undo.is_some_and(|undo| matches!(undo.parts.get(&part), Some(UndoStatus::Failed(_))));
+        attempt(if failed && state.tasks.contains_key(&attempt(last)) { last + 1 } else { last })
+    })
 }

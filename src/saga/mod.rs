@@ -102,6 +102,8 @@ fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<
     for (n, undo) in step.undos.iter().rev() {
         let work = |part, action| Work::Do { key: key.clone(), n: *n, part, at: step.command.login(), action };
         let open = |part| !matches!(undo.parts.get(&part), Some(UndoStatus::Done { .. }));
+        // A command that failed is run again, not found by its old receipt.
+        let receipt = |first: u32| key.save(first + n + 10_000 * undo.failures);
         let push = |list: &mut Vec<Work>, part, action| {
             if open(part) {
                 list.push(work(part, action));
@@ -117,22 +119,14 @@ fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<
                 push(
                     back,
                     Part::Restore,
-                    Action::Effect(Effect::Exec {
-                        command: command.clone(),
-                        receipt: key.save(1000 + n),
-                        after: Some(of.clone()),
-                    }),
+                    Action::Effect(Effect::Exec { command: command.clone(), receipt: receipt(1000), after: of.clone() }),
                 );
             }
             Compensation::Again { command, of } => {
                 push(
                     follow,
                     Part::Follow,
-                    Action::Effect(Effect::Exec {
-                        command: command.clone(),
-                        receipt: key.save(2000 + n),
-                        after: Some(of.clone()),
-                    }),
+                    Action::Effect(Effect::Exec { command: command.clone(), receipt: receipt(2000), after: of.clone() }),
                 );
             }
             Compensation::Check { op, args } => push(checks, Part::Follow, Action::Check { op: op.clone(), args: args.clone() }),

@@ -1,6 +1,7 @@
 //! This machine as a host: the same functions in an `sh` that is a child process.
 
 use super::frame::{Frame, Progress};
+use super::pool::PoolOptions;
 use super::remote::PRELUDE;
 use super::shell::{Call, CallReply, Failure, Shell};
 use super::stream::PayloadReader;
@@ -10,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -18,21 +20,24 @@ use std::time::{Duration, Instant};
 /// Shells on this machine, one for each call that runs at once.
 pub(super) struct LocalShell {
     run: String,
+    home: Option<PathBuf>,
     idle: Mutex<Vec<Process>>,
     stop: Stop,
     password: Password,
 }
 
 impl LocalShell {
-    pub(super) fn new(run: &str, stop: Stop, password: Password) -> Self {
-        Self { run: run.to_owned(), idle: Mutex::new(Vec::new()), stop, password }
+    pub(super) fn new(options: &PoolOptions) -> Self {
+        let (stop, password) = (options.stop.clone(), options.password.clone());
+        let (run, home) = (options.run.to_string(), options.local_home.clone());
+        Self { run, home, idle: Mutex::new(Vec::new()), stop, password }
     }
 
     fn take(&self, user: Option<&str>) -> Result<Process, Failure> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let found = idle.iter().position(|process| process.user.as_deref() == user).map(|at| idle.swap_remove(at));
         drop(idle);
-        found.map_or_else(|| Process::spawn(&self.run, user, &self.password), Ok)
+        found.map_or_else(|| Process::spawn(&self.run, self.home.as_deref(), user, &self.password), Ok)
     }
 }
 
@@ -83,7 +88,7 @@ struct Process {
 }
 
 impl Process {
-    fn spawn(run: &str, user: Option<&str>, password: &Password) -> Result<Self, Failure> {
+    fn spawn(run: &str, home: Option<&Path>, user: Option<&str>, password: &Password) -> Result<Self, Failure> {
         let unreachable = |reason: String| Failure::Unreachable { reason, help: None };
         let change = user.map(|user| Become::new(user, password));
         let mut command = Command::new("/bin/sh");
@@ -91,6 +96,9 @@ impl Process {
             command.args(["-c", &change.command()]);
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if let Some(home) = home.filter(|_| user.is_none()) {
+            command.env("HOME", home);
+        }
         let mut child = command.spawn().map_err(|error| unreachable(format!("/bin/sh cannot be started: {error}")))?;
         let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
             return Err(unreachable("/bin/sh has no streams".to_owned()));

@@ -8,6 +8,7 @@ use crate::fleet::{Host, Inventory, Transport};
 use crate::id::{HostName, RunId};
 use crate::stop::Stop;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a pool is for.
@@ -19,14 +20,22 @@ pub struct PoolOptions {
     pub stop: Stop,
     /// For hosts on which sudo wants one.
     pub password: Password,
+    /// What stands for the login user's home on this machine, where that is a host; its real one otherwise.
+    pub local_home: Option<PathBuf>,
+}
+
+impl PoolOptions {
+    /// For this run, with no password and the real home.
+    #[must_use]
+    pub fn new(run: RunId) -> Self {
+        Self { run, stop: Stop::default(), password: Password::default(), local_home: None }
+    }
 }
 
 /// The connections of one run.
 pub struct Pool {
     hosts: BTreeMap<HostName, Entry>,
-    run: RunId,
-    stop: Stop,
-    password: Password,
+    options: PoolOptions,
 }
 
 struct Entry {
@@ -39,12 +48,7 @@ impl Pool {
     #[must_use]
     pub fn new(inventory: &Inventory, options: PoolOptions) -> Self {
         let entry = |host: &Host| (host.name.clone(), Entry { host: host.clone(), shell: Mutex::new(None) });
-        Self {
-            hosts: inventory.hosts().iter().map(entry).collect(),
-            run: options.run,
-            stop: options.stop,
-            password: options.password,
-        }
+        Self { hosts: inventory.hosts().iter().map(entry).collect(), options }
     }
 
     /// The connection to a host.
@@ -68,7 +72,7 @@ impl Pool {
 
     fn connect(&self, host: &Host) -> Result<Arc<dyn Shell>, Failure> {
         if host.transport == Transport::Local {
-            return Ok(Arc::new(LocalShell::new(self.run.as_str(), self.stop.clone(), self.password.clone())));
+            return Ok(Arc::new(LocalShell::new(&self.options)));
         }
         host.check_supported().map_err(|error| Failure::Unreachable { reason: error.to_string(), help: error.help() })?;
         tracing::debug!(host = %host.name, address = %host.address, "connecting");
@@ -81,6 +85,7 @@ impl Pool {
             known_hosts_files: host.known_hosts_files.clone(),
             connect_timeout: host.connect_timeout,
         };
-        Ok(Arc::new(SshShell::connect(endpoint, self.run.as_str(), self.stop.clone(), self.password.clone())?))
+        let PoolOptions { run, stop, password, .. } = &self.options;
+        Ok(Arc::new(SshShell::connect(endpoint, run.as_str(), stop.clone(), password.clone())?))
     }
 }

@@ -1,0 +1,129 @@
+//! The case files: `tests/op/PRIMITIVE/*.toml`, data that the laws are applied to.
+
+use crate::world::World;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// One case of one primitive.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Case {
+    /// What it shows.
+    pub(crate) name: String,
+    /// A text of `sh` that makes the start state; `$D` is a fresh directory.
+    #[serde(default)]
+    pub(crate) before: String,
+    /// An expression of the script's language on the host `h`, with the directory `D`.
+    pub(crate) call: String,
+    /// What became of its last step.
+    pub(crate) outcome: Ending,
+    /// Its value as JSON.
+    pub(crate) gives: Option<String>,
+    /// A part of the error's text.
+    pub(crate) error: Option<String>,
+    /// A text of `sh` that must succeed afterwards.
+    pub(crate) check: Option<String>,
+    /// What becomes of the last step when the same is called again.
+    pub(crate) repeat: Option<Ending>,
+    /// Whether unwinding puts everything back.
+    #[serde(default = "yes")]
+    pub(crate) restored: bool,
+    /// What this machine must have for it.
+    pub(crate) needs: Option<String>,
+    /// The file that it is in, below `tests/op`.
+    #[serde(skip)]
+    pub(crate) file: String,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// How a step ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Ending {
+    Changed,
+    Unchanged,
+    Skipped,
+    Failed,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    /// What all of them need.
+    needs: Option<String>,
+    case: Vec<Case>,
+}
+
+/// The cases of the primitives, by their files, and names of those that this machine cannot run.
+pub(crate) fn cases() -> (Vec<Case>, Vec<String>) {
+    let all = read_all().unwrap_or_else(|why| panic!("{why}"));
+    let (run, left): (Vec<Case>, Vec<Case>) = all.into_iter().partition(|case| can(case.needs.as_deref()));
+    let name = |case: Case| format!("{} (needs {})", case.title(), case.needs.unwrap_or_default());
+    (run, left.into_iter().map(name).collect())
+}
+
+/// The names of the directories that hold at least one case.
+pub(crate) fn covered() -> Vec<String> {
+    let cases = read_all().unwrap_or_else(|why| panic!("{why}"));
+    let mut names: Vec<String> = cases.iter().filter_map(|case| case.file.split('/').next().map(ToOwned::to_owned)).collect();
+    names.dedup();
+    names
+}
+
+pub(crate) fn can(needs: Option<&str>) -> bool {
+    match needs {
+        // A server runs wherever tests do.
+        None | Some("http") => true,
+        Some("root") => rustix::process::geteuid().is_root(),
+        Some("user") => !rustix::process::geteuid().is_root(),
+        Some(_) => false,
+    }
+}
+
+fn read_all() -> Result<Vec<Case>, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/op");
+    let mut all = Vec::new();
+    for directory in listed(&root) {
+        for path in listed(&directory) {
+            let file = path.strip_prefix(&root).unwrap().display().to_string();
+            let text = std::fs::read_to_string(&path).map_err(|error| format!("{file}: {error}"))?;
+            let read: File = toml::from_str(&text).map_err(|error| format!("{file}: {error}"))?;
+            let needs = |case: &Case| case.needs.clone().or_else(|| read.needs.clone());
+            all.extend(read.case.iter().map(|case| Case { file: file.clone(), needs: needs(case), ..case.clone() }));
+        }
+    }
+    Ok(all)
+}
+
+fn listed(directory: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(directory).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+impl Case {
+    pub(crate) fn title(&self) -> String {
+        format!("{}: {}", self.file, self.name)
+    }
+
+    /// A world in the start state.
+    pub(crate) fn world(&self) -> World {
+        let world = World::new();
+        world.shell(&self.before);
+        world
+    }
+
+    /// The script that makes the call and keeps what it gives, and what comes behind it.
+    pub(crate) fn script(&self, world: &World, rest: &str) -> String {
+        format!("{}let value = {{ {} }};\ngave(value);\n{rest}", world.head(), self.call.trim())
+    }
+
+    /// What the call must end with when it is made again.
+    pub(crate) fn again(&self) -> Ending {
+        let usual = if self.outcome == Ending::Failed { Ending::Failed } else { Ending::Unchanged };
+        self.repeat.unwrap_or(usual)
+    }
+}

@@ -1,0 +1,150 @@
+//! Every case of every primitive: does what it says, is unchanged when repeated, is undone to the byte, whatever effect
+//! fails on the way, and is replayed without any effect.
+
+use crate::case::{Case, Ending, cases};
+use crate::effects::{When, counting, failing, none};
+use crate::ledger::MemoryLedger;
+use crate::many::check_all;
+use crate::tree::{differs, tree};
+use crate::world::{Ran, World, bare};
+use serde_json::Value;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use windlass::journal::{Entry, RunPhase};
+use windlass::ledger::Ledger as _;
+use windlass::run::Job;
+use windlass::step::Outcome;
+
+type Checked = Result<(), String>;
+
+#[test]
+fn do_what_they_say_and_are_unchanged_when_repeated() {
+    let (cases, left) = cases();
+    // Not through the harness: what could not be tried is told when all went well, too.
+    let _ = writeln!(std::io::stderr(), "{} cases; {} not tried here:\n  {}", cases.len(), left.len(), left.join("\n  "));
+    check_all(&cases, Case::title, as_said);
+}
+
+#[test]
+fn are_undone_whatever_effect_fails() {
+    check_all(&cases().0, Case::title, |case| if case.restored { undone(case) } else { Ok(()) });
+}
+
+#[test]
+fn are_replayed_without_any_effect() {
+    check_all(&cases().0, Case::title, replayed);
+}
+
+fn as_said(case: &Case) -> Checked {
+    let world = case.world();
+    let before = tree(&world.dir);
+    let ran = match world.run(&case.script(&world, ""), &bare()) {
+        Ok(ran) => ran,
+        Err(why) => return refused(case, &why),
+    };
+    ended(case, &ran, case.outcome)?;
+    given(case, &ran)?;
+    if case.outcome == Ending::Failed && case.restored {
+        same(&before, &world, "after it failed")?;
+    }
+    if let Some(check) = &case.check {
+        let (held, said) = world.try_shell(check);
+        if !held {
+            return Err(format!("`{}` does not hold {said}\n{}", check.trim(), tree(&world.dir)));
+        }
+    }
+    clean(&world)?;
+    let after = tree(&world.dir);
+    let again = world.run(&case.script(&world, ""), &bare())?;
+    ended(case, &again, case.again()).map_err(|why| format!("made again: {why}"))?;
+    if matches!(case.again(), Ending::Unchanged | Ending::Skipped) {
+        same(&after, &world, "after it was made again")?;
+    }
+    clean(&world)
+}
+
+fn ended(case: &Case, ran: &Ran, wanted: Ending) -> Checked {
+    let found = match (ran.finish.state, ran.last_step()) {
+        (RunPhase::Succeeded, Some((Outcome::Changed, _))) => Ending::Changed,
+        (RunPhase::Succeeded, Some((Outcome::Unchanged, _))) => Ending::Unchanged,
+        (RunPhase::Succeeded, Some((Outcome::Skipped(_), _))) => Ending::Skipped,
+        (RunPhase::Unwound, _) if matches!(ran.finish.exit, 1 | 3) => Ending::Failed,
+        (state, step) => return Err(format!("the run is {state:?} after {step:?}: {}", ran.error())),
+    };
+    if found != wanted {
+        return Err(format!("it is {found:?}, not {wanted:?}: {}", ran.error()));
+    }
+    match case.error.as_ref().filter(|_| found == Ending::Failed) {
+        Some(part) if !ran.error().contains(part.as_str()) => Err(format!("the error does not say `{part}`: {}", ran.error())),
+        _ => Ok(()),
+    }
+}
+
+/// What is found without running the script is as good an answer.
+fn refused(case: &Case, why: &str) -> Checked {
+    let as_said = case.outcome == Ending::Failed && case.error.as_ref().is_none_or(|part| why.contains(part.as_str()));
+    if as_said { Ok(()) } else { Err(format!("it is refused by the check: {why}")) }
+}
+
+fn given(case: &Case, ran: &Ran) -> Checked {
+    let Some(text) = &case.gives else { return Ok(()) };
+    let wanted: Value = serde_json::from_str(text).map_err(|error| format!("`gives` is no JSON: {error}"))?;
+    let gave = ran.gave().unwrap_or_default();
+    if gave == wanted { Ok(()) } else { Err(format!("it gives {gave}, not {wanted}")) }
+}
+
+fn same(before: &str, world: &World, when: &str) -> Checked {
+    differs(before, &tree(&world.dir)).map_or(Ok(()), |difference| Err(format!("{when}:\n{difference}")))
+}
+
+/// Nothing of the run is left: neither beside what it changed nor in the login user's home.
+pub(crate) fn clean(world: &World) -> Checked {
+    let left = tree(&world.dir).lines().find(|line| line.contains(".wl-")).map(ToOwned::to_owned);
+    let kept = tree(&world.home()).lines().find(|line| line.contains(".windlass")).map(ToOwned::to_owned);
+    left.or(kept).map_or(Ok(()), |line| Err(format!("something is left: {line}")))
+}
+
+fn undone(case: &Case) -> Checked {
+    let (layer, count) = counting();
+    let world = case.world();
+    let before = tree(&world.dir);
+    let Ok(ran) = world.run(&case.script(&world, "fail(\"x\");"), &layer) else { return Ok(()) };
+    unwound(&ran, &world, &before)?;
+    for k in 1..=count.load(Ordering::SeqCst) {
+        for when in [When::Before, When::After] {
+            let world = case.world();
+            let before = tree(&world.dir);
+            let ran = world.run(&case.script(&world, "fail(\"x\");"), &failing(k, when))?;
+            unwound(&ran, &world, &before).map_err(|why| format!("effect {k} fails {when:?} it takes effect: {why}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn unwound(ran: &Ran, world: &World, before: &str) -> Checked {
+    if ran.finish.state != RunPhase::Unwound || !matches!(ran.finish.exit, 1 | 3) {
+        return Err(format!("the run is {:?}, exit {}: {}", ran.finish.state, ran.finish.exit, ran.error()));
+    }
+    same(before, world, "unwound")?;
+    clean(world)
+}
+
+fn replayed(case: &Case) -> Checked {
+    let world = case.world();
+    let succeeded = world.run(&case.script(&world, ""), &bare()).ok().filter(|ran| ran.finish.state == RunPhase::Succeeded);
+    let Some(ran) = succeeded else { return Ok(()) };
+    let (layer, asked) = none();
+    let stored = ran.ledger.stored(&ran.id).map_err(|error| error.to_string())?;
+    let records = &ran.records[..ran.records.len() - 1];
+    let ledger = Arc::new(MemoryLedger::holding(&ran.id, stored, records));
+    let again = world.take_up(&ledger, &ran.id, Job::Resume, &layer);
+    if let Some(effect) = asked.lock().unwrap().first() {
+        return Err(format!("the replay performs {effect}"));
+    }
+    let news: Vec<&Entry> = again.records[records.len()..].iter().map(|record| &record.entry).collect();
+    match news[..] {
+        [Entry::Phase { phase: RunPhase::Running, .. }, Entry::RunEnded { state: RunPhase::Succeeded, exit: 0, .. }] => Ok(()),
+        _ => Err(format!("the replay writes {news:?}: {}", again.error())),
+    }
+}

@@ -1,0 +1,184 @@
+//! What `rolling` and `parallel` do with hosts that fail: policies, results, exit codes and the states of a run.
+
+use crate::tree::tree;
+use crate::world::{Ran, World, bare};
+use serde_json::json;
+use windlass::id::HostName;
+use windlass::journal::{Entry, Group, RunPhase};
+use windlass::step::ErrorKind;
+
+/// Runs a script over four hosts; `D` is a directory, and `mark(h)` leaves a file of the host there.
+fn run(script: &str) -> (World, Ran) {
+    let world = World::with_hosts(4);
+    let head = format!("const D = \"{}\";\n", world.dir.display());
+    let mark = "fn mark(h) { h.write(`${global::D}/${h.name}`, \"new\\n\"); }\n";
+    world.shell("echo old >h2");
+    let ran = world.run(&format!("{head}{script}\n{mark}"), &bare()).unwrap();
+    (world, ran)
+}
+
+fn files(world: &World) -> Vec<String> {
+    let lines = tree(&world.dir);
+    let file = |line: &str| line.contains(" file ").then(|| line.split(['/', ' ']).nth(1).unwrap_or_default().to_owned());
+    let old = |name: &String| std::fs::read_to_string(world.dir.join(name)).unwrap() == "old\n";
+    lines.lines().filter_map(file).map(|name| if old(&name) { format!("{name} as it was") } else { name }).collect()
+}
+
+fn ended(ran: &Ran) -> (RunPhase, u8) {
+    (ran.finish.state, ran.finish.exit)
+}
+
+fn fails_on(host: &str) -> String {
+    format!("mark(h); if h.name == \"{host}\" {{ fail(\"not here\"); }}")
+}
+
+#[test]
+fn results_come_in_the_order_of_the_inventory() {
+    let (_, ran) = run("gave(rolling(hosts(\"web\"), #{ batch: [1, 2] }, |h| { mark(h); h.name }));");
+    assert_eq!(ended(&ran), (RunPhase::Succeeded, 0), "{}", ran.error());
+    assert_eq!(ran.gave(), Some(json!(["h1", "h2", "h3", "h4"])));
+    let (_, ran) = run("gave(parallel(hosts(\"web\"), |h| { mark(h); h.name }));");
+    assert_eq!(ran.gave(), Some(json!(["h1", "h2", "h3", "h4"])));
+}
+
+#[test]
+fn batches_are_cut_once_and_recorded() {
+    let (_, ran) = run("rolling(hosts(\"web\"), #{ batch: [1, \"50%\"] }, |h| mark(h));");
+    let batches = ran.records.iter().find_map(|record| match &record.entry {
+        Entry::GroupEntered { group: Group::Fork { word, batches }, .. } => Some((word.clone(), batches.clone())),
+        _ => None,
+    });
+    let hosts = |names: &[&str]| names.iter().map(|name| HostName::parse(name).unwrap()).collect::<Vec<_>>();
+    assert_eq!(batches, Some(("rolling".to_owned(), vec![hosts(&["h1"]), hosts(&["h2", "h3"]), hosts(&["h4"])])));
+}
+
+#[test]
+fn a_failure_unwinds_all_hosts() {
+    let (world, ran) = run(&format!("rolling(hosts(\"web\"), |h| {{ {} }});", fails_on("h3")));
+    assert_eq!(ended(&ran), (RunPhase::Unwound, 3), "{}", ran.error());
+    assert_eq!(files(&world), ["h2 as it was"]);
+    let (world, ran) = run(&format!("parallel(hosts(\"web\"), |h| {{ {} }});", fails_on("h1")));
+    assert_eq!(ended(&ran), (RunPhase::Unwound, 3), "{}", ran.error());
+    assert_eq!(files(&world), ["h2 as it was"]);
+}
+
+#[test]
+fn hosts_behind_a_failure_are_not_begun() {
+    let (_, ran) = run(&format!("rolling(hosts(\"web\"), |h| {{ {} }});", fails_on("h2")));
+    let begun = |host: &str| ran.state().tasks.keys().any(|task| task.leaf() == host);
+    assert_eq!((begun("h1"), begun("h2"), begun("h3"), begun("h4")), (true, true, false, false));
+}
+
+#[test]
+fn newest_batches_are_unwound_first() {
+    let (_, ran) = run("rolling(hosts(\"web\"), |h| mark(h)); fail(\"late\");");
+    let undone: Vec<String> = ran
+        .records
+        .iter()
+        .filter_map(|record| match &record.entry {
+            Entry::UndoStarted { key, .. } => Some(key.task.leaf().to_owned()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(undone, ["h4", "h3", "h2", "h1"]);
+}
+
+#[test]
+fn halt_restores_the_failed_host_and_leaves_the_others() {
+    let (world, ran) = run(&format!("rolling(hosts(\"web\"), #{{ on_failure: \"halt\" }}, |h| {{ {} }});", fails_on("h3")));
+    assert_eq!(ended(&ran), (RunPhase::Halted, 4), "{}", ran.error());
+    assert_eq!(files(&world), ["h1", "h2"]);
+    assert!(ran.error().contains("not here"), "{}", ran.error());
+}
+
+#[test]
+fn halt_leaves_what_came_before_it() {
+    let (world, ran) = run(
+        "mark(host(\"h1\")); parallel(hosts(\"h[2:3]\"), |h| mark(h)); rolling([host(\"h4\")], #{ on_failure: \"halt\" }, |h| { mark(h); fail(\"no\") });",
+    );
+    assert_eq!(ended(&ran), (RunPhase::Halted, 4), "{}", ran.error());
+    assert_eq!(files(&world), ["h1", "h2", "h3"]);
+}
+
+#[test]
+fn continue_goes_on_within_max_failures() {
+    let options = "#{ on_failure: \"continue\", max_failures: 1 }";
+    let (world, ran) = run(&format!(
+        "let all = rolling(hosts(\"web\"), {options}, |h| {{ {} h.name }});\ngave([all[0], all[1].message, all[2], all[3]]);",
+        fails_on("h2")
+    ));
+    assert_eq!(ended(&ran), (RunPhase::Succeeded, 0), "{}", ran.error());
+    assert_eq!(ran.gave(), Some(json!(["h1", "not here", "h3", "h4"])));
+    assert_eq!(files(&world), ["h1", "h2 as it was", "h3", "h4"]);
+}
+
+#[test]
+fn one_failure_too_many_unwinds_all() {
+    let options = "#{ on_failure: \"continue\", max_failures: 1 }";
+    let (world, ran) =
+        run(&format!("rolling(hosts(\"web\"), {options}, |h| {{ mark(h); if h.name != \"h1\" {{ fail(\"no\"); }} }});"));
+    assert_eq!(ended(&ran), (RunPhase::Unwound, 3), "{}", ran.error());
+    assert_eq!(files(&world), ["h2 as it was"]);
+    let (world, ran) = run(&format!("rolling(hosts(\"web\"), #{{ max_failures: 1 }}, |h| {{ {} }});", fails_on("h1")));
+    assert_eq!(ended(&ran), (RunPhase::Succeeded, 0), "{}", ran.error());
+    assert_eq!(files(&world), ["h2", "h3", "h4"]);
+}
+
+#[test]
+fn a_failed_host_that_was_restored_stays_so_when_the_run_is_unwound_later() {
+    let options = "#{ on_failure: \"continue\", max_failures: 1 }";
+    let (world, ran) = run(&format!("rolling(hosts(\"web\"), {options}, |h| {{ {} }}); fail(\"late\");", fails_on("h2")));
+    assert_eq!(ended(&ran), (RunPhase::Unwound, 3), "{}", ran.error());
+    assert_eq!(files(&world), ["h2 as it was"]);
+}
+
+#[test]
+fn what_a_block_captures_cannot_be_changed_by_it() {
+    let world = World::with_hosts(2);
+    let script = "let n = 0; rolling(hosts(\"web\"), |h| { n += 1; });";
+    let refused = world.run(script, &bare()).err().unwrap_or_default();
+    assert!(refused.contains("`n`"), "{refused}");
+    // Where the check cannot see it, the run does.
+    let script = "let list = [1]; rolling(hosts(\"web\"), |h| { add(list); }); gave(list); fn add(l) { l.push(2); }";
+    let ran = world.run(script, &bare()).unwrap();
+    assert_eq!(ran.gave(), Some(json!([1])), "{}", ran.error());
+}
+
+#[test]
+fn a_failure_before_any_change_is_no_unwinding() {
+    let (_, ran) = run("h1();\nfn h1() { host(\"h1\").exists(\"/\"); fail(\"no\"); }");
+    assert_eq!(ended(&ran), (RunPhase::Unwound, 1), "{}", ran.error());
+}
+
+#[test]
+fn a_failure_that_is_caught_is_none() {
+    let (world, ran) = run(
+        "try { host(\"h1\").read(D + \"/none\"); } catch (e) { gave([e.message.contains(\"/none is not there\"), e.host]); }\nmark(host(\"h1\"));",
+    );
+    assert_eq!(ended(&ran), (RunPhase::Succeeded, 0), "{}", ran.error());
+    assert_eq!(ran.gave(), Some(json!([true, "h1"])));
+    assert_eq!(files(&world), ["h1", "h2 as it was"]);
+}
+
+#[test]
+fn what_ends_a_run_cannot_be_caught() {
+    let (_, ran) =
+        run("try { rolling(hosts(\"web\"), #{ on_failure: \"halt\" }, |h| fail(\"no\")); } catch { log(\"went on\"); }");
+    assert_eq!(ended(&ran), (RunPhase::Halted, 4), "{}", ran.error());
+    assert_eq!(ran.finish.error.as_ref().map(|error| error.kind), Some(ErrorKind::Halted));
+}
+
+#[test]
+fn nested_forks_unwind_from_the_inside() {
+    let script = "parallel([host(\"h1\"), host(\"h2\")], |a| { mark(a); rolling([host(\"h3\"), host(\"h4\")], |b| { b.write(`${global::D}/${a.name}-${b.name}`, \"x\"); }); }); fail(\"late\");";
+    let (world, ran) = run(script);
+    assert_eq!(ended(&ran), (RunPhase::Unwound, 3), "{}", ran.error());
+    assert_eq!(files(&world), ["h2 as it was"]);
+}
+
+#[test]
+fn a_compensation_that_fails_leaves_the_run_stuck() {
+    let (_, ran) = run("host(\"h1\").run(\"true\", #{ undo: \"echo it hurts >&2; exit 5\" }); fail(\"x\");");
+    assert_eq!(ended(&ran), (RunPhase::Stuck, 4), "{}", ran.error());
+    assert!(ran.error().contains("it hurts"), "{}", ran.error());
+}

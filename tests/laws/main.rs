@@ -1,0 +1,18 @@
+//! The laws: what holds for every primitive and every script, asked of the real stack with this machine as its hosts.
+//! A new primitive gets them through its case files; nothing here names it.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
+
+mod case;
+mod cases;
+mod crash;
+mod effects;
+mod forks;
+mod interrupts;
+mod journal;
+mod ledger;
+mod many;
+mod pages;
+mod server;
+mod tree;
+mod world;

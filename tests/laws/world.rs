@@ -1,0 +1,264 @@
+//! A project, a home and a directory of their own for each run; and runs of scripts in them, with this machine as every host.
+
+use crate::ledger::MemoryLedger;
+use crate::server;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tempfile::TempDir;
+use windlass::effect::Effects;
+use windlass::event::{Event, Watcher};
+use windlass::fleet::{Environment, Operator, Project};
+use windlass::id::RunId;
+use windlass::interp::{Controller, apply_stack};
+use windlass::journal::{Entry, Record, RunState};
+use windlass::ledger::{Ledger, StoredRun};
+use windlass::op::{Operation, Registry, StepContext, Subject};
+use windlass::run::{Finish, Job, Outset, Runner, StackBuilder};
+use windlass::script::{Facts, Load, Program, ProjectSources, STANDARD, Severity};
+use windlass::step::{Outcome, StepError};
+use windlass::stop::Stop;
+use windlass::transport::{Pool, PoolOptions};
+
+/// Puts a layer over the effects of a run.
+pub(crate) type Layer = Arc<dyn Fn(Arc<dyn Effects>) -> Arc<dyn Effects> + Send + Sync>;
+
+/// No layer.
+pub(crate) fn bare() -> Layer {
+    Arc::new(|inner| inner)
+}
+
+/// Where runs happen: nothing outside of it is touched.
+pub(crate) struct World {
+    temp: TempDir,
+    /// The directory that scripts know as `D`.
+    pub(crate) dir: PathBuf,
+    hosts: u32,
+}
+
+/// One run, and all that is known of it.
+pub(crate) struct Ran {
+    pub(crate) id: RunId,
+    pub(crate) finish: Finish,
+    pub(crate) records: Vec<Record>,
+    pub(crate) ledger: Arc<MemoryLedger>,
+}
+
+impl World {
+    /// One host, called `local`.
+    pub(crate) fn new() -> Self {
+        Self::with_hosts(0)
+    }
+
+    /// Hosts `h1`, `h2`, ...
+    pub(crate) fn with_hosts(hosts: u32) -> Self {
+        let temp = tempfile::tempdir().unwrap();
+        let root = temp.path().join("project");
+        for directory in ["project/files", "project/templates", "home", "d"] {
+            std::fs::create_dir_all(temp.path().join(directory)).unwrap();
+        }
+        std::fs::write(root.join("windlass.toml"), "name = \"laws\"\n").unwrap();
+        std::fs::write(root.join("files/hello.txt"), "hello\n").unwrap();
+        std::fs::write(root.join("templates/app.conf"), "port = {{ port }}\n").unwrap();
+        let world = Self { dir: temp.path().join("d"), temp, hosts };
+        world.shell("mkdir bin && echo 1.0 >VERSION && printf '#!/bin/sh\\necho app\\n' >bin/app && chmod 755 bin/app");
+        world.shell("tar -czf ../project/files/app.tar.gz bin VERSION && rm -r bin VERSION");
+        world
+    }
+
+    /// Runs a text of `sh` in `D`; it must succeed.
+    pub(crate) fn shell(&self, text: &str) {
+        let (succeeded, said) = self.try_shell(text);
+        assert!(succeeded, "`{text}` fails: {said}");
+    }
+
+    /// Runs a text of `sh` in `D`, and tells whether it succeeds, and what it says.
+    pub(crate) fn try_shell(&self, text: &str) -> (bool, String) {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-euc", text]).current_dir(&self.dir).env("D", &self.dir).env("HOME", self.home());
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+    }
+
+    pub(crate) fn root(&self) -> PathBuf {
+        self.temp.path().join("project")
+    }
+
+    /// The home of the hosts' login user.
+    pub(crate) fn home(&self) -> PathBuf {
+        self.temp.path().join("home")
+    }
+
+    /// Runs a script to its end.
+    pub(crate) fn run(&self, script: &str, layer: &Layer) -> Result<Ran, String> {
+        self.run_in(&Arc::new(MemoryLedger::default()), script, layer)
+    }
+
+    /// The same, with a ledger of the caller's.
+    pub(crate) fn run_in(&self, ledger: &Arc<MemoryLedger>, script: &str, layer: &Layer) -> Result<Ran, String> {
+        let stored = self.stored(script)?;
+        let id = fresh_id();
+        let outset = Outset { id: id.clone(), stored, by: "laws@here".to_owned() };
+        let finish = self.runner(ledger, layer, Stop::default()).start(&outset).map_err(|error| error.to_string())?;
+        Ok(Ran::new(id, finish, ledger))
+    }
+
+    /// Takes a run up from what a ledger holds of it.
+    pub(crate) fn take_up(&self, ledger: &Arc<MemoryLedger>, id: &RunId, job: Job, layer: &Layer) -> Ran {
+        let finish = self.runner(ledger, layer, Stop::default()).take_up(id, job).unwrap();
+        Ran::new(id.clone(), finish, ledger)
+    }
+
+    /// What runs scripts here.
+    pub(crate) fn runner(&self, ledger: &Arc<MemoryLedger>, layer: &Layer, interrupt: Stop) -> Runner {
+        Runner {
+            ledger: ledger.clone(),
+            registry: registry(),
+            stack: self.stack(layer),
+            watcher: Arc::new(Nobody),
+            interrupt,
+            stop: Stop::default(),
+            crash: None,
+        }
+    }
+
+    fn stack(&self, layer: &Layer) -> StackBuilder {
+        let (home, layer) = (self.home(), layer.clone());
+        Arc::new(move |stored, id, stop| {
+            let options = PoolOptions { local_home: Some(home.clone()), ..PoolOptions::new(id.clone()) };
+            let pool = Arc::new(Pool::new(&stored.environment.hosts, options));
+            layer(apply_stack(pool, Controller::new(Path::new(&stored.root)), stop))
+        })
+    }
+
+    /// What a run of this script is given. It may have no errors that are found without running it.
+    pub(crate) fn stored(&self, script: &str) -> Result<StoredRun, String> {
+        std::fs::write(self.root().join("deploy.rhai"), script).unwrap();
+        let environment = self.environment();
+        let facts = Facts {
+            environment: Some(environment.clone()),
+            params: Map::new(),
+            limit: None,
+            run: "laws".to_owned(),
+            mode: "run",
+        };
+        let sources = Arc::new(ProjectSources::new(self.root(), STANDARD));
+        let load = Load { sources, script: "deploy.rhai".to_owned(), registry: registry(), facts, stop: Stop::default() };
+        let program = Program::load(load).map_err(|diagnostic| diagnostic.message)?;
+        let wrong = program.lint().into_iter().find(|finding| finding.severity == Severity::Error);
+        if let Some(finding) = wrong {
+            return Err(format!("{} {}", finding.message, finding.help.unwrap_or_default()));
+        }
+        Ok(StoredRun {
+            version: 1,
+            windlass: "laws".to_owned(),
+            script: "deploy.rhai".to_owned(),
+            bundle: program.bundle(),
+            environment,
+            params: Map::new(),
+            limit: None,
+            root: self.root().display().to_string(),
+        })
+    }
+
+    fn environment(&self) -> Environment {
+        let names: Vec<String> = match self.hosts {
+            0 => vec!["local".to_owned()],
+            hosts => (1..=hosts).map(|n| format!("h{n}")).collect(),
+        };
+        let host = |name: String| (name, json!({ "transport": "local", "roles": ["web"] }));
+        let hosts: Map<String, Value> = names.into_iter().map(host).collect();
+        let value = json!({ "class": "single-box", "hosts": hosts });
+        let operator = Operator { home: self.home(), user: "laws".to_owned(), ssh_config: self.home().join("none") };
+        let project = Project::load(&self.root()).unwrap();
+        Environment::from_value(&project, "box", value, "box.rhai", &operator).unwrap()
+    }
+
+    /// The beginning of every script: the host `h`, the directory `D`, and the `PORT` of a server.
+    pub(crate) fn head(&self) -> String {
+        format!("let h = host(\"local\"); let D = \"{}\"; let PORT = {};\n", self.dir.display(), server::port())
+    }
+}
+
+impl Ran {
+    fn new(id: RunId, finish: Finish, ledger: &Arc<MemoryLedger>) -> Self {
+        let records = ledger.records(&id).unwrap();
+        Self { id, finish, records, ledger: ledger.clone() }
+    }
+
+    /// What its journal says.
+    pub(crate) fn state(&self) -> RunState {
+        RunState::read(&self.records).unwrap()
+    }
+
+    /// The last step of the script itself that ended: its outcome, what it gave, and its error.
+    pub(crate) fn last_step(&self) -> Option<(&Outcome, &Value)> {
+        let steps = self.records.iter().rev().filter_map(|record| match &record.entry {
+            Entry::Succeeded { key, output, outcome, .. } if key.task.as_str() == "main" => Some((key, output, outcome)),
+            _ => None,
+        });
+        let state = self.state();
+        let mut own = steps.filter(|(key, ..)| state.steps.get(*key).is_some_and(|step| step.command.op != Gave::NAME));
+        own.next().map(|(_, output, outcome)| (outcome, output))
+    }
+
+    /// What the script handed to `gave`.
+    pub(crate) fn gave(&self) -> Option<Value> {
+        self.state().steps.into_values().find(|step| step.command.op == Gave::NAME).map(|step| step.command.args["value"].clone())
+    }
+
+    /// How it failed, in all words that there are.
+    pub(crate) fn error(&self) -> String {
+        let stuck = self.finish.stuck.iter().map(|error| format!("{error} {}", error.stderr));
+        let error = self
+            .finish
+            .error
+            .iter()
+            .map(|error| format!("{} {} {}", error.message, error.stderr, error.help.clone().unwrap_or_default()));
+        error.chain(stuck).collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// A primitive of this test: takes any value into the journal, so that it can be looked at, and compared when replayed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Gave {
+    value: Value,
+}
+
+impl Operation for Gave {
+    const NAME: &'static str = "gave";
+    const SUBJECT: Subject = Subject::Controller;
+    const POSITIONAL: &'static [&'static str] = &["value"];
+    const PAGE: &'static str = "# gave\n\nKeeps a value.\n";
+    type Output = ();
+
+    fn run(&self, _: &mut StepContext<'_>) -> Result<(), StepError> {
+        Ok(())
+    }
+
+    fn summary(&self) -> String {
+        self.value.to_string()
+    }
+}
+
+fn registry() -> Arc<Registry> {
+    let mut registry = Registry::standard();
+    registry.add::<Gave>();
+    Arc::new(registry)
+}
+
+struct Nobody;
+
+impl Watcher for Nobody {
+    fn see(&self, _: &Event) {}
+}
+
+fn fresh_id() -> RunId {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    RunId::new("20260101-0000", &format!("{:04}", NEXT.fetch_add(1, Ordering::SeqCst)))
+}
