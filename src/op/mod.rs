@@ -68,6 +68,7 @@ operations! {
     block: Block;
     chmod: Chmod;
     chown: Chown;
+    cron: Cron;
     digest: FileDigest;
     exists: Exists;
     expect_exec: ExpectExec;
