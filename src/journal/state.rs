@@ -301,10 +301,17 @@ impl RunState {
 }
 
 impl StepState {
+    /// Whether its host was never reached for it: what it put on record as its undo has nothing to undo.
+    #[must_use]
+    pub fn is_void(&self) -> bool {
+        matches!(&self.status, StepStatus::Failed(error) if error.kind == ErrorKind::Unreachable)
+    }
+
     /// Whether the step changed anything, or may have.
     #[must_use]
     pub fn may_have_changed(&self) -> bool {
         match &self.status {
+            _ if self.is_void() => false,
             StepStatus::Succeeded { outcome, .. } => *outcome == Outcome::Changed,
             StepStatus::Started | StepStatus::Failed(_) => {
                 self.undos.values().any(|undo| !matches!(undo.undo, Compensation::Check { .. })) || self.command.op == "run"

@@ -77,6 +77,7 @@ impl Run {
             writer: &self.writer,
             watcher: self.watcher.as_ref(),
             started: begun,
+            sent: AtomicBool::new(*recorded == Recorded::InDoubt),
             keeps: Keeps::Records,
         };
         let event =
@@ -84,7 +85,7 @@ impl Run {
         self.watcher.see(&event);
         let clock = Instant::now();
         let mut context = StepContext::new(&command.host, key, &port);
-        let result = operation.run(&mut context).map_err(|error| error.at(command));
+        let result = operation.run(&mut context).map_err(|error| port.judge(error).at(command));
         let millis = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
         let end = match &result {
             // Left without an end, for a resume to settle: the run stops here.
@@ -118,6 +119,7 @@ impl Run {
             writer: &self.writer,
             watcher: self.watcher.as_ref(),
             started: AtomicBool::new(true),
+            sent: AtomicBool::new(false),
             keeps: Keeps::Nothing,
         };
         operation.run(&mut StepContext::new(host, key, &port)).map(drop).map_err(|error| error.at(&command))

@@ -81,7 +81,7 @@ pub fn task(state: &RunState, path: &TaskPath) -> Vec<Work> {
 }
 
 fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<Work>, checks: &mut Vec<Work>) {
-    let Some(step) = state.steps.get(key) else { return };
+    let Some(step) = state.steps.get(key).filter(|step| !step.is_void()) else { return };
     for (n, undo) in step.undos.iter().rev() {
         let work = |part, action| Work::Do { key: key.clone(), n: *n, part, host: step.command.host.clone(), action };
         let open = |part| !matches!(undo.parts.get(&part), Some(UndoStatus::Done { .. }));
