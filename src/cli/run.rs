@@ -8,7 +8,7 @@ use super::settings::{Labs, environment, environment_name, executable, ledger, p
 use crate::event::Watcher;
 use crate::fleet::{Class, Environment, Project, selector};
 use crate::id::RunId;
-use crate::journal::RunPhase;
+use crate::journal::{Record, RunPhase};
 use crate::ledger::{Ledger, RunRow, StoredRun};
 use crate::op::Registry;
 use crate::report::{Counts, JsonReport, LiveReport, TextReport, Tone, Where, clock, millis, plain};
@@ -177,6 +177,14 @@ impl Desk {
             }
         };
         Self { report, interrupt: Stop::default(), stop: Stop::default(), begun: Instant::now() }
+    }
+
+    /// A run that is taken up began before this process did.
+    pub(super) fn know(&self, records: &[Record]) {
+        match &self.report {
+            Report::Live(report) => report.know(records),
+            Report::Json(report) => report.know(records),
+        }
     }
 
     pub(super) fn runner(&self, ledger: Arc<dyn Ledger>, crash: Option<Crash>) -> Runner {

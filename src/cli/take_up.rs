@@ -64,6 +64,7 @@ fn take_up(common: &Common, run: &str, job: Job, crash: Option<Crash>, printer: 
     let what = if job == Job::Resume { "resuming" } else { "undoing" };
     printer.say(&format!("{what} run {}: {} on {}", row.id, row.script, row.environment));
     let desk = Desk::new(printer, &stored.environment);
+    desk.know(&ledger.records(&row.id)?);
     let ledger: Arc<dyn Ledger> = ledger;
     let runner = desk.runner(ledger, crash);
     let finish = desk.watch_signals(|| runner.take_up(&row.id, job))?;
