@@ -259,13 +259,16 @@ wl_log() { # SCOPE UNIT LINES
 }
 # wl_act VERB UNIT: does it and sees that it stays done.
 wl_act() {
-  wl_sc "$1" -- "$2" || { c=$?; wl_log "$scope" "$2" 15 >&2; exit $c; }
+  # systemd counts starts; those that a person asks for, by a deploy or by undoing one, are not what it is to stop
+  wl_sc "$1" -- "$2" 2>"$W/said" || { c=$?; wl_show "$2"
+    [ "$result" = start-limit-hit ] && [ "$1" != reload ] && wl_sc reset-failed -- "$2" && wl_sc start -- "$2"
+  } || { cat "$W/said" >&2; ( wl_log "$scope" "$2" 15 ) >&2; exit $c; }
   case $1 in start|restart|reload) ;; *) return 0 ;; esac
   for i in 1 2 3 4; do
     sleep 0.05; wl_show "$2"
     case $active in failed|inactive) [ "$result" = success ] && [ "$pid" = 0 ] && [ "$active" = inactive ] && wl_oneshot "$2" && return 0
-      echo "$2 is $active after its $1 ($result)" >&2; wl_log "$scope" "$2" 15 >&2; exit 1 ;; esac
-    [ "$active" = activating ] && [ "$i" = 4 ] && [ "${restarts:-0}" -gt 0 ] && { echo "$2 ends again and again after its $1 ($result)" >&2; wl_log "$scope" "$2" 15 >&2; exit 1; }
+      echo "$2 is $active after its $1 ($result)" >&2; ( wl_log "$scope" "$2" 15 ) >&2; exit 1 ;; esac
+    [ "$active" = activating ] && [ "$i" = 4 ] && [ "${restarts:-0}" -gt 0 ] && { echo "$2 ends again and again after its $1 ($result)" >&2; ( wl_log "$scope" "$2" 15 ) >&2; exit 1; }
   done; return 0
 }
 wl_oneshot() { [ "$(wl_sc show --no-pager -p Type --value -- "$1")" = oneshot ]; }
