@@ -50,6 +50,47 @@ fn a_killed_run_is_resumed() {
     assert_command_ran_once(&lease.hosts[2]);
 }
 
+/// Runs to this version, killed once this record is on disk; nothing when the run ended before.
+fn run_killed_at(project: &Project, version: &str, record: u32) -> Option<String> {
+    let version = format!("version={version}");
+    let ended = project.windlass(&["run", "--set", &version, "--crash-at", &record.to_string()]);
+    let last = project.status()["last"].clone();
+    if last["state"] == "succeeded" {
+        assert!(record > 20, "so few records: {ended}");
+        return None;
+    }
+    assert_eq!(ended.code, None, "{ended}");
+    last["id"].as_str().map(ToOwned::to_owned)
+}
+
+#[test]
+fn killed_at_any_record_a_run_is_unwound() {
+    let lease = lab().lease(1);
+    let project = Project::new(&lease.hosts, |_| "");
+    project.deploy("1.0").expect_run(0, "succeeded");
+    let before = states(&lease.hosts);
+    for record in 1.. {
+        let Some(run) = run_killed_at(&project, "1.1", record) else { break };
+        let ended = project.windlass(&["unwind", &run]);
+        assert!(matches!(ended.code, Some(1 | 3)), "killed at record {record}: {ended}");
+        assert!(!ended.err.contains('?'), "what is undone is named: {ended}");
+        assert_same(&before, &lease.hosts);
+    }
+}
+
+#[test]
+fn killed_at_any_record_a_run_is_resumed() {
+    let lease = lab().lease(1);
+    let project = Project::new(&lease.hosts, |_| "");
+    project.deploy("1.0").expect_run(0, "succeeded");
+    for record in 1.. {
+        let version = if record % 2 == 0 { "1.0" } else { "1.1" };
+        let Some(run) = run_killed_at(&project, version, record) else { break };
+        project.windlass(&["resume", "--format", "json", &run]).expect_run(0, "succeeded");
+        lease.hosts[0].assert_serves(version);
+    }
+}
+
 #[test]
 fn a_command_that_goes_on_is_attached_to_again() {
     let lease = lab().lease(1);

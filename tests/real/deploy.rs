@@ -42,6 +42,17 @@ fn versions_come_and_an_ill_one_goes() {
 }
 
 #[test]
+fn a_service_that_does_not_start_is_told_with_its_log() {
+    let lease = lab().lease(1);
+    let project = Project::new(&lease.hosts, |_| "1.1 start");
+    project.deploy("1.0").expect_run(0, "succeeded");
+    let before = states(&lease.hosts);
+    let ended = project.windlass(&["run", "--set", "version=1.1"]).expect(3);
+    ended.says(&["hello 1.1 refuses to start", "what was there is restored"]);
+    assert_same(&before, &lease.hosts);
+}
+
+#[test]
 fn a_full_disk_is_told_and_unwound() {
     let lease = lab().lease(2);
     let hosts = &lease.hosts;

@@ -8,6 +8,7 @@ my $version = "@VERSION@";
 my %config;
 open my $file, '<', $ARGV[0] or die "$ARGV[0]: $!\n";
 while (<$file>) { $config{$1} = $2 if /^(\w+)\s*=\s*(.*?)\s*$/ }
+die "hello $version refuses to start\n" if $config{breaks} eq "$version start";
 my $server = IO::Socket::INET->new(LocalAddr => $config{address}, LocalPort => $config{port}, Listen => 16, ReuseAddr => 1)
     or die "cannot listen on $config{address}:$config{port}: $!\n";
 my ($status, $body) = $config{breaks} eq $version ? ('500 Internal Server Error', "hello $version is ill\n") : ('200 OK', "hello $version is well\n");
