@@ -320,8 +320,8 @@ down() {
 hold() {  # one holder at a time; what an earlier one left is taken down first
   exec 9>"$LAB.lock"; flock 9
   ( exec 9>&-; down; up "$1" ) || { ( exec 9>&-; down ); exit 1; }
-  trap '' INT TERM HUP
-  echo "up $LAB"
+  trap '' INT TERM HUP PIPE
+  echo "up $LAB" || true   # who asked may be gone already
   cat >/dev/null
   ( exec 9>&-; down )
 }
