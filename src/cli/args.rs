@@ -65,7 +65,7 @@ pub enum Command {
     /// Go on with a run that was interrupted or killed
     Resume(TakeUpArgs),
     /// Undo what an unfinished run changed
-    Unwind(TakeUpArgs),
+    Unwind(UnwindArgs),
     /// Undo what is owed on hosts that could not be reached
     Settle(SettleArgs),
     /// Show unfinished runs, locks and debts, each with its next command
@@ -127,7 +127,7 @@ pub struct CheckArgs {
     pub selection: Selection,
 }
 
-/// `resume`, `unwind`.
+/// `resume`.
 #[derive(Debug, Args)]
 pub struct TakeUpArgs {
     /// The run's name, or a part of it that no other run has
@@ -140,11 +140,25 @@ pub struct TakeUpArgs {
     pub crash_at: Option<crate::run::Crash>,
 }
 
+/// `unwind`.
+#[derive(Debug, Args)]
+pub struct UnwindArgs {
+    /// What is taken up.
+    #[command(flatten)]
+    pub take_up: TakeUpArgs,
+    /// Leave out what could not be undone the last time: somebody has seen to it
+    #[arg(long, value_name = "REASON")]
+    pub skip: Option<String>,
+}
+
 /// `settle`.
 #[derive(Debug, Args)]
 pub struct SettleArgs {
     /// The run that owes; every one that does otherwise
     pub run: Option<String>,
+    /// Do not undo what is owed: somebody has seen to it, or the host is gone for good
+    #[arg(long, value_name = "REASON", requires = "run")]
+    pub drop: Option<String>,
     /// Ask for the password that sudo wants on the hosts, once
     #[arg(short = 'K', long)]
     pub ask_sudo_password: bool,

@@ -2,7 +2,7 @@
 
 use super::args::{Color, Common, Format};
 use super::error::CliError;
-use crate::report::{Paint, Tone, Wordiness, plain};
+use crate::report::{Paint, Tone, Wordiness, plain, same_length};
 use crate::script::Diagnostic;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
 use serde_json::Value;
@@ -109,7 +109,7 @@ impl Printer {
 
     /// A finding in a script, with its lines.
     pub(super) fn diagnostic(&self, diagnostic: &Diagnostic) {
-        let rendered = self.render(&Report::new(diagnostic.clone()));
+        let rendered = self.render(&Report::new(harmless(diagnostic)));
         self.note(rendered.trim_end());
     }
 
@@ -125,6 +125,19 @@ impl Printer {
             Err(_) => report.to_string(),
         }
     }
+}
+
+/// The same finding with nothing in it that a terminal would take for a command.
+fn harmless(diagnostic: &Diagnostic) -> Diagnostic {
+    let mut safe = diagnostic.clone();
+    safe.message = plain(&safe.message);
+    safe.help = safe.help.as_deref().map(plain);
+    safe.chain = safe.chain.iter().map(|line| plain(line)).collect();
+    for label in &mut safe.labels {
+        label.text = plain(&label.text);
+    }
+    safe.source = safe.source.map(|source| NamedSource::new(plain(source.name()), same_length(source.inner()).into()));
+    safe
 }
 
 /// Columns of the terminal; 100 where there is none.

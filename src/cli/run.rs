@@ -8,7 +8,7 @@ use super::settings::{Labs, environment, environment_name, executable, ledger, p
 use crate::event::Watcher;
 use crate::fleet::{Class, Environment, Project, selector};
 use crate::id::RunId;
-use crate::journal::RunPhase;
+use crate::journal::{Record, RunPhase};
 use crate::ledger::{Ledger, RunRow, StoredRun};
 use crate::op::Registry;
 use crate::report::{Counts, JsonReport, LiveReport, TextReport, Tone, Where, clock, millis, plain};
@@ -30,6 +30,7 @@ pub(super) fn run(common: &Common, args: &RunArgs, printer: &Printer) -> Result<
     if let Some(limit) = &args.selection.limit {
         selector::select(&environment.hosts, limit)?;
     }
+    refuse_policy(&environment)?;
     let id = new_id();
     let stored = read_all(&project, &script, &environment, args, &id)?;
     let ledger = ledger(&project)?;
@@ -105,6 +106,17 @@ pub(super) fn lock(project: &Project, environment: &str, ledger: &dyn Ledger) ->
 
 /// A run that was left unfinished is brought to an end before the next one begins.
 fn refuse_while_unfinished(environment: &str, ledger: &dyn Ledger) -> Result<(), CliError> {
+    for row in ledger.runs(Some(environment), 200)? {
+        if super::take_up::owes(ledger, &row)? {
+            // Undoing it after a newer run would put back what is older than both.
+            let message = format!("run {} left changes on hosts of {environment} that could not be reached", row.id);
+            let help = format!(
+                "undo them first: windlass settle {id}\nor, if somebody has seen to it: windlass settle {id} --drop REASON",
+                id = row.id
+            );
+            return Err(CliError::new(6, message).with_help(help));
+        }
+    }
     let Some(row) = unfinished(environment, ledger)? else { return Ok(()) };
     let help = match row.state {
         RunPhase::Unwinding | RunPhase::Stuck => format!("go on undoing it: windlass unwind {}", row.id),
@@ -120,6 +132,27 @@ fn refuse_while_unfinished(environment: &str, ledger: &dyn Ledger) -> Result<(),
 
 pub(super) fn unfinished(environment: &str, ledger: &dyn Ledger) -> Result<Option<RunRow>, CliError> {
     Ok(ledger.runs(Some(environment), 50)?.into_iter().find(|row| !row.state.is_ended()))
+}
+
+/// What an environment's policy asks for and this version does not hold to is not passed over.
+fn refuse_policy(environment: &Environment) -> Result<(), CliError> {
+    let policy = &environment.policy;
+    let asked = [
+        ("max_blast", policy.max_blast.is_some()),
+        ("requires", !policy.requires.is_empty()),
+        ("approvals", policy.approvals.is_some()),
+        ("windows", !policy.windows.is_empty()),
+    ];
+    let asked: Vec<&str> = asked.iter().filter(|(_, asked)| *asked).map(|(name, _)| *name).collect();
+    if asked.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "the policy of {} asks for {}, which this version of Windlass cannot enforce yet",
+        environment.name,
+        asked.join(", ")
+    );
+    Err(CliError::new(6, message).with_help("nothing was changed; take it out of the environment's [policy] to run without it"))
 }
 
 fn confirm(environment: &Environment, printer: &Printer) -> Result<(), CliError> {
@@ -203,6 +236,14 @@ impl Desk {
         Self { report, interrupt: Stop::default(), stop: Stop::default(), begun: Instant::now() }
     }
 
+    /// A run that is taken up began before this process did.
+    pub(super) fn know(&self, records: &[Record]) {
+        match &self.report {
+            Report::Live(report) => report.know(records),
+            Report::Json(report) => report.know(records),
+        }
+    }
+
     pub(super) fn runner(&self, ledger: Arc<dyn Ledger>, crash: Option<Crash>, password: Password) -> Runner {
         let watcher: Arc<dyn Watcher> = match &self.report {
             Report::Live(report) => report.clone(),
@@ -227,6 +268,8 @@ impl Desk {
             runtime.spawn(async move {
                 wait_for_signal().await;
                 interrupt.stop();
+                // A terminal that went away is told nothing.
+                let _ = writeln!(std::io::stderr(), "stopping once the steps under way have ended; again to stop at once");
                 // Steps under way may end; after the grace period they are left to their receipts.
                 tokio::select! {
                     () = wait_for_signal() => {}
@@ -336,7 +379,10 @@ pub(super) fn next_commands(finish: &Finish) -> Vec<(&'static str, String)> {
             vec![("go on", format!("windlass resume {id}")), ("undo what it changed", format!("windlass unwind {id}"))]
         }
         RunPhase::Stuck | RunPhase::Unwinding => {
-            vec![("try again to undo it", format!("windlass unwind {id}")), ("see what is left", format!("windlass show {id}"))]
+            vec![
+                ("try again to undo it", format!("windlass unwind {id}")),
+                ("once somebody has seen to it", format!("windlass unwind {id} --skip REASON")),
+            ]
         }
         RunPhase::Unwound if !finish.debts.is_empty() => vec![("once they are back", format!("windlass settle {id}"))],
         _ => Vec::new(),

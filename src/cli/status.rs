@@ -18,7 +18,13 @@ pub(super) fn status(common: &Common, args: &StatusArgs, printer: &Printer) -> R
     let ledger = ledger(&project)?;
     let environments = match &args.env {
         Some(name) => vec![name.clone()],
-        None => crate::fleet::environments(&project)?,
+        None => {
+            // A run is open even when the file of its environment has gone.
+            let known = ledger.runs(None, 1000)?.into_iter().map(|row| row.environment);
+            let all: std::collections::BTreeSet<String> =
+                crate::fleet::environments(&project)?.into_iter().chain(known).collect();
+            all.into_iter().collect()
+        }
     };
     for name in &environments {
         let rows = ledger.runs(Some(name), 1000)?;

@@ -1,6 +1,6 @@
 //! `windlass resume`, `unwind` and `settle`: what to do with a run that has not ended well.
 
-use super::args::{Common, SettleArgs, TakeUpArgs};
+use super::args::{Common, SettleArgs, TakeUpArgs, UnwindArgs};
 use super::error::CliError;
 use super::printer::Printer;
 use super::run::{Desk, ask_password, lock};
@@ -15,11 +15,18 @@ pub(super) fn resume(common: &Common, args: &TakeUpArgs, printer: &Printer) -> R
     take_up(common, &args.run, Job::Resume, (args.crash_at, ask_password(args.ask_sudo_password)?), printer)
 }
 
-pub(super) fn unwind(common: &Common, args: &TakeUpArgs, printer: &Printer) -> Result<u8, CliError> {
+pub(super) fn unwind(common: &Common, args: &UnwindArgs, printer: &Printer) -> Result<u8, CliError> {
+    if let Some(reason) = &args.skip {
+        give_up(common, &args.take_up.run, reason, printer)?;
+    }
+    let args = &args.take_up;
     take_up(common, &args.run, Job::Unwind, (args.crash_at, ask_password(args.ask_sudo_password)?), printer)
 }
 
 pub(super) fn settle(common: &Common, args: &SettleArgs, printer: &Printer) -> Result<u8, CliError> {
+    if let (Some(run), Some(reason)) = (&args.run, &args.drop) {
+        return give_up(common, run, reason, printer).map(|()| 0);
+    }
     let project = project(common)?;
     let ledger = ledger(&project)?;
     let rows = match &args.run {
@@ -40,6 +47,21 @@ pub(super) fn settle(common: &Common, args: &SettleArgs, printer: &Printer) -> R
     }
     // Paying a debt restores what a failed run had changed: that is what was asked for here.
     Ok(if worst == 3 { 0 } else { worst })
+}
+
+/// Puts on record that a person has seen to what could not be undone.
+fn give_up(common: &Common, run: &str, reason: &str, printer: &Printer) -> Result<(), CliError> {
+    let project = project(common)?;
+    let ledger = ledger(&project)?;
+    let row = ledger.find(run)?;
+    let _lock = lock(&project, &row.environment, ledger.as_ref())?;
+    let stored = ledger.stored(&row.id)?;
+    let desk = Desk::new(printer, &stored.environment);
+    let steps = desk.runner(ledger, None, Password::default()).give_up(&row.id, reason)?;
+    for step in &steps {
+        printer.say(&format!("given up: step {step} of run {}", row.id));
+    }
+    if steps.is_empty() { Err(CliError::input(format!("run {} has nothing that could not be undone", row.id))) } else { Ok(()) }
 }
 
 /// Whether a run left something to undo on hosts that could not be reached.
@@ -77,6 +99,7 @@ fn take_up(
     let what = if job == Job::Resume { "resuming" } else { "undoing" };
     printer.say(&format!("{what} run {}: {} on {}", row.id, row.script, row.environment));
     let desk = Desk::new(printer, &stored.environment);
+    desk.know(&ledger.records(&row.id)?);
     let ledger: Arc<dyn Ledger> = ledger;
     let runner = desk.runner(ledger, crash, password);
     let finish = desk.watch_signals(|| runner.take_up(&row.id, job))?;

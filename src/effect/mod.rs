@@ -80,8 +80,10 @@ pub enum Effect {
     /// With `after`, only when the command of that receipt began.
     Exec { command: Invocation, receipt: SaveId, after: Option<SaveId> },
 
-    /// Puts back what a save kept. Reply: [`Reply::Done`].
-    Restore { save: SaveId },
+    /// Puts back what a save kept; when it `surely` kept something and has it no more, that is a failure. Reply: [`Reply::Done`].
+    Restore { save: SaveId, surely: bool },
+    /// Ends a command that still runs, and all that it started. Reply: [`Reply::Done`].
+    End { receipt: SaveId },
     /// What must follow once the files are back: a service that ran is restarted. Reply: [`Reply::Done`].
     Resume { save: SaveId },
     /// Removes what the run kept on the host: saves, trash, receipts. Reply: [`Reply::Done`].
@@ -136,6 +138,7 @@ impl Effect {
             | Self::SetAttributes { .. }
             | Self::Service { .. }
             | Self::Restore { .. }
+            | Self::End { .. }
             | Self::Resume { .. }
             | Self::Forget => EffectClass::Write,
             Self::Exec { .. } => EffectClass::Opaque,

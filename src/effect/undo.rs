@@ -34,6 +34,11 @@ pub enum Compensation {
         #[serde(default)]
         of: Option<SaveId>,
     },
+    /// End a command that may still run, when how it ended is not on record.
+    End {
+        /// Its receipt.
+        receipt: SaveId,
+    },
     /// A health check to hold again once what ran before runs again.
     Check {
         /// The primitive.

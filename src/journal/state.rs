@@ -35,6 +35,8 @@ pub struct RunState {
     pub steps: BTreeMap<StepKey, StepState>,
     /// Every group by its key, and whether it was left.
     pub groups: BTreeMap<StepKey, (Group, bool)>,
+    /// Steps whose undoing a person has given up, and why.
+    pub settled: BTreeMap<StepKey, String>,
     /// The steps and groups of each task in the order in which they began.
     pub tasks: BTreeMap<TaskPath, Vec<Item>>,
     /// The record with which each task began.
@@ -145,7 +147,18 @@ impl RunState {
                 })
             })
         };
-        self.steps.values().filter(|step| owed(step)).map(|step| step.command.host.clone()).collect()
+        let open = self.steps.iter().filter(|(key, step)| !self.settled.contains_key(*key) && owed(step));
+        open.map(|(_, step)| step.command.host.clone()).collect()
+    }
+
+    /// The steps whose undoing failed or is owed.
+    #[must_use]
+    pub fn not_yet_undone(&self) -> Vec<StepKey> {
+        let failed = |step: &StepState| {
+            step.undos.values().any(|undo| undo.parts.values().any(|part| matches!(part, UndoStatus::Failed(_))))
+        };
+        let open = self.steps.iter().filter(|(key, step)| !self.settled.contains_key(*key) && failed(step));
+        open.map(|(key, _)| key.clone()).collect()
     }
 
     /// Where steps took place, on hosts that did not go away.
@@ -207,7 +220,11 @@ impl RunState {
             Entry::UndoStarted { key, n, part } => self.undo(key, *n, *part, UndoStatus::Started),
             Entry::Undone { key, n, part, changed } => self.undo(key, *n, *part, UndoStatus::Done { changed: *changed }),
             Entry::UndoFailed { key, n, part, error } => self.undo(key, *n, *part, UndoStatus::Failed(error.clone())),
-            Entry::Settled { key, .. } => self.steps.get(key).map(drop).ok_or_else(|| format!("step {key} never started")),
+            Entry::Settled { key, how } => {
+                self.started(key)?;
+                self.settled.insert(key.clone(), how.clone());
+                Ok(())
+            }
         }
     }
 
@@ -348,10 +365,17 @@ fn has_ended(error: &StepError) -> bool {
 }
 
 impl StepState {
+    /// Whether its host was never reached for it: what it put on record as its undo has nothing to undo.
+    #[must_use]
+    pub fn is_void(&self) -> bool {
+        matches!(&self.status, StepStatus::Failed(error) if error.kind == ErrorKind::Unreachable)
+    }
+
     /// Whether the step changed anything, or may have.
     #[must_use]
     pub fn may_have_changed(&self) -> bool {
         match &self.status {
+            _ if self.is_void() => false,
             StepStatus::Succeeded { outcome, .. } => *outcome == Outcome::Changed,
             StepStatus::Started => {
                 self.command.op == "run" || self.undos.values().any(|undo| undo.parts.is_empty() || undo.found_a_change())

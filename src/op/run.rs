@@ -129,7 +129,8 @@ impl Run {
             Compensation::Command { command: plain.invocation(&Words::Shell(text.clone())), of: Some(receipt.clone()) }
         });
         let again = (self.again == Some(Again::Safe)).then(|| Compensation::Again { command: command.clone(), of: Some(receipt.clone()) });
-        undo.into_iter().chain(again).collect()
+        let end = Compensation::End { receipt: receipt.clone() };
+        undo.into_iter().chain(again).chain([end]).collect()
     }
 }
 

@@ -27,6 +27,16 @@ impl<W: Write + Send> JsonReport<W> {
         Self { inner: Mutex::new(Inner { out, steps: BTreeMap::new(), counts: Counts::default() }) }
     }
 
+    /// Takes note of the steps that began before this report did.
+    pub fn know(&self, records: &[Record]) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        for record in records {
+            if let Entry::Started { key, command, summary } = &record.entry {
+                inner.steps.insert(key.clone(), (command.clone(), summary.clone()));
+            }
+        }
+    }
+
     /// Writes one more object.
     pub fn write(&self, object: &Value) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,7 +4,7 @@ use super::style::{Paint, Tone, plain};
 use super::text::{Counts, TextReport};
 use crate::event::{Event, Watcher};
 use crate::id::{HostName, StepKey};
-use crate::journal::Entry;
+use crate::journal::{Entry, Record};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -46,6 +46,11 @@ impl LiveReport {
         };
         let bars = MultiProgress::with_draw_target(target);
         Self { inner: Mutex::new(Inner { text, out, bars, busy: BTreeMap::new() }), paint, width }
+    }
+
+    /// Takes note of the steps that began before this report did.
+    pub fn know(&self, records: &[Record]) {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).text.know(records);
     }
 
     /// How many steps ended how.

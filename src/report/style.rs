@@ -52,7 +52,7 @@ pub fn plain(text: &str) -> String {
         match c {
             '\n' | '\t' => safe.push(c),
             '\r' => {}
-            c if c.is_control() => {
+            c if is_treacherous(c) => {
                 // Writing to a String cannot fail.
                 let _ = write!(safe, "\\x{:02x}", u32::from(c));
             }
@@ -60,6 +60,21 @@ pub fn plain(text: &str) -> String {
         }
     }
     safe
+}
+
+/// Text of the same length in bytes, for excerpts in which places are counted.
+#[must_use]
+pub fn same_length(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_treacherous(c) && c != '\r' { safe.extend(std::iter::repeat_n('?', c.len_utf8())) } else { safe.push(c) }
+    }
+    safe
+}
+
+/// Control characters, and those that turn the direction of writing.
+fn is_treacherous(c: char) -> bool {
+    (c.is_control() && !matches!(c, '\n' | '\t')) || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

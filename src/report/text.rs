@@ -55,6 +55,15 @@ impl TextReport {
         self.counts
     }
 
+    /// Takes note of the steps that began before this report did.
+    pub fn know(&mut self, records: &[Record]) {
+        for record in records {
+            if let Entry::Started { key, command, summary } = &record.entry {
+                self.steps.insert(key.clone(), (command.clone(), summary.clone()));
+            }
+        }
+    }
+
     /// The lines that a record gives.
     pub fn lines(&mut self, record: &Record) -> Vec<String> {
         match &record.entry {

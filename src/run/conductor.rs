@@ -83,6 +83,7 @@ impl Run {
             writer: &self.writer,
             watcher: self.watcher.as_ref(),
             started: begun,
+            sent: AtomicBool::new(*recorded == Recorded::InDoubt),
             keeps: Keeps::Records,
         };
         let event =
@@ -90,7 +91,7 @@ impl Run {
         self.watcher.see(&event);
         let clock = Instant::now();
         let mut context = StepContext::new(&command.host, key, &port);
-        let result = operation.run(&mut context).map_err(|error| error.at(command));
+        let result = operation.run(&mut context).map_err(|error| port.judge(error).at(command));
         let millis = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
         let end = match &result {
             // Left without an end, for a resume to settle: the run stops here.
@@ -146,6 +147,7 @@ impl Run {
             writer: &self.writer,
             watcher: self.watcher.as_ref(),
             started: AtomicBool::new(true),
+            sent: AtomicBool::new(false),
             keeps: Keeps::Nothing,
         };
         operation.run(&mut StepContext::new(&at.host, key, &port)).map(drop).map_err(|error| error.at(&command))
@@ -180,7 +182,11 @@ impl Conductor for Run {
             return result;
         }
         self.may_begin().map_err(|error| error.at(&command))?;
-        self.perform(&key, &command, operation, &recorded)
+        self.perform(&key, &command, operation, &recorded).map_err(|mut error| {
+            // What fails in a host's task fails there, whatever primitive says so.
+            error.host = error.host.or_else(|| task.host.clone());
+            error
+        })
     }
 
     fn enter_step(&self, task: &Task, name: &str) -> Result<StepKey, StepError> {

@@ -68,7 +68,8 @@ fn batches_in_turn(
 /// Decides whether the failures so far end it.
 fn judge(run: &Run, task: &Task, spec: &ForkSpec, key: &StepKey, failures: &Failures) -> Result<(), StepError> {
     let Some((host, first)) = failures.first() else { return Ok(()) };
-    let within = u32::try_from(failures.len()).unwrap_or(u32::MAX) <= spec.max_failures;
+    let all = failures.len() == spec.hosts.len();
+    let within = !all && u32::try_from(failures.len()).unwrap_or(u32::MAX) <= spec.max_failures;
     match spec.on_failure {
         OnFailure::Continue if within => restore(run, task, spec, key, failures),
         OnFailure::Halt => {

@@ -18,6 +18,8 @@ pub(super) struct Port<'a> {
     pub(super) watcher: &'a dyn Watcher,
     /// Whether `started` is on record.
     pub(super) started: AtomicBool,
+    /// Whether anything that changes the host may have reached it.
+    pub(super) sent: AtomicBool,
     /// Whether records are kept: a check that unwinding makes has none of its own.
     pub(super) keeps: Keeps,
 }
@@ -30,6 +32,14 @@ pub(super) enum Keeps {
 }
 
 impl Port<'_> {
+    /// The error of the whole step: a host that was reached earlier in it is no longer one where nothing happened.
+    pub(super) fn judge(&self, mut error: StepError) -> StepError {
+        if error.kind == ErrorKind::Unreachable && self.sent.load(Ordering::SeqCst) {
+            error.kind = ErrorKind::Lost;
+        }
+        error
+    }
+
     pub(super) fn start_entry(&self) -> Option<Entry> {
         let first = !self.started.swap(true, Ordering::SeqCst);
         let entry = || Entry::Started { key: self.key.clone(), command: self.command.clone(), summary: self.summary.to_owned() };
@@ -41,7 +51,12 @@ impl StepPort for Port<'_> {
     fn perform(&self, effect: &Effect) -> Result<Reply, StepError> {
         let at = if effect.class() == EffectClass::Controller { Login::controller() } else { self.command.login() };
         tracing::debug!(key = %self.key, %at, ?effect, "perform");
-        self.effects.perform(&at, effect).map_err(|error| explain(&at.host, error))
+        let result = self.effects.perform(&at, effect);
+        let changes = matches!(effect.class(), EffectClass::Write | EffectClass::Opaque);
+        if changes && !matches!(result, Err(EffectError::Unreachable { .. })) {
+            self.sent.store(true, Ordering::SeqCst);
+        }
+        result.map_err(|error| explain(&at.host, error))
     }
 
     fn record(&self, first: u32, compensations: &[Compensation]) -> Result<(), StepError> {

@@ -5,7 +5,7 @@ use super::unwind::{Unwound, unwind};
 use super::writer::{Crash, Writer, now};
 use crate::effect::{Effect, Effects, Login};
 use crate::event::Watcher;
-use crate::id::{Digest, HostName, RunId};
+use crate::id::{Digest, HostName, RunId, StepKey};
 use crate::interp::{Controller, apply_stack};
 use crate::journal::{Cursor, Entry, RunPhase, RunState, StartInfo};
 use crate::ledger::{Ledger, LedgerError, StoredRun};
@@ -152,6 +152,20 @@ impl Runner {
         };
         run.writer.close();
         Ok(finish)
+    }
+
+    /// Gives up undoing what could not be undone: a person has seen to it, for this reason. Gives the steps.
+    ///
+    /// # Errors
+    /// When the journal cannot be read or written.
+    pub fn give_up(&self, id: &RunId, reason: &str) -> Result<Vec<StepKey>, LedgerError> {
+        let state = RunState::read(&self.ledger.records(id)?).map_err(|illegal| LedgerError::Read(illegal.to_string()))?;
+        let keys = state.not_yet_undone();
+        let writer = Writer::new(id.clone(), state, self.ledger.clone(), self.watcher.clone(), None);
+        let entries = keys.iter().map(|key| Entry::Settled { key: key.clone(), how: reason.to_owned() }).collect();
+        let written = writer.commit(entries).map_err(|error| LedgerError::Write(error.message));
+        writer.close();
+        written.map(|()| keys)
     }
 
     fn open(&self, id: &RunId, stored: &StoredRun, state: RunState, mode: Mode) -> Arc<Run> {

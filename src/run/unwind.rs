@@ -103,6 +103,11 @@ impl Unwound {
                 run.writer.submit(vec![Entry::Undone { key: key.clone(), n, part, changed }]).map(drop)
             }
             Err(error) if error.kind == ErrorKind::Ledger => Err(error),
+            // Left begun, to be done anew when it is taken up.
+            Err(error) if error.kind == ErrorKind::Interrupted => {
+                self.interrupted = true;
+                Ok(())
+            }
             Err(mut error) => {
                 error.host.get_or_insert_with(|| host.clone());
                 run.writer.submit(vec![Entry::UndoFailed { key: key.clone(), n, part, error: error.clone() }])?;

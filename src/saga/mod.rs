@@ -6,7 +6,8 @@
 
 use crate::effect::{Compensation, Effect, Login};
 use crate::id::{HostName, StepKey, TaskPath};
-use crate::journal::{Group, Item, Part, RunState, UndoStatus};
+use crate::journal::{Group, Item, Part, RunState, StepStatus, UndoStatus};
+use crate::step::Outcome;
 use serde_json::Value;
 
 /// One thing to do while unwinding a task.
@@ -98,7 +99,13 @@ fn of(state: &RunState, items: &[Item]) -> Vec<Work> {
 }
 
 fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<Work>, checks: &mut Vec<Work>) {
-    let Some(step) = state.steps.get(key) else { return };
+    let Some(step) = state.steps.get(key).filter(|step| !step.is_void()) else { return };
+    let keeps = |undo: &&crate::journal::UndoState| {
+        matches!(undo.undo, Compensation::Restore { .. } | Compensation::RestoreService { .. })
+    };
+    let changed = matches!(&step.status, StepStatus::Succeeded { outcome: Outcome::Changed, .. });
+    // Of a step that made one change, it is known that something was kept.
+    let surely = changed && step.undos.values().filter(keeps).count() == 1;
     for (n, undo) in step.undos.iter().rev() {
         let work = |part, action| Work::Do { key: key.clone(), n: *n, part, at: step.command.login(), action };
         let open = |part| !matches!(undo.parts.get(&part), Some(UndoStatus::Done { .. }));
@@ -110,9 +117,11 @@ fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<
             }
         };
         match &undo.undo {
-            Compensation::Restore { save } => push(back, Part::Restore, Action::Effect(Effect::Restore { save: save.clone() })),
+            Compensation::Restore { save } => {
+                push(back, Part::Restore, Action::Effect(Effect::Restore { save: save.clone(), surely }));
+            }
             Compensation::RestoreService { save } => {
-                push(back, Part::Restore, Action::Effect(Effect::Restore { save: save.clone() }));
+                push(back, Part::Restore, Action::Effect(Effect::Restore { save: save.clone(), surely }));
                 push(follow, Part::Follow, Action::Effect(Effect::Resume { save: save.clone() }));
             }
             Compensation::Command { command, of } => {
@@ -129,6 +138,10 @@ fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<
                     Action::Effect(Effect::Exec { command: command.clone(), receipt: receipt(2000), after: of.clone() }),
                 );
             }
+            Compensation::End { receipt } if step.status == StepStatus::Started => {
+                push(back, Part::Restore, Action::Effect(Effect::End { receipt: receipt.clone() }));
+            }
+            Compensation::End { .. } => {}
             Compensation::Check { op, args } => push(checks, Part::Follow, Action::Check { op: op.clone(), args: args.clone() }),
             Compensation::Closure { name } => push(back, Part::Restore, Action::Closure { name: name.clone() }),
         }

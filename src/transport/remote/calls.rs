@@ -54,7 +54,8 @@ pub fn call(effect: &Effect) -> Result<Call, EffectError> {
             Call::new("wl_chmod").save(save).arg(path.as_str()).args(triple(attributes))
         }
         E::Service { unit, verb, save } => Call::new("wl_service").save(save).arg(verb.word()).args(scope_and_name(unit)),
-        E::Restore { save } => Call::new("wl_restore").save(save),
+        E::Restore { save, surely } => Call::new("wl_restore").save(save).arg(if *surely { "surely" } else { "" }),
+        E::End { receipt } => Call::new("wl_end").save(receipt),
         E::Resume { save } => Call::new("wl_resume").save(save),
         E::Forget => Call::new("wl_forget"),
         E::Http { .. }

@@ -290,7 +290,10 @@ wl_log() { # SCOPE UNIT LINES
 }
 # wl_act VERB UNIT: does it and sees that it stays done.
 wl_act() {
-  wl_sc "$1" -- "$2" || { c=$?; wl_log "$scope" "$2" 15 >&2; exit $c; }
+  # systemd counts starts; those that a person asks for, by a deploy or by undoing one, are not what it is to stop
+  wl_sc "$1" -- "$2" 2>"$W/said" || { c=$?; wl_show "$2"
+    [ "$result" = start-limit-hit ] && [ "$1" != reload ] && wl_sc reset-failed -- "$2" && wl_sc start -- "$2"
+  } || { cat "$W/said" >&2; ( wl_log "$scope" "$2" 15 ) >&2; exit $c; }
   case $1 in start|restart|reload) ;; *) return 0 ;; esac
   was_restarts=
   for i in 1 2 3 4; do
@@ -331,9 +334,23 @@ wl_service() { # SAVE VERB SCOPE UNIT
   esac
   wl_show "$4"; wl_told changed
 }
-wl_restore() { # SAVE
+# wl_end RECEIPT: a command that still runs is ended, with all that it started.
+wl_end() {
+  x=$W/x/$1; q=
+  [ -e "$x.started" ] && [ ! -s "$x.code" ] && [ -s "$x.pid" ] || { echo same; exit 0; }
+  b=; read -r b 2>/dev/null </proc/sys/kernel/random/boot_id; read -r w <"$x.boot"
+  read -r q <"$x.pid"
+  { [ "$b" = "$w" ] && kill -0 -"$q" 2>/dev/null; } || { echo same; exit 0; }
+  echo >"$x.over"; kill -TERM -"$q"; i=0
+  while kill -0 -"$q" 2>/dev/null; do
+    sleep 0.1; i=$((i+1)); [ $i != 20 ] || kill -KILL -"$q" 2>/dev/null
+    [ $i -lt 60 ] || wl_die "the command that is to be undone does not end"
+  done
+  echo changed
+}
+wl_restore() { # SAVE SURELY
   d=$W/s/$1
-  [ -e "$d.done" ] || { echo same; exit 0; }
+  [ -e "$d.done" ] || { [ -z "$2" ] || wl_die "what the step kept of before is gone from $W, so it cannot be put back"; echo same; exit 0; }
   read -r k <"$d.done"; p=$(cat "$d.path"; echo .); p=${p%.}; was=
   case $k in attributes|moved|service) was=$(cat "$d.was"; echo .); was=${was%.} ;; esac
   t=${p%/*}/.wl-$1

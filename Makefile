@@ -1,0 +1,34 @@
+# make quickstart   deploy an example to three throwaway hosts on this machine, and see a bad version undone
+# make test         every test, also those on real hosts (root, or sudo)
+# make check        formatting, lints and documentation
+
+TARGET = $${CARGO_TARGET_DIR:-target}
+# What cargo runs tests with: those on real hosts need root.
+RUNNER = --config "target.'cfg(all())'.runner='.ci/as-root'"
+
+.PHONY: help quickstart test check packages
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+quickstart:
+	cargo build --locked
+	sh examples/quickstart/build.sh
+	@windlass() { echo; echo "$$ windlass $$*"; "$(TARGET)/debug/windlass" -C examples/quickstart "$$@"; }; \
+	trap 'windlass lab down' EXIT; set -e; \
+	windlass run --set version=1.0; \
+	windlass run --set version=1.1; \
+	code=0; windlass run --set version=1.2 || code=$$?; \
+	test $$code = 3 || { echo "1.2 is broken and was to end with exit code 3, not $$code" >&2; exit 1; }; \
+	windlass status
+
+test: packages
+	cargo test --locked $(RUNNER)
+
+check:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+
+packages:
+	@.ci/packages

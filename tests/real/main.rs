@@ -1,0 +1,15 @@
+//! The tool as a user has it: against hosts with real systemd, sshd, disks and network, and with their faults.
+//!
+//! The hosts come from `tests/lab/lab.sh`. Without root, or without what the lab needs, these tests fail and say what to
+//! install: `make test` does it.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
+
+mod controller;
+mod deploy;
+mod host;
+mod lab;
+mod login;
+mod network;
+mod project;
+mod wait;
