@@ -113,6 +113,10 @@ fn command() -> Invocation {
     Invocation { words, directory: None, environment: [].into(), stdin: None, timeout_seconds: None }
 }
 
+fn undo(at: &str) -> Compensation {
+    Compensation::Command { command: command(), of: key(at).save(1) }
+}
+
 fn check(url: &str) -> Compensation {
     Compensation::Check { op: "expect_http".into(), args: json!({ "url": url }) }
 }
@@ -160,8 +164,8 @@ fn restarts_follow_forward_once_the_files_are_back_and_then_the_checks() {
         .step("main#2", &[service("main#2")])
         .step("main#3", &[check("a")])
         .step("main#4", &[service("main#4")])
-        .step("main#5", &[Compensation::Again { command: command() }])
-        .step("main#6", &[Compensation::Command { command: command() }]);
+        .step("main#5", &[Compensation::Again { command: command(), of: key("main#5").save(1) }])
+        .step("main#6", &[undo("main#6")]);
     let wanted = [
         "run main#6",
         "restore main#4",
@@ -268,7 +272,7 @@ fn a_command_that_failed_is_a_new_one_and_one_in_doubt_is_not() {
         [Work::Do { action: Action::Effect(Effect::Exec { receipt, .. }), .. }] => receipt.clone(),
         other => panic!("{other:?}"),
     };
-    let journal = Journal::new().step("main#1", &[Compensation::Command { command: command() }]);
+    let journal = Journal::new().step("main#1", &[undo("main#1")]);
     let first = receipt(&journal);
     let journal = journal.failed("main#1", 1, Part::Restore, ErrorKind::InDoubt);
     assert_eq!(receipt(&journal), first);
@@ -276,4 +280,11 @@ fn a_command_that_failed_is_a_new_one_and_one_in_doubt_is_not() {
     let second = receipt(&journal);
     assert_ne!(second, first);
     assert_ne!(receipt(&journal.failed("main#1", 1, Part::Restore, ErrorKind::Timeout)), second);
+}
+
+#[test]
+fn a_command_is_undone_only_where_it_began() {
+    let work = unwind(&Journal::new().step("main#1", &[undo("main#1")]).state());
+    let Some(Work::Do { action: Action::Effect(Effect::Exec { after, .. }), .. }) = work.first() else { panic!("{work:?}") };
+    assert_eq!(*after, Some(key("main#1").save(1)));
 }

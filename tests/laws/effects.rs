@@ -7,11 +7,10 @@ use windlass::effect::{Effect, EffectClass, EffectError, Effects, Login, Reply};
 
 /// Whether an effect may change a host, and is not part of undoing or forgetting.
 fn changes(effect: &Effect) -> bool {
-    // The receipts of commands that undo have numbers from 1000.
-    let long = |receipt: &str| receipt.rsplit('-').next().is_some_and(|n| n.len() > 3);
     let undoes = match effect {
         Effect::Restore { .. } | Effect::Resume { .. } | Effect::Forget => true,
-        Effect::Exec { receipt, .. } => long(receipt.as_str()),
+        // One that undoes another has its place behind it.
+        Effect::Exec { after, .. } => after.is_some(),
         _ => false,
     };
     !undoes && matches!(effect.class(), EffectClass::Write | EffectClass::Opaque)
