@@ -114,7 +114,7 @@ fn command() -> Invocation {
 }
 
 fn undo(at: &str) -> Compensation {
-    Compensation::Command { command: command(), of: key(at).save(1) }
+    Compensation::Command { command: command(), of: Some(key(at).save(1)) }
 }
 
 fn check(url: &str) -> Compensation {
@@ -164,7 +164,7 @@ fn restarts_follow_forward_once_the_files_are_back_and_then_the_checks() {
         .step("main#2", &[service("main#2")])
         .step("main#3", &[check("a")])
         .step("main#4", &[service("main#4")])
-        .step("main#5", &[Compensation::Again { command: command(), of: key("main#5").save(1) }])
+        .step("main#5", &[Compensation::Again { command: command(), of: Some(key("main#5").save(1)) }])
         .step("main#6", &[undo("main#6")]);
     let wanted = [
         "run main#6",
