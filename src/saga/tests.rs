@@ -1,1 +1,290 @@
+use super::*;
+use crate::effect::{Invocation, Words};
+use crate::id::Digest;
+use crate::journal::{Entry, RECORD_VERSION, Record, StartInfo};
+use crate::step::{Command, ErrorKind, Outcome, Site, StepError};
+use serde_json::json;
 
+/// A journal as a list of entries; hosts are told by the leaf of a task.
+#[derive(Default)]
+struct Journal(Vec<Entry>);
+
+fn key(text: &str) -> StepKey {
+    StepKey::parse(text).unwrap()
+}
+
+impl Journal {
+    fn new() -> Self {
+        let info = StartInfo { environment: "e".into(), script: "s".into(), bundle: Digest::of(b""), by: "me".into() };
+        Self(vec![Entry::RunStarted { info }])
+    }
+
+    fn step(mut self, at: &str, undos: &[Compensation]) -> Self {
+        let key = key(at);
+        let host = HostName::parse(key.task.leaf()).unwrap();
+        let command = Command { op: "x".into(), host, user: None, args: json!({}), site: Site::default() };
+        self.0.push(Entry::Started { key: key.clone(), command, summary: String::new() });
+        for (n, undo) in (1..).zip(undos) {
+            self.0.push(Entry::Compensation { key: key.clone(), n, undo: undo.clone() });
+        }
+        self.0.push(Entry::Succeeded { key, output: Value::Null, outcome: Outcome::Changed, millis: 0, diff: None });
+        self
+    }
+
+    fn enter(mut self, at: &str) -> Self {
+        self.0.push(Entry::GroupEntered { key: key(at), group: Group::Step { name: at.into() } });
+        self
+    }
+
+    fn leave(mut self, at: &str) -> Self {
+        self.0.push(Entry::GroupLeft { key: key(at), failed: false });
+        self
+    }
+
+    fn fork(mut self, at: &str, batches: &[&[&str]]) -> Self {
+        let hosts = |names: &&[&str]| names.iter().map(|name| HostName::parse(name).unwrap()).collect();
+        let group = Group::Fork { word: "rolling".into(), batches: batches.iter().map(hosts).collect() };
+        self.0.push(Entry::GroupEntered { key: key(at), group });
+        self
+    }
+
+    fn undone(mut self, at: &str, n: u32, part: Part) -> Self {
+        self.0.push(Entry::UndoStarted { key: key(at), n, part });
+        self.0.push(Entry::Undone { key: key(at), n, part, changed: true });
+        self
+    }
+
+    fn failed(mut self, at: &str, n: u32, part: Part, kind: ErrorKind) -> Self {
+        self.0.push(Entry::UndoStarted { key: key(at), n, part });
+        self.0.push(Entry::UndoFailed { key: key(at), n, part, error: StepError::new(kind, "no") });
+        self
+    }
+
+    fn state(&self) -> RunState {
+        let record = |(seq, entry): (u64, &Entry)| Record { version: RECORD_VERSION, seq, at: 0, entry: entry.clone() };
+        let records: Vec<Record> = (1..).zip(&self.0).map(record).collect();
+        RunState::read(&records).unwrap()
+    }
+
+    /// What is left to undo, a line each.
+    fn work(&self) -> Vec<String> {
+        told(&unwind(&self.state()))
+    }
+}
+
+fn told(work: &[Work]) -> Vec<String> {
+    work.iter().flat_map(lines).collect()
+}
+
+fn lines(work: &Work) -> Vec<String> {
+    match work {
+        Work::Do { key, action, .. } => {
+            let what = match action {
+                Action::Effect(Effect::Restore { .. }) => "restore",
+                Action::Effect(Effect::Resume { .. }) => "resume",
+                Action::Effect(Effect::Exec { .. }) => "run",
+                Action::Effect(_) => "other",
+                Action::Check { .. } => "check",
+                Action::Closure { .. } => "closure",
+            };
+            vec![format!("{what} {}#{}", key.task.leaf(), key.n)]
+        }
+        Work::Fork { batches, .. } => {
+            let batch = |batch: &Vec<(TaskPath, HostName, Vec<Work>)>| {
+                let hosts: Vec<String> =
+                    batch.iter().map(|(_, host, work)| format!("{host}: {}", told(work).join(", "))).collect();
+                format!("[{}]", hosts.join(" | "))
+            };
+            batches.iter().map(batch).collect()
+        }
+    }
+}
+
+fn file(at: &str) -> Compensation {
+    Compensation::Restore { save: key(at).save(1) }
+}
+
+fn service(at: &str) -> Compensation {
+    Compensation::RestoreService { save: key(at).save(1) }
+}
+
+fn command() -> Invocation {
+    let words = Words::Shell("true".into());
+    Invocation { words, directory: None, environment: [].into(), stdin: None, timeout_seconds: None }
+}
+
+fn undo(at: &str) -> Compensation {
+    Compensation::Command { command: command(), of: Some(key(at).save(1)) }
+}
+
+fn check(url: &str) -> Compensation {
+    Compensation::Check { op: "expect_http".into(), args: json!({ "url": url }) }
+}
+
+#[test]
+fn nothing_was_changed() {
+    assert!(Journal::new().work().is_empty());
+    assert!(Journal::new().step("main#1", &[]).enter("main#2").leave("main#2").work().is_empty());
+}
+
+#[test]
+fn steps_are_undone_in_reverse() {
+    let journal = Journal::new().step("main#1", &[file("main#1")]).step("main#2", &[]).step("main#3", &[file("main#3")]);
+    assert_eq!(journal.work(), ["restore main#3", "restore main#1"]);
+}
+
+#[test]
+fn several_compensations_of_a_step_are_undone_in_reverse() {
+    let work = unwind(&Journal::new().step("main#1", &[file("main#1"), file("main#2")]).state());
+    let numbers = work.iter().map(|work| match work {
+        Work::Do { n, .. } => *n,
+        Work::Fork { .. } => 0,
+    });
+    assert_eq!(numbers.collect::<Vec<_>>(), [2, 1]);
+}
+
+#[test]
+fn a_step_without_an_end_is_undone_too() {
+    let mut journal = Journal::new().step("main#1", &[file("main#1")]);
+    journal.0.pop();
+    assert_eq!(journal.work(), ["restore main#1"]);
+}
+
+#[test]
+fn closures_stand_where_they_were_declared() {
+    let closure = Compensation::Closure { name: "c".into() };
+    let journal = Journal::new().step("main#1", &[file("main#1")]).step("main#2", &[closure]).step("main#3", &[file("main#3")]);
+    assert_eq!(journal.work(), ["restore main#3", "closure main#2", "restore main#1"]);
+}
+
+#[test]
+fn restarts_follow_forward_once_the_files_are_back_and_then_the_checks() {
+    let journal = Journal::new()
+        .step("main#1", &[file("main#1")])
+        .step("main#2", &[service("main#2")])
+        .step("main#3", &[check("a")])
+        .step("main#4", &[service("main#4")])
+        .step("main#5", &[Compensation::Again { command: command(), of: Some(key("main#5").save(1)) }])
+        .step("main#6", &[undo("main#6")]);
+    let wanted = [
+        "run main#6",
+        "restore main#4",
+        "restore main#2",
+        "restore main#1",
+        "resume main#2",
+        "resume main#4",
+        "run main#5",
+        "check main#3",
+    ];
+    assert_eq!(journal.work(), wanted);
+}
+
+#[test]
+fn what_follows_in_nested_groups_waits_for_the_files_of_the_task() {
+    let journal = Journal::new()
+        .step("main#1", &[file("main#1")])
+        .enter("main#2")
+        .step("main#3", &[file("main#3")])
+        .enter("main#4")
+        .step("main#5", &[service("main#5")])
+        .step("main#6", &[check("a")])
+        .leave("main#4")
+        .leave("main#2")
+        .step("main#7", &[service("main#7")]);
+    let wanted = [
+        "restore main#7",
+        "restore main#5",
+        "restore main#3",
+        "restore main#1",
+        "resume main#5",
+        "resume main#7",
+        "check main#6",
+    ];
+    assert_eq!(journal.work(), wanted);
+}
+
+#[test]
+fn batches_are_undone_in_reverse_and_each_task_on_its_own() {
+    let at = |host: &str, n: u32| format!("main/2.rolling/{host}#{n}");
+    let mut journal = Journal::new().step("main#1", &[file("main#1")]).fork("main#2", &[&["a"], &["b", "c"]]);
+    for host in ["a", "b", "c"] {
+        journal = journal.step(&at(host, 1), &[file("main#9")]).step(&at(host, 2), &[service("main#9")]);
+    }
+    let journal = journal.leave("main#2").step("main#3", &[service("main#3")]);
+    let host = |host: &str| format!("{host}: restore {host}#2, restore {host}#1, resume {host}#2");
+    let wanted = [
+        "restore main#3".to_owned(),
+        format!("[{} | {}]", host("b"), host("c")),
+        format!("[{}]", host("a")),
+        "restore main#1".to_owned(),
+        "resume main#3".to_owned(),
+    ];
+    assert_eq!(journal.work(), wanted);
+}
+
+#[test]
+fn hosts_and_batches_with_nothing_to_undo_are_left_out() {
+    let journal = Journal::new()
+        .fork("main#1", &[&["a"], &["b", "c"], &["d"]])
+        .step("main/1.rolling/a#1", &[])
+        .step("main/1.rolling/c#1", &[file("main#9")]);
+    assert_eq!(journal.work(), ["[c: restore c#1]"]);
+}
+
+#[test]
+fn one_task_is_undone_without_the_others() {
+    let journal = Journal::new()
+        .step("main#1", &[file("main#1")])
+        .fork("main#2", &[&["a", "b"]])
+        .step("main/2.rolling/a#1", &[file("main#9")])
+        .step("main/2.rolling/b#1", &[file("main#9")]);
+    let path = TaskPath::main().child(2, "rolling", "b");
+    assert_eq!(told(&task(&journal.state(), &path)), ["restore b#1"]);
+}
+
+#[test]
+fn parts_that_are_done_are_left_out_and_failed_ones_are_not() {
+    let journal = Journal::new()
+        .step("main#1", &[file("main#1")])
+        .step("main#2", &[service("main#2")])
+        .step("main#3", &[file("main#3")])
+        .undone("main#3", 1, Part::Restore)
+        .undone("main#2", 1, Part::Restore)
+        .failed("main#1", 1, Part::Restore, ErrorKind::Failed);
+    assert_eq!(journal.work(), ["restore main#1", "resume main#2"]);
+    assert!(journal.undone("main#1", 1, Part::Restore).undone("main#2", 1, Part::Follow).work().is_empty());
+}
+
+#[test]
+fn the_same_check_is_made_once_and_last() {
+    let journal = Journal::new()
+        .step("main#1", &[check("a")])
+        .step("main#2", &[check("b")])
+        .step("main#3", &[check("a")])
+        .fork("main#4", &[&["x"]])
+        .step("main/4.rolling/x#1", &[check("a")]);
+    assert_eq!(journal.work(), ["[x: check x#1]", "check main#2", "check main#3"]);
+}
+
+#[test]
+fn a_command_that_failed_is_a_new_one_and_one_in_doubt_is_not() {
+    let receipt = |journal: &Journal| match &unwind(&journal.state())[..] {
+        [Work::Do { action: Action::Effect(Effect::Exec { receipt, .. }), .. }] => receipt.clone(),
+        other => panic!("{other:?}"),
+    };
+    let journal = Journal::new().step("main#1", &[undo("main#1")]);
+    let first = receipt(&journal);
+    let journal = journal.failed("main#1", 1, Part::Restore, ErrorKind::InDoubt);
+    assert_eq!(receipt(&journal), first);
+    let journal = journal.failed("main#1", 1, Part::Restore, ErrorKind::Failed);
+    let second = receipt(&journal);
+    assert_ne!(second, first);
+    assert_ne!(receipt(&journal.failed("main#1", 1, Part::Restore, ErrorKind::Timeout)), second);
+}
+
+#[test]
+fn a_command_is_undone_only_where_it_began() {
+    let work = unwind(&Journal::new().step("main#1", &[undo("main#1")]).state());
+    let Some(Work::Do { action: Action::Effect(Effect::Exec { after, .. }), .. }) = work.first() else { panic!("{work:?}") };
+    assert_eq!(*after, Some(key("main#1").save(1)));
+}

@@ -7,7 +7,12 @@ use windlass::effect::{Effect, EffectClass, EffectError, Effects, Login, Reply};
 
 /// Whether an effect may change a host, and is not part of undoing or forgetting.
 fn changes(effect: &Effect) -> bool {
-    let undoes = matches!(effect, Effect::Restore { .. } | Effect::Resume { .. } | Effect::Forget);
+    let undoes = match effect {
+        Effect::Restore { .. } | Effect::Resume { .. } | Effect::Forget => true,
+        // One that undoes another has its place behind it.
+        Effect::Exec { after, .. } => after.is_some(),
+        _ => false,
+    };
     !undoes && matches!(effect.class(), EffectClass::Write | EffectClass::Opaque)
 }
 

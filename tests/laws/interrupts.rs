@@ -22,6 +22,10 @@ step "base" {
     host("h1").run(`rm -f ${D}/flag`);
 }
 try { host("h1").read(D + "/none"); } catch { log("there is none"); }
+attempt(|| {
+    host("h1").write(D + "/tried", "x");
+    host("h1").run("false");
+});
 rolling(hosts("web"), #{ batch: [1, 2] }, |h| {
     h.run(`echo x >>${D}/count-${h.name}`, #{ undo: `rm -f ${D}/count-${h.name}` });
     h.symlink("new", `${D}/link-${h.name}`);
