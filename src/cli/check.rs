@@ -21,6 +21,7 @@ pub(super) fn check(common: &Common, args: &CheckArgs, printer: &Printer) -> Res
     let sources = Arc::new(ProjectSources::new(&project.root, STANDARD));
     let registry = Arc::new(Registry::standard());
     let program = Program::load(Load { sources, script: script.clone(), registry, facts, stop: Stop::default() })?;
+    refuse_unknown_params(&program, &params(&args.selection))?;
     let findings = program.lint();
     let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
     match printer.format {
@@ -36,6 +37,23 @@ pub(super) fn check(common: &Common, args: &CheckArgs, printer: &Printer) -> Res
         (errors, all) => printer.say(&format!("{script}{modules}: {errors} error(s), {} warning(s)", all - errors)),
     }
     Ok(u8::from(errors > 0))
+}
+
+/// Refuses a parameter that the script never asks for: it is a misspelt one.
+pub(super) fn refuse_unknown_params(
+    program: &Program,
+    given: &serde_json::Map<String, serde_json::Value>,
+) -> Result<(), CliError> {
+    let Some(known) = program.params() else { return Ok(()) };
+    let Some(name) = given.keys().find(|name| !known.contains(*name)) else { return Ok(()) };
+    let listed: Vec<&str> = known.iter().map(String::as_str).collect();
+    let near = listed.iter().find(|other| strsim::damerau_levenshtein(other, name) <= 2 || other.eq_ignore_ascii_case(name));
+    let help = match (near, listed.is_empty()) {
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, true) => "the script has no parameters".to_owned(),
+        (None, false) => format!("it has: {}", listed.join(", ")),
+    };
+    Err(CliError::usage(format!("--set {name}: the script has no such parameter")).with_help(help))
 }
 
 /// The errors that a script has, as an error of the command.

@@ -1,7 +1,7 @@
 //! `windlass run`: the real thing.
 
 use super::args::{Common, Format, RunArgs};
-use super::check::refuse_errors;
+use super::check::{refuse_errors, refuse_unknown_params};
 use super::error::CliError;
 use super::printer::Printer;
 use super::settings::{Labs, environment, environment_name, executable, ledger, params, project, script, who};
@@ -69,6 +69,7 @@ fn read_all(
     let registry = Arc::new(Registry::standard());
     let program = Program::load(Load { sources, script: script.to_owned(), registry, facts, stop: Stop::default() })?;
     refuse_errors(&program)?;
+    refuse_unknown_params(&program, &params)?;
     let root = std::path::absolute(&project.root).unwrap_or_else(|_| project.root.clone());
     Ok(StoredRun {
         version: 1,

@@ -11,6 +11,9 @@ pub enum EffectError {
     /// No connection was made: nothing happened.
     #[error("{host} cannot be reached: {reason}")]
     Unreachable { host: HostName, reason: String, help: Option<String> },
+    /// The host is there, and does not let us work on it: nothing happened.
+    #[error("{host} does not let us in: {reason}")]
+    Denied { host: HostName, reason: String, help: Option<String> },
     /// The connection went away while the effect was under way; asking again may settle it.
     #[error("lost the connection to {host}: {reason}")]
     Lost { host: HostName, reason: String },

@@ -62,6 +62,7 @@ fn explain(host: &HostName, failure: Failure) -> EffectError {
     let reason = failure.to_string();
     match failure {
         Failure::Unreachable { reason, help } => EffectError::Unreachable { host: host.clone(), reason, help },
+        Failure::Denied { reason, help } => EffectError::Denied { host: host.clone(), reason, help },
         Failure::Lost(reason) => EffectError::Lost { host: host.clone(), reason },
         Failure::Refused(_) => EffectError::failed(reason),
         Failure::Timeout(_) => EffectError::Timeout { message: reason, stderr: String::new() },

@@ -2,7 +2,10 @@
 //! their work done, and a command is found again by its receipt.
 
 use crate::effect::{Effect, EffectError, Effects, Login, Reply};
+use crate::id::HostName;
 use crate::stop::Stop;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a host that was there may stay away before a step on it fails.
@@ -13,20 +16,47 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub struct Retry<E> {
     inner: E,
     stop: Stop,
+    reached: Mutex<BTreeSet<HostName>>,
 }
 
 impl<E: Effects> Retry<E> {
     /// Tries again what the inner layer lost.
     pub fn new(inner: E, stop: Stop) -> Self {
-        Self { inner, stop }
+        Self { inner, stop, reached: Mutex::default() }
+    }
+
+    fn reached(&self) -> MutexGuard<'_, BTreeSet<HostName>> {
+        self.reached.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn knows(&self, at: &Login) -> bool {
+        self.reached().contains(&at.host)
+    }
+
+    /// A host that has answered gets patience from then on.
+    fn note(&self, at: &Login, result: &Result<Reply, EffectError>) {
+        if result.is_ok() && !at.host.is_controller() {
+            self.reached().insert(at.host.clone());
+        }
+    }
+
+    /// A host that stayed away gets none any more.
+    fn forget(&self, at: &Login) {
+        self.reached().remove(&at.host);
     }
 }
 
 impl<E: Effects> Effects for Retry<E> {
     fn perform(&self, at: &Login, effect: &Effect) -> Result<Reply, EffectError> {
-        let mut last = match self.inner.perform(at, effect) {
-            Err(EffectError::Lost { reason, .. }) => reason,
-            result => return result,
+        let first = self.inner.perform(at, effect);
+        let (mut last, sent) = match first {
+            Err(EffectError::Lost { reason, .. }) => (reason, true),
+            // It was there a while ago: its sshd may be starting again.
+            Err(EffectError::Unreachable { reason, .. }) if self.knows(at) => (reason, false),
+            result => {
+                self.note(at, &result);
+                return result;
+            }
         };
         tracing::info!(%at, %last, "trying again");
         let deadline = Instant::now() + PATIENCE;
@@ -38,7 +68,13 @@ impl<E: Effects> Effects for Retry<E> {
                 result => return result,
             }
         }
-        Err(EffectError::Lost { host: at.host.clone(), reason: last })
+        self.forget(at);
+        let host = at.host.clone();
+        Err(if sent {
+            EffectError::Lost { host, reason: last }
+        } else {
+            EffectError::Unreachable { host, reason: last, help: None }
+        })
     }
 }
 

@@ -166,9 +166,17 @@ impl RunState {
     pub fn logins_within_reach(&self) -> BTreeSet<Login> {
         let lost = |step: &&StepState| matches!(&step.status, StepStatus::Failed(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Lost));
         let gone: BTreeSet<&HostName> = self.steps.values().filter(lost).map(|step| &step.command.host).collect();
+        let answered = |step: &&StepState| {
+            step.undos.values().any(|undo| undo.parts.values().any(|part| matches!(part, UndoStatus::Done { .. })))
+        };
+        let back: BTreeSet<&HostName> = self.steps.values().filter(answered).map(|step| &step.command.host).collect();
         let owing = self.debts();
         let logins = self.steps.values().map(|step| step.command.login());
-        logins.filter(|at| !at.host.is_controller() && !gone.contains(&at.host) && !owing.contains(&at.host)).collect()
+        logins
+            .filter(|at| {
+                !at.host.is_controller() && (!gone.contains(&at.host) || back.contains(&at.host)) && !owing.contains(&at.host)
+            })
+            .collect()
     }
 
     /// Commands that ran and for which the script gave no undo: what they did is still there after unwinding.

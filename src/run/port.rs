@@ -53,7 +53,7 @@ impl StepPort for Port<'_> {
         tracing::debug!(key = %self.key, %at, ?effect, "perform");
         let result = self.effects.perform(&at, effect);
         let changes = matches!(effect.class(), EffectClass::Write | EffectClass::Opaque);
-        if changes && !matches!(result, Err(EffectError::Unreachable { .. })) {
+        if changes && !matches!(result, Err(EffectError::Unreachable { .. } | EffectError::Denied { .. })) {
             self.sent.store(true, Ordering::SeqCst);
         }
         result.map_err(|error| explain(&at.host, error))
@@ -83,7 +83,7 @@ impl StepPort for Port<'_> {
 pub(super) fn explain(host: &HostName, error: EffectError) -> StepError {
     let message = error.to_string();
     let kind = match &error {
-        EffectError::Unreachable { .. } => ErrorKind::Unreachable,
+        EffectError::Unreachable { .. } | EffectError::Denied { .. } => ErrorKind::Unreachable,
         EffectError::Lost { .. } => ErrorKind::Lost,
         EffectError::InDoubt { .. } => ErrorKind::InDoubt,
         EffectError::Failed { .. } => ErrorKind::Failed,
@@ -96,7 +96,7 @@ pub(super) fn explain(host: &HostName, error: EffectError) -> StepError {
         step.host = Some(host.clone());
     }
     match error {
-        EffectError::Unreachable { help, .. } => step.help = help,
+        EffectError::Unreachable { help, .. } | EffectError::Denied { help, .. } => step.help = help,
         EffectError::Lost { .. } => step.help = Some("whether the step took effect there is not known".to_owned()),
         EffectError::Failed { stderr, code, .. } => (step.stderr, step.code) = (stderr, code),
         EffectError::Timeout { stderr, .. } => step.stderr = stderr,

@@ -1,5 +1,6 @@
 //! A script with all that it imports: loaded, checked, run.
 
+use super::calls::{bodies, call_at};
 use super::conductor::Conductor;
 use super::diagnostic::Diagnostic;
 use super::engine::engine;
@@ -14,7 +15,8 @@ use super::symbols::Symbols;
 use crate::op::Registry;
 use crate::step::{ErrorKind, StepError};
 use crate::stop::Stop;
-use rhai::{Engine, Position};
+use rhai::{Engine, Expr, Position};
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -81,6 +83,24 @@ impl Program {
             units: &self.units,
         };
         linter.check()
+    }
+
+    /// The parameters that the script asks for; nothing when it computes a name.
+    #[must_use]
+    pub fn params(&self) -> Option<BTreeSet<String>> {
+        let mut names = BTreeSet::new();
+        let mut computed = false;
+        for body in self.units.iter().flat_map(|unit| bodies(&unit.ast)) {
+            body.walk(&mut |path| {
+                let call = path.last().and_then(call_at).filter(|(call, ..)| call.name == "param");
+                match call.and_then(|(call, ..)| call.args.first()) {
+                    Some(Expr::StringConstant(name, _)) => drop(names.insert(name.to_string())),
+                    Some(_) => computed = true,
+                    None => {}
+                }
+            });
+        }
+        (!computed).then_some(names)
     }
 
     /// Every text that it is made of, by name.

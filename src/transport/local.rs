@@ -124,7 +124,7 @@ impl Process {
             if self.stdout.read(&mut byte).map_err(unreachable)? == 0 {
                 self.stderr.read_to_end(&mut err).map_err(unreachable)?;
                 let (reason, help) = change.failure(&String::from_utf8_lossy(&err));
-                return Err(Failure::Unreachable { reason, help });
+                return Err(Failure::Denied { reason, help });
             }
             out.push(byte[0]);
         }

@@ -74,7 +74,7 @@ impl Pool {
         if host.transport == Transport::Local {
             return Ok(Arc::new(LocalShell::new(&self.options)));
         }
-        host.check_supported().map_err(|error| Failure::Unreachable { reason: error.to_string(), help: error.help() })?;
+        host.check_supported().map_err(|error| Failure::Denied { reason: error.to_string(), help: error.help() })?;
         tracing::debug!(host = %host.name, address = %host.address, "connecting");
         let endpoint = Endpoint {
             name: host.name.to_string(),

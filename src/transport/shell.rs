@@ -53,6 +53,9 @@ pub enum Failure {
     /// No connection could be made; nothing was called.
     #[error("{reason}")]
     Unreachable { reason: String, help: Option<String> },
+    /// The host is there, and does not let us work on it.
+    #[error("{reason}")]
+    Denied { reason: String, help: Option<String> },
     /// The connection went away after the call was sent.
     #[error("{0}")]
     Lost(String),

@@ -13,7 +13,7 @@ pub(super) fn log_in(endpoint: &Endpoint, session: &Session, deadline: Instant) 
     }
     let reason = format!("it lets no key in for the user {}; tried: {}", endpoint.user, tried.join(", "));
     let help = "name the key with `identity_file` or IdentityFile in ~/.ssh/config, add it to the agent (ssh-add), or put its public half into the user's ~/.ssh/authorized_keys";
-    Err(Failure::Unreachable { reason, help: Some(help.to_owned()) })
+    Err(Failure::Denied { reason, help: Some(help.to_owned()) })
 }
 
 fn with_agent(endpoint: &Endpoint, session: &Session, deadline: Instant, tried: &mut Vec<String>) -> Result<bool, Failure> {

@@ -77,7 +77,7 @@ fn hint(failure: Failure, error: &SessionError) -> Failure {
 fn check_host_key(endpoint: &Endpoint, session: &Session, known: &KnownHosts) -> Result<(), Failure> {
     let (name, port) = (&endpoint.address, endpoint.port);
     let Some((key, _)) = session.ssh.host_key() else {
-        return Err(Failure::Unreachable { reason: "the host showed no key".to_owned(), help: None });
+        return Err(Failure::Denied { reason: "the host showed no key".to_owned(), help: None });
     };
     let fingerprint = super::known_hosts::fingerprint(key);
     let files: Vec<String> = endpoint.known_hosts_files.iter().map(|file| file.display().to_string()).collect();
@@ -101,5 +101,5 @@ fn check_host_key(endpoint: &Endpoint, session: &Session, known: &KnownHosts) ->
             (format!("its host key {fingerprint} is revoked by {file}:{line}"), "do not connect; ask who revoked it".to_owned())
         }
     };
-    Err(Failure::Unreachable { reason, help: Some(help) })
+    Err(Failure::Denied { reason, help: Some(help) })
 }

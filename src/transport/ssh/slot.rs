@@ -218,10 +218,10 @@ impl Slot {
         }
         let stderr = String::from_utf8_lossy(&becoming.stderr).into_owned();
         if let Some(reason) = becoming.change.refusal(&stderr) {
-            self.fail(Failure::Unreachable { reason, help: None });
+            self.fail(Failure::Denied { reason, help: None });
         } else if self.channel.eof() {
             let (reason, help) = becoming.change.failure(&stderr);
-            self.fail(Failure::Unreachable { reason, help });
+            self.fail(Failure::Denied { reason, help });
         }
     }
 
