@@ -1,6 +1,6 @@
 //! `fail(reason)`: the script gives up.
 
-use super::{Operation, StepContext, Subject};
+use super::{Operation, Said, StepContext, Subject};
 use crate::step::StepError;
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fail {
-    reason: String,
+    reason: Said,
 }
 
 impl Operation for Fail {
@@ -19,10 +19,10 @@ impl Operation for Fail {
     type Output = ();
 
     fn run(&self, _cx: &mut StepContext<'_>) -> Result<(), StepError> {
-        Err(StepError::failed(self.reason.clone()))
+        Err(StepError::failed(self.reason.0.clone()))
     }
 
     fn summary(&self) -> String {
-        self.reason.clone()
+        self.reason.0.clone()
     }
 }

@@ -1,6 +1,6 @@
 //! `log(text)`: a line in the run's report.
 
-use super::{Operation, StepContext, Subject};
+use super::{Operation, Said, StepContext, Subject};
 use crate::step::StepError;
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Log {
-    text: String,
+    text: Said,
 }
 
 impl Operation for Log {
@@ -23,6 +23,6 @@ impl Operation for Log {
     }
 
     fn summary(&self) -> String {
-        self.text.clone()
+        self.text.0.clone()
     }
 }

@@ -9,7 +9,7 @@ mod units;
 
 pub use context::{StepContext, StepPort};
 pub use registry::{AnyOperation, BadArguments, Entry, Registry, Subject};
-pub use units::{Mode, Span};
+pub use units::{Mode, Said, Span};
 
 use crate::step::StepError;
 use serde::{Serialize, de::DeserializeOwned};

@@ -1,6 +1,6 @@
 //! `notify(text)`: tells people.
 
-use super::{Operation, StepContext, Subject};
+use super::{Operation, Said, StepContext, Subject};
 use crate::effect::Effect;
 use crate::step::{ErrorKind, StepError};
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Notify {
-    text: String,
+    text: Said,
     /// Whom: `log` (the run's report) for now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     to: Option<Channel>,
@@ -31,7 +31,7 @@ impl Operation for Notify {
     type Output = ();
 
     fn run(&self, cx: &mut StepContext<'_>) -> Result<(), StepError> {
-        match cx.look(&Effect::Notify { text: self.text.clone(), to: None }) {
+        match cx.look(&Effect::Notify { text: self.text.0.clone(), to: None }) {
             Err(error) if error.kind == ErrorKind::Interrupted => Err(error),
             Err(error) => {
                 cx.skipped(format!("not delivered: {error}"));
@@ -42,6 +42,6 @@ impl Operation for Notify {
     }
 
     fn summary(&self) -> String {
-        self.text.clone()
+        self.text.0.clone()
     }
 }

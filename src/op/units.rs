@@ -140,6 +140,21 @@ impl<'de> Deserialize<'de> for Mode {
     }
 }
 
+/// What people are told: text, or anything else as text. A message is never wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Said(pub String);
+
+impl<'de> Deserialize<'de> for Said {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(Self(match serde_json::Value::deserialize(from)? {
+            serde_json::Value::String(text) => text,
+            serde_json::Value::Null => "()".to_owned(),
+            other => other.to_string(),
+        }))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

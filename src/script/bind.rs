@@ -81,12 +81,7 @@ fn call(ctx: &NativeCallContext<'_>, entry: &Entry, form: Form, args: &mut [&mut
         }
     };
     for (name, value) in entry.positional.iter().zip(rest.by_ref()) {
-        let value = match entry.subject {
-            // What people are told is text; anything can be said as text.
-            Subject::Controller => Value::String(value.to_string()),
-            Subject::Host | Subject::Service => json(value).map_err(|message| bad(name, format!("`{name}` {message}")))?,
-        };
-        given.insert((*name).to_owned(), value);
+        given.insert((*name).to_owned(), json(value).map_err(|message| bad(name, format!("`{name}` {message}")))?);
     }
     if form == Form::WithOptions {
         take_options(ctx, entry, rest.next().map(|options| &**options), &mut given)?;
