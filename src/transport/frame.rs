@@ -89,6 +89,11 @@ impl Frame {
         }
     }
 
+    /// Whether the shell has yet to answer the greeting.
+    pub(super) fn awaits_greeting(&self) -> bool {
+        self.greeting.is_some()
+    }
+
     /// Whether the shell has answered the greeting on both streams; what came before it is dropped then.
     fn greeted(&mut self) -> bool {
         let Some([out, err]) = &self.greeting else { return true };

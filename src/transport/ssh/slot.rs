@@ -42,7 +42,11 @@ pub(super) struct Slot {
     sent: usize,
     payload: Option<PayloadReader>,
     pub(super) dead: bool,
+    born: Instant,
 }
+
+/// How long a shell may take to answer for the first time.
+const GREETING: Duration = Duration::from_secs(30);
 
 /// A shell that sudo has not yet made another user's.
 struct Becoming {
@@ -83,6 +87,7 @@ impl Slot {
             sent: 0,
             payload: None,
             dead: false,
+            born: Instant::now(),
         }
     }
 
@@ -260,6 +265,14 @@ impl Slot {
     }
 
     fn enforce_deadline(&mut self) {
+        let silent = self.becoming.is_some() || self.busy.as_ref().is_some_and(|(_, frame)| frame.awaits_greeting());
+        if silent && self.born.elapsed() > GREETING {
+            let reason = format!("its shell gives no answer within {} s", GREETING.as_secs());
+            let help =
+                "does the account force a command, or log in to a program that is no shell? `ssh HOST /bin/sh -c true` must work";
+            self.fail(Failure::Denied { reason, help: Some(help.to_owned()) });
+            return;
+        }
         let over = self.busy.as_ref().and_then(|(job, _)| job.deadline).filter(|(at, _)| Instant::now() >= *at);
         if let Some((_, seconds)) = over {
             self.fail(Failure::Timeout(seconds));
