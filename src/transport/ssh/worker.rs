@@ -136,6 +136,8 @@ struct Worker {
     slots: Vec<Slot>,
     most: usize,
     tunnels: Vec<Tunnel>,
+    /// When an idle shell last gave up its place: the server may count it a moment longer.
+    freed: Option<Instant>,
     heard: Instant,
     asked: Instant,
 }
@@ -156,6 +158,7 @@ impl Worker {
             slots: Vec::new(),
             most: MOST_SHELLS,
             tunnels: Vec::new(),
+            freed: None,
             heard: now,
             asked: now,
         }
@@ -252,6 +255,7 @@ impl Worker {
         // All places are taken: an idle shell of somebody else gives up its own.
         let other = self.slots.iter_mut().find(|slot| slot.is_idle() && !slot.serves(user.as_deref()))?;
         other.dead = true;
+        self.freed = Some(Instant::now());
         self.bury();
         Some(user)
     }
@@ -295,12 +299,22 @@ impl Worker {
                 self.most = self.slots.len();
                 Ok(Moved::Yes)
             }
+            Err(error) if is_refusal(&error) && self.is_freeing() => {
+                let user = self.waiting.front().and_then(|job| job.call.user.clone());
+                self.opening = Some(Pending::Shell(Opening::new(user.as_deref(), &self.password)));
+                Ok(Moved::No)
+            }
             Err(error) => {
                 let Some(job) = self.waiting.pop_front() else { return Err(error.message().to_owned()) };
                 job.end(Err(Failure::Refused(format!("it gives no shell: {}", error.message()))));
                 if is_refusal(&error) { Ok(Moved::Yes) } else { Err(error.message().to_owned()) }
             }
         }
+    }
+
+    /// Whether a place was given up so lately that the server may not know it yet.
+    fn is_freeing(&self) -> bool {
+        self.freed.is_some_and(|at| at.elapsed() < Duration::from_secs(3))
     }
 
     fn open_tunnel(&mut self, address: String, port: u16, answer: Connected) -> Result<Moved, String> {
@@ -360,7 +374,7 @@ impl Worker {
         let now = Instant::now();
         let next = self.slots.iter().filter_map(Slot::deadline).min().unwrap_or(now + KEEPALIVE).min(self.asked + KEEPALIVE);
         let _ = set_tcp_quickack(&self.session.socket, true);
-        let most = if news { Duration::from_millis(10) } else { KEEPALIVE };
+        let most = if news || (self.opening.is_some() && self.is_freeing()) { Duration::from_millis(10) } else { KEEPALIVE };
         let timeout = timespec(next.saturating_duration_since(now).clamp(Duration::from_millis(1), most));
         let mut fds = vec![PollFd::new(&self.session.socket, self.session.events()), PollFd::new(&*self.wake, PollFlags::IN)];
         fds.extend(self.tunnels.iter().map(|tunnel| PollFd::new(&tunnel.socket, tunnel.events())));
