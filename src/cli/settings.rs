@@ -113,6 +113,7 @@ fn with_lab(environment: &Environment, lab: &LabReady, count: u32, name: &str) -
         host.known_hosts_files = vec![lab.known_hosts.clone()];
         host.known_hosts_name = format!("[{}]:{}", lab_host.address, lab_host.port);
         host.unsupported.clear();
+        host.jumps.clear();
         host.transport = crate::fleet::Transport::Ssh;
         match known {
             Some(at) => hosts[at] = host,
@@ -140,6 +141,7 @@ fn fresh(name: &str) -> Result<Host, CliError> {
         roles: ["lab".to_owned()].into(),
         vars: Map::new(),
         transport: crate::fleet::Transport::Ssh,
+        jumps: Vec::new(),
         sudo: None,
         unsupported: Vec::new(),
     })

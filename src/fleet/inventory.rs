@@ -1,6 +1,6 @@
 //! The hosts of an environment, with everything that is needed to reach them: a snapshot that is stored with a run.
 
-use super::{error::FleetError, ssh_settings::UnsupportedKey};
+use super::{error::FleetError, jump::Jump, ssh_settings::UnsupportedKey};
 use crate::id::HostName;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -66,6 +66,9 @@ pub struct Host {
     pub roles: BTreeSet<String>,
     /// Its own variables; those of the environment are kept there.
     pub vars: Map<String, Value>,
+    /// The hosts on the way, the first one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub jumps: Vec<Jump>,
     /// How it is spoken to.
     pub transport: Transport,
     /// Who every step becomes there by sudo, unless the script says otherwise.

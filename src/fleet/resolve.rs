@@ -6,10 +6,11 @@ use super::{
     error::FleetError,
     form::{DefaultsForm, HostForm, Ordered, SudoForm},
     inventory::{Host, Inventory, Operator, Transport, project_path},
+    jump::{self, Jump},
     project::Project,
     range::{self, Member},
     ssh_config::SshConfig,
-    ssh_settings::{Explicit, HostSettings},
+    ssh_settings::{Explicit, HostSettings, UnsupportedKey},
 };
 use crate::id::HostName;
 use std::{
@@ -85,12 +86,14 @@ impl<'a> Resolver<'a> {
         let transport = form.transport.unwrap_or(self.transport);
         let user = form.user.clone().or_else(|| self.defaults.user.clone());
         let port = form.port.or(self.defaults.port).map(NonZeroU16::get);
-        let settings = match transport {
+        let mut settings = match transport {
             Transport::Ssh => self.ssh.resolve_with(&self.alias(key, member, form)?, &Explicit { user: user.clone(), port }),
             Transport::Local => HostSettings { host_name: "localhost".to_owned(), ..HostSettings::default() },
         };
         let port = port.or(settings.port).unwrap_or(22);
+        let jumps = self.jumps(&mut settings);
         Ok(Host {
+            jumps,
             port,
             user: user.or(settings.user).unwrap_or_else(|| self.operator.user.clone()),
             identity_files: self.identity_files(key, form, settings.identity_files)?,
@@ -145,6 +148,26 @@ impl<'a> Resolver<'a> {
         files
     }
 
+    /// The hosts on the way. A way that cannot be followed refuses its host.
+    fn jumps(&self, settings: &mut HostSettings) -> Vec<Jump> {
+        let Some(text) = settings.proxy_jump.clone() else { return Vec::new() };
+        let made = |word: &jump::Word, settings: HostSettings| Jump {
+            port: word.explicit.port.or(settings.port).unwrap_or(22),
+            user: word.explicit.user.clone().or(settings.user).unwrap_or_else(|| self.operator.user.clone()),
+            identity_files: settings
+                .identity_files
+                .unwrap_or_else(|| IDENTITIES.map(|file| self.ssh_directory().join(file)).to_vec()),
+            known_hosts_files: self.known_hosts_files(settings.user_known_hosts_files, settings.global_known_hosts_files),
+            connect_timeout: settings.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
+            address: settings.host_name,
+        };
+        self.ssh.way(&text, &made).unwrap_or_else(|| {
+            let (key, file) = ("ProxyJump".to_owned(), self.operator.ssh_config.clone());
+            settings.unsupported.push(UnsupportedKey { key, value: text, file, line: 0 });
+            Vec::new()
+        })
+    }
+
     fn ssh_directory(&self) -> PathBuf {
         self.operator.home.join(".ssh")
     }
@@ -186,7 +209,7 @@ mod tests {
     use std::fs;
 
     const SSH: &str = "Host web1 10.0.0.1\n  HostName h.example\n  User alice\n  Port 2201\n  IdentityFile ~/.ssh/%r_%h\n\
-        Host jumped\n  ProxyJump bastion\nHost *\n  ConnectTimeout 7\n";
+        Host jumped\n  ProxyCommand nc\nHost far\n  ProxyJump me@bastion:23\nHost bastion\n  ProxyJump edge\nHost *\n  ConnectTimeout 7\n";
 
     fn load(text: &str) -> Result<Inventory, FleetError> {
         let directory = tempfile::tempdir().unwrap();
@@ -246,9 +269,18 @@ mod tests {
         assert!(inventory.hosts()[0].check_supported().is_ok());
         let error = inventory.hosts()[1].check_supported().unwrap_err().to_string();
         assert!(
-            error.starts_with("connect to jumped as ") && error.ends_with("config:7 says: `ProxyJump bastion` is not supported"),
+            error.starts_with("connect to jumped as ") && error.ends_with("config:7 says: `ProxyCommand nc` is not supported"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn the_way_to_a_host_leads_through_others() {
+        let inventory = load("[hosts.far]\n").unwrap();
+        let way: Vec<_> =
+            inventory.hosts()[0].jumps.iter().map(|jump| format!("{}@{}:{}", jump.user, jump.address, jump.port)).collect();
+        assert_eq!(way, ["op@edge:22", "me@bastion:23"]);
+        assert!(inventory.hosts()[0].check_supported().is_ok());
     }
 
     #[test]

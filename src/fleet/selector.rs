@@ -208,6 +208,7 @@ mod tests {
             connect_timeout: Duration::from_secs(1),
             roles: roles.split(' ').map(str::to_owned).collect(),
             vars: serde_json::Map::new(),
+            jumps: Vec::new(),
             transport: Transport::Ssh,
             sudo: None,
             unsupported: Vec::new(),

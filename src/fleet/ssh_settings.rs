@@ -43,6 +43,8 @@ pub struct HostSettings {
     pub global_known_hosts_files: Option<Vec<PathBuf>>,
     /// How long to wait for a connection.
     pub connect_timeout: Option<Duration>,
+    /// The hosts on the way, as `ProxyJump` names them.
+    pub proxy_jump: Option<String>,
     /// What cannot be done, and may not be ignored.
     pub unsupported: Vec<UnsupportedKey>,
 }
@@ -135,6 +137,7 @@ impl HostSettings {
             "Port" => self.port = word.parse().ok(),
             "ConnectTimeout" => self.connect_timeout = timeout(word),
             "ProxyJump" | "ProxyCommand" | "CanonicalizeHostname" | "RevokedHostKeys" if nothing => {}
+            "ProxyJump" => self.proxy_jump = Some(word.to_owned()),
             "IdentityAgent" if word == "SSH_AUTH_SOCK" => {}
             key => self.cannot(line, key, &line.words.join(" ")),
         }

@@ -25,6 +25,7 @@ fn shown(settings: &HostSettings) -> String {
     let port = settings.port.map_or("-".to_owned(), |port| port.to_string());
     let unsupported: Vec<_> = settings.unsupported.iter().map(|one| format!("{} {}:{}", one.key, one.value, one.line)).collect();
     let user = settings.user.as_deref().unwrap_or("-");
+    let unsupported: Vec<_> = settings.proxy_jump.iter().map(|way| format!("by way of {way}")).chain(unsupported).collect();
     format!(
         "{user}@{}:{port} {} {} {}",
         settings.host_name,
@@ -56,12 +57,12 @@ fn what_ssh_would_do() {
         ("IdentityFile none", "x", "-@x:-  -"),
         ("UserKnownHostsFile ~/k1 /k2\nUserKnownHostsFile /k3", "x", "-@x:- - /h/k1,/k2"),
         ("ForwardAgent yes\nNonsense 1\nUser a", "x", "a@x:- - -"),
-        ("Host x\nProxyJump bastion\nHost *\nUser a", "x", "a@x:- - - ProxyJump bastion:2"),
+        ("Host x\nProxyJump bastion\nHost *\nUser a", "x", "a@x:- - - by way of bastion"),
         ("Host x\nProxyJump bastion\nHost *\nUser a", "y", "a@y:- - -"),
         ("Host x\nProxyJump none\nHost *\nProxyJump bastion", "x", "-@x:- - -"),
         ("ProxyJump none\nProxyCommand nc", "x", "-@x:- - - ProxyCommand nc:2"),
         ("ProxyCommand none\nProxyJump bastion", "x", "-@x:- - -"),
-        ("ProxyJump bastion\nProxyCommand nc", "x", "-@x:- - - ProxyJump bastion:1"),
+        ("ProxyJump bastion\nProxyCommand nc", "x", "-@x:- - - by way of bastion"),
         ("ProxyCommand ssh b -W %h:%p", "x", "-@x:- - - ProxyCommand ssh b -W %h:%p:1"),
         (
             "CertificateFile ~/c\nIdentityAgent ~/s\nHostKeyAlias k",

@@ -4,12 +4,12 @@ use super::local::LocalShell;
 use super::shell::{Failure, Shell};
 use super::ssh::{Endpoint, SshShell};
 use super::sudo::Password;
-use crate::fleet::{Host, Inventory, Transport};
+use crate::fleet::{Host, Inventory, Jump, Transport};
 use crate::id::{HostName, RunId};
 use crate::stop::Stop;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// What a pool is for.
 #[derive(Debug, Clone)]
@@ -35,8 +35,13 @@ impl PoolOptions {
 /// The connections of one run.
 pub struct Pool {
     hosts: BTreeMap<HostName, Entry>,
+    jumps: Mutex<BTreeMap<String, Arc<SshShell>>>,
+    gate: Gate,
     options: PoolOptions,
 }
+
+/// Handshakes that go through hosts on the way at the same time.
+const HANDSHAKES: usize = 8;
 
 struct Entry {
     host: Host,
@@ -48,7 +53,12 @@ impl Pool {
     #[must_use]
     pub fn new(inventory: &Inventory, options: PoolOptions) -> Self {
         let entry = |host: &Host| (host.name.clone(), Entry { host: host.clone(), shell: Mutex::new(None) });
-        Self { hosts: inventory.hosts().iter().map(entry).collect(), options }
+        Self {
+            hosts: inventory.hosts().iter().map(entry).collect(),
+            jumps: Mutex::default(),
+            gate: Gate::new(HANDSHAKES),
+            options,
+        }
     }
 
     /// The connection to a host.
@@ -85,7 +95,79 @@ impl Pool {
             known_hosts_files: host.known_hosts_files.clone(),
             connect_timeout: host.connect_timeout,
         };
-        let PoolOptions { run, stop, password, .. } = &self.options;
-        Ok(Arc::new(SshShell::connect(endpoint, run.as_str(), stop.clone(), password.clone())?))
+        let Some((last, way)) = host.jumps.split_last() else { return Ok(Arc::new(self.ssh(endpoint, None)?)) };
+        let jump = self.jump(last, way)?;
+        // A stock sshd drops connections when many are not yet logged in, and on the way all hosts look like one.
+        let _place = self.gate.enter();
+        Ok(Arc::new(self.ssh(endpoint, Some(jump))?))
+    }
+
+    fn ssh(&self, endpoint: Endpoint, via: Option<Arc<SshShell>>) -> Result<SshShell, Failure> {
+        let options = &self.options;
+        SshShell::connect(endpoint, via, options.run.as_str(), options.stop.clone(), options.password.clone())
+    }
+
+    /// The connection to a host on the way, which all hosts behind it share.
+    fn jump(&self, jump: &Jump, way: &[Jump]) -> Result<Arc<SshShell>, Failure> {
+        let before = match way.split_last() {
+            Some((last, way)) => Some(self.jump(last, way)?),
+            None => None,
+        };
+        let key = format!("{}@{}:{} after {}", jump.user, jump.address, jump.port, way.len());
+        let mut jumps = self.jumps.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shell) = jumps.get(&key).filter(|shell| shell.is_usable()) {
+            return Ok(shell.clone());
+        }
+        let endpoint = Endpoint {
+            name: jump.address.clone(),
+            address: jump.address.clone(),
+            port: jump.port,
+            user: jump.user.clone(),
+            identity_files: jump.identity_files.clone(),
+            known_hosts_files: jump.known_hosts_files.clone(),
+            connect_timeout: jump.connect_timeout,
+        };
+        let shell = Arc::new(self.ssh(endpoint, before).map_err(|failure| on_the_way(jump, failure))?);
+        jumps.insert(key, shell.clone());
+        Ok(shell)
+    }
+}
+
+fn on_the_way(jump: &Jump, failure: Failure) -> Failure {
+    let named = |reason: String| format!("the host on the way, {}: {reason}", jump.address);
+    match failure {
+        Failure::Unreachable { reason, help } => Failure::Unreachable { reason: named(reason), help },
+        Failure::Denied { reason, help } => Failure::Denied { reason: named(reason), help },
+        other => other,
+    }
+}
+
+/// Lets so many in at a time.
+struct Gate {
+    free: Mutex<usize>,
+    freed: Condvar,
+}
+
+struct Place<'a>(&'a Gate);
+
+impl Gate {
+    fn new(places: usize) -> Self {
+        Self { free: Mutex::new(places), freed: Condvar::new() }
+    }
+
+    fn enter(&self) -> Place<'_> {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        while *free == 0 {
+            free = self.freed.wait(free).unwrap_or_else(PoisonError::into_inner);
+        }
+        *free -= 1;
+        Place(self)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.0.freed.notify_one();
     }
 }

@@ -1,17 +1,21 @@
 //! From an address to an authenticated session: TCP, handshake, host key, login. Every wait has the same deadline.
 
-use super::Endpoint;
 use super::auth::log_in;
 use super::known_hosts::{KnownHosts, Verdict};
-use super::session::{Session, SessionError};
-use crate::transport::shell::Failure;
+use super::session::{Session, SessionError, Socket};
+use super::{Endpoint, SshShell};
+use crate::transport::shell::{Failure, Shell};
 use ssh2::MethodType;
 use std::net::{TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
-pub(super) fn connect(endpoint: &Endpoint) -> Result<Session, Failure> {
+pub(super) fn connect(endpoint: &Endpoint, via: Option<&SshShell>) -> Result<Session, Failure> {
     let deadline = Instant::now() + endpoint.connect_timeout;
-    let socket = dial(endpoint, deadline)?;
+    let socket = match via {
+        None => Socket::Tcp(dial(endpoint, deadline)?),
+        Some(via) => Socket::Tunnel(dial_through(endpoint, via)?),
+    };
     let known = KnownHosts::read(&endpoint.known_hosts_files).map_err(|reason| Failure::Unreachable { reason, help: None })?;
     let session = shake_hands(endpoint, socket, &known, deadline)?;
     check_host_key(endpoint, &session, &known)?;
@@ -46,7 +50,18 @@ fn dial(endpoint: &Endpoint, deadline: Instant) -> Result<TcpStream, Failure> {
     Err(last)
 }
 
-fn shake_hands(endpoint: &Endpoint, socket: TcpStream, known: &KnownHosts, deadline: Instant) -> Result<Session, Failure> {
+/// Has the last host on the way connect.
+fn dial_through(endpoint: &Endpoint, via: &SshShell) -> Result<UnixStream, Failure> {
+    let unreachable = |reason: String| Failure::Unreachable {
+        reason,
+        help: Some("the host on the way (ProxyJump) was reached, and could not connect further".to_owned()),
+    };
+    let stream = via.connect(&endpoint.address, endpoint.port).map_err(|failure| unreachable(failure.to_string()))?;
+    stream.set_nonblocking(true).map_err(|error| unreachable(error.to_string()))?;
+    Ok(stream)
+}
+
+fn shake_hands(endpoint: &Endpoint, socket: Socket, known: &KnownHosts, deadline: Instant) -> Result<Session, Failure> {
     let broken =
         |error: &dyn std::fmt::Display| Failure::Unreachable { reason: format!("SSH cannot be set up: {error}"), help: None };
     let ssh = ssh2::Session::new().map_err(|error| broken(&error))?;

@@ -5,14 +5,60 @@ use crate::transport::shell::Failure;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::set_tcp_quickack;
 use ssh2::{BlockDirections, ErrorCode};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 const EAGAIN: i32 = -37;
 
 pub(super) struct Session {
     pub(super) ssh: ssh2::Session,
-    pub(super) socket: TcpStream,
+    pub(super) socket: Socket,
+}
+
+/// What a session speaks through: a connection of our own, or one that a host on the way has made.
+pub(super) enum Socket {
+    Tcp(TcpStream),
+    Tunnel(UnixStream),
+}
+
+impl Socket {
+    pub(super) fn try_clone(&self) -> std::io::Result<Self> {
+        match self {
+            Self::Tcp(socket) => socket.try_clone().map(Self::Tcp),
+            Self::Tunnel(socket) => socket.try_clone().map(Self::Tunnel),
+        }
+    }
+
+    /// Has what was received acknowledged at once. Failing to ask for it costs time, nothing else.
+    pub(super) fn acknowledge(&self) {
+        if let Self::Tcp(socket) = self {
+            let _ = set_tcp_quickack(socket, true);
+        }
+    }
+
+    pub(super) fn shut_down(&self) {
+        let _ = match self {
+            Self::Tcp(socket) => socket.shutdown(Shutdown::Both),
+            Self::Tunnel(socket) => socket.shutdown(Shutdown::Both),
+        };
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(socket) => socket.as_fd(),
+            Self::Tunnel(socket) => socket.as_fd(),
+        }
+    }
+}
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
 }
 
 impl Session {
@@ -37,8 +83,7 @@ impl Session {
 
     /// Waits until the socket is as libssh2 needs it.
     fn wait(&self, deadline: Instant) {
-        // Failing to ask for an immediate ACK costs time, nothing else.
-        let _ = set_tcp_quickack(&self.socket, true);
+        self.socket.acknowledge();
         let left = deadline.saturating_duration_since(Instant::now()).min(Duration::from_millis(500));
         let mut fds = [PollFd::new(&self.socket, self.events())];
         // An interrupted wait is a short wait.

@@ -9,7 +9,6 @@ use crate::stop::Stop;
 use crate::transport::shell::{Call, CallReply, Failure, Shell};
 use crate::transport::sudo::Password;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
-use rustix::net::sockopt::set_tcp_quickack;
 use ssh2::BlockDirections;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -40,14 +39,23 @@ pub(in crate::transport) struct SshShell {
     wake: Arc<OwnedFd>,
     usable: Arc<AtomicBool>,
     stop: Stop,
+    /// The connection that this one goes through lives as long.
+    _via: Option<Arc<Self>>,
 }
 
 impl SshShell {
     /// Connects and logs in.
-    pub(in crate::transport) fn connect(endpoint: Endpoint, run: &str, stop: Stop, password: Password) -> Result<Self, Failure> {
+    pub(in crate::transport) fn connect(
+        endpoint: Endpoint,
+        via: Option<Arc<Self>>,
+        run: &str,
+        stop: Stop,
+        password: Password,
+    ) -> Result<Self, Failure> {
         let unreachable = |error: std::io::Error| Failure::Unreachable { reason: error.to_string(), help: None };
         let wake = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC).map_err(|error| unreachable(error.into()))?;
         let (wake, usable) = (Arc::new(wake), Arc::new(AtomicBool::new(true)));
+        let keep = via.clone();
         let (requests, inbox) = channel();
         let (ready, connected) = sync_channel(1);
         let (their_wake, their_usable, run) = (wake.clone(), usable.clone(), run.to_owned());
@@ -55,7 +63,8 @@ impl SshShell {
             .name(format!("ssh {}", endpoint.name))
             .stack_size(256 << 10)
             .spawn(move || {
-                let result = connect(&endpoint).map(|session| Worker::new(session, inbox, their_wake, run, password));
+                let result =
+                    connect(&endpoint, via.as_deref()).map(|session| Worker::new(session, inbox, their_wake, run, password));
                 match result {
                     Ok(mut worker) => {
                         let _ = ready.send(Ok(()));
@@ -68,7 +77,7 @@ impl SshShell {
             })
             .map_err(unreachable)?;
         match connected.recv() {
-            Ok(Ok(())) => Ok(Self { requests, wake, usable, stop }),
+            Ok(Ok(())) => Ok(Self { requests, wake, usable, stop, _via: keep }),
             Ok(Err(failure)) => Err(failure),
             Err(_) => Err(Failure::Unreachable { reason: "the connection's thread ended".to_owned(), help: None }),
         }
@@ -373,7 +382,7 @@ impl Worker {
         }
         let now = Instant::now();
         let next = self.slots.iter().filter_map(Slot::deadline).min().unwrap_or(now + KEEPALIVE).min(self.asked + KEEPALIVE);
-        let _ = set_tcp_quickack(&self.session.socket, true);
+        self.session.socket.acknowledge();
         let most = if news || (self.opening.is_some() && self.is_freeing()) { Duration::from_millis(10) } else { KEEPALIVE };
         let timeout = timespec(next.saturating_duration_since(now).clamp(Duration::from_millis(1), most));
         let mut fds = vec![PollFd::new(&self.session.socket, self.session.events()), PollFd::new(&*self.wake, PollFlags::IN)];
@@ -406,7 +415,7 @@ impl Worker {
     /// Ends the connection; its channels must be freed on this thread.
     fn end(mut self) {
         self.fail_all(&Failure::Lost("the connection was ended".to_owned()));
-        let _ = self.session.socket.shutdown(std::net::Shutdown::Both);
+        self.session.socket.shut_down();
     }
 }
 
