@@ -177,7 +177,7 @@ fn unsupported_help(key: &str) -> String {
     match key {
         "Match" => "write it as a `Host` block, or put the settings of this host into the environment file".to_owned(),
         "ProxyJump" | "ProxyCommand" => {
-            "reach the host directly: give it a `Host` block of its own with `ProxyCommand none` above this line".to_owned()
+            "name the hosts on the way as [user@]host[:port] with ProxyJump, or reach the host directly: a `Host` block of its own with `ProxyCommand none` above this line".to_owned()
         }
         _ => "give this host a `Host` block of its own without it, or put its settings into the environment file".to_owned(),
     }
