@@ -18,6 +18,9 @@ pub trait StepPort {
     /// When the ledger cannot be written: nothing may be changed then.
     fn record(&self, first: u32, compensations: &[Compensation]) -> Result<(), StepError>;
 
+    /// Whether an earlier process began this step, and did not see its end.
+    fn was_begun(&self) -> bool;
+
     /// Shows a line of a person's interest: progress, a reason to wait.
     fn progress(&self, text: &str);
 }
@@ -153,6 +156,12 @@ impl<'a> StepContext<'a> {
         let Some(again) = check.when_unwound() else { return Ok(()) };
         let args = serde_json::to_value(again).unwrap_or_default();
         self.record(Compensation::Check { op: O::NAME.to_owned(), args })
+    }
+
+    /// Whether an earlier process began this step, and did not see its end: what it would ask first is decided.
+    #[must_use]
+    pub fn was_begun(&self) -> bool {
+        self.port.was_begun()
     }
 
     /// The step did not run, for this reason.

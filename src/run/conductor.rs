@@ -74,7 +74,7 @@ impl Run {
         recorded: &Recorded,
     ) -> Result<Value, StepError> {
         let summary = operation.summary();
-        let begun = AtomicBool::new(*recorded == Recorded::InDoubt);
+        let begun = *recorded == Recorded::InDoubt;
         let port = Port {
             key,
             command,
@@ -82,7 +82,8 @@ impl Run {
             effects: self.effects.as_ref(),
             writer: &self.writer,
             watcher: self.watcher.as_ref(),
-            started: begun,
+            started: AtomicBool::new(begun),
+            begun,
             sent: AtomicBool::new(*recorded == Recorded::InDoubt),
             keeps: Keeps::Records,
         };
@@ -147,6 +148,7 @@ impl Run {
             writer: &self.writer,
             watcher: self.watcher.as_ref(),
             started: AtomicBool::new(true),
+            begun: false,
             sent: AtomicBool::new(false),
             keeps: Keeps::Nothing,
         };

@@ -18,6 +18,8 @@ pub(super) struct Port<'a> {
     pub(super) watcher: &'a dyn Watcher,
     /// Whether `started` is on record.
     pub(super) started: AtomicBool,
+    /// Whether an earlier process began it.
+    pub(super) begun: bool,
     /// Whether anything that changes the host may have reached it.
     pub(super) sent: AtomicBool,
     /// Whether records are kept: a check that unwinding makes has none of its own.
@@ -71,6 +73,10 @@ impl StepPort for Port<'_> {
             }
         }
         if entries.is_empty() { Ok(()) } else { self.writer.commit(entries) }
+    }
+
+    fn was_begun(&self) -> bool {
+        self.begun
     }
 
     fn progress(&self, text: &str) {

@@ -55,6 +55,8 @@ wl_note() {
   printf '%s' "$p" >"$d.path" && printf '%s' "$3" >"$d.was" && echo "$2" >"$d.done" || exit 1
   wl_open
 }
+# wl_same SAVE: it is as asked. When this very step made it so before its answer was lost, it has changed it.
+wl_same() { if [ -e "$W/s/$1.done" ]; then echo changed; else echo same; fi; exit 0; }
 # wl_attributes MODE OWNER GROUP FILE: what differs from that is set on FILE; changed tells.
 wl_attributes() {
   changed=
@@ -87,7 +89,7 @@ wl_put() {
   if [ -f "$p" ]; then
     wl_hash "$p"
     if [ "$h" = "$3" ]; then
-      wl_differs "$5" "$6" "$7" "$p" || { echo same; exit 0; }
+      wl_differs "$5" "$6" "$7" "$p" || wl_same "$1"
       wl_set "$1" "$5" "$6" "$7" "$p"; echo changed; exit 0
     fi
   fi
@@ -147,7 +149,7 @@ wl_list() { # PATTERN; a pattern that matches nothing gives nothing
 wl_mkdir() { # SAVE PATH MODE OWNER GROUP
   wl_path "$2"
   if [ -d "$p" ]; then
-    wl_differs "$3" "$4" "$5" "$p" || { echo same; exit 0; }
+    wl_differs "$3" "$4" "$5" "$p" || wl_same "$1"
     wl_set "$1" "$3" "$4" "$5" "$p"; echo changed; exit 0
   fi
   if [ -e "$p" ] || [ -L "$p" ]; then wl_die "$p is there, and is not a directory"; fi
@@ -158,7 +160,7 @@ wl_mkdir() { # SAVE PATH MODE OWNER GROUP
 }
 wl_link() { # SAVE PATH TARGET
   wl_path "$2"; wl_parent
-  if [ -L "$p" ]; then [ "$(readlink -- "$p"; echo .)" != "$3$LF." ] || { echo same; exit 0; }
+  if [ -L "$p" ]; then [ "$(readlink -- "$p"; echo .)" != "$3$LF." ] || wl_same "$1"
   elif [ -d "$p" ]; then wl_die "$p is a directory, not a link; move it away first"
   elif [ -e "$p" ]; then wl_die "$p is a file, not a link; remove it first"; fi
   t=$dir/.wl-$1; rm -f "$t"; ln -s -- "$3" "$t" || exit 1
@@ -168,7 +170,7 @@ wl_link() { # SAVE PATH TARGET
 wl_rename() { # SAVE FROM TO
   wl_path "$3"; to=$p; wl_parent; wl_path "$2"
   if [ ! -e "$p" ] && [ ! -L "$p" ]; then
-    if [ -e "$to" ] || [ -L "$to" ]; then echo same; exit 0; fi
+    if [ -e "$to" ] || [ -L "$to" ]; then wl_same "$1"; fi
     wl_die "$p is not there"
   fi
   if [ -e "$to" ] || [ -L "$to" ]; then wl_die "$to is there already"; fi
@@ -177,7 +179,7 @@ wl_rename() { # SAVE FROM TO
 }
 wl_remove() { # SAVE PATH
   wl_path "$2"
-  [ -e "$p" ] || [ -L "$p" ] || { echo same; exit 0; }
+  [ -e "$p" ] || [ -L "$p" ] || wl_same "$1"
   case $p in */*[!/]*) ;; *) wl_die "refuses to remove $p" ;; esac
   case $HOME/ in "$p"/*) wl_die "refuses to remove $p, in which the home directory $HOME lies" ;; esac
   t=${p%/*}/.wl-trash-$1
@@ -187,7 +189,7 @@ wl_remove() { # SAVE PATH
 wl_chmod() { # SAVE PATH MODE OWNER GROUP
   wl_path "$2"
   [ -e "$p" ] || wl_die "$p is not there"
-  wl_differs "$3" "$4" "$5" "$p" || { echo same; exit 0; }
+  wl_differs "$3" "$4" "$5" "$p" || wl_same "$1"
   wl_set "$1" "$3" "$4" "$5" "$p"; echo changed
 }
 wl_unpack() { # SAVE ARCHIVE DIRECTORY STRIP
@@ -197,8 +199,8 @@ wl_unpack() { # SAVE ARCHIVE DIRECTORY STRIP
   h=
   if [ -d "$p" ] && [ -f "$p/.windlass-unpacked" ]; then
     read -r was strip it <"$p/.windlass-unpacked"
-    [ "$strip $it" != "$4 $i" ] || { echo same; exit 0; } # the very file that was unpacked
-    wl_hash "$a"; [ "$was $strip" != "$h $4" ] || { echo same; exit 0; }
+    [ "$strip $it" != "$4 $i" ] || wl_same "$1" # the very file that was unpacked
+    wl_hash "$a"; [ "$was $strip" != "$h $4" ] || wl_same "$1"
   elif [ -d "$p" ]; then
     [ -z "$(ls -A "$p")" ] || wl_die "$p holds files that no unpack put there; an archive is unpacked into a directory of its own"
   elif [ -e "$p" ] || [ -L "$p" ]; then wl_die "$p is there, and is not a directory"; fi
@@ -292,6 +294,7 @@ wl_show() { # UNIT: sets load active enabled pid restarts result reload
   esac; done; unset IFS; set +f
 }
 wl_told() { echo "$1 $load $active ${enabled:-none} ${pid:-0} ${restarts:-0} ${result:-none}"; }
+wl_as_is() { if [ -e "$W/s/$1.done" ]; then wl_told changed; else wl_told same; fi; exit 0; }
 wl_status() { scope=$1; wl_show "$2"; wl_told same; }
 wl_log() { # SCOPE UNIT LINES
   scope=$1; command -v journalctl >/dev/null || return 0
@@ -322,16 +325,17 @@ wl_act() {
 wl_oneshot() { [ "$(wl_sc show --no-pager -p Type --value -- "$1")" = oneshot ]; }
 wl_service() { # SAVE VERB SCOPE UNIT
   scope=$3 p=$4; wl_show "$4"
+  [ ! -e "$W/s/$1.acted" ] || wl_as_is "$1" # done by this step, before its answer was lost
   [ "$reload" != yes ] && [ "$load" != not-found ] || { wl_sc daemon-reload; wl_show "$4"; }
   case $2 in
-    stop|disable) [ "$load" != not-found ] || { wl_told same; exit 0; } ;;
+    stop|disable) [ "$load" != not-found ] || wl_as_is "$1" ;;
     *) [ "$load" != not-found ] || wl_die "there is no service $4 on this host" ;;
   esac
   v=$2
   [ "$2:$reloads:$active" != reload:no:active ] || wl_die "$4 cannot reload; restart it"
   case $2:$active:$enabled in
-    start:active:*|start:reloading:*|stop:inactive:*|enable:*:enabled|enable:*:static|enable:*:alias) wl_told same; exit 0 ;;
-    disable:*:disabled|disable:*:static) wl_told same; exit 0 ;;
+    start:active:*|start:reloading:*|stop:inactive:*|enable:*:enabled|enable:*:static|enable:*:alias) wl_as_is "$1" ;;
+    disable:*:disabled|disable:*:static) wl_as_is "$1" ;;
     reload:inactive:*|reload:failed:*|restart:inactive:*|restart:failed:*) v=start ;;
   esac
   was=$active; [ "$was" != activating ] || was=active
@@ -342,6 +346,7 @@ wl_service() { # SAVE VERB SCOPE UNIT
     enable|disable) wl_sc "$v" -- "$4" >&2 2>/dev/null || wl_sc "$v" -- "$4" || exit 1 ;;
     *) wl_act "$v" "$4" ;;
   esac
+  echo >"$W/s/$1.acted"
   wl_show "$4"; wl_told changed
 }
 # wl_end RECEIPT: a command that still runs is ended, with all that it started.
