@@ -1,6 +1,5 @@
-//! The case files: `tests/op/PRIMITIVE/*.toml`, data that the laws are applied to.
+//! The case files: `tests/op/PRIMITIVE/*.toml`, data that the laws are applied to. `tests/real` has this file as well.
 
-use crate::world::World;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
@@ -57,30 +56,9 @@ struct File {
     case: Vec<Case>,
 }
 
-/// The cases of the primitives, by their files, and names of those that this machine cannot run.
-pub(crate) fn cases() -> (Vec<Case>, Vec<String>) {
-    let all = read_all().unwrap_or_else(|why| panic!("{why}"));
-    let (run, left): (Vec<Case>, Vec<Case>) = all.into_iter().partition(|case| can(case.needs.as_deref()));
-    let name = |case: Case| format!("{} (needs {})", case.title(), case.needs.unwrap_or_default());
-    (run, left.into_iter().map(name).collect())
-}
-
-/// The names of the directories that hold at least one case.
-pub(crate) fn covered() -> Vec<String> {
-    let cases = read_all().unwrap_or_else(|why| panic!("{why}"));
-    let mut names: Vec<String> = cases.iter().filter_map(|case| case.file.split('/').next().map(ToOwned::to_owned)).collect();
-    names.dedup();
-    names
-}
-
-pub(crate) fn can(needs: Option<&str>) -> bool {
-    match needs {
-        // A server runs wherever tests do.
-        None | Some("http") => true,
-        Some("root") => rustix::process::geteuid().is_root(),
-        Some("user") => !rustix::process::geteuid().is_root(),
-        Some(_) => false,
-    }
+/// All cases of all primitives, by their files.
+pub(crate) fn all() -> Vec<Case> {
+    read_all().unwrap_or_else(|why| panic!("{why}"))
 }
 
 fn read_all() -> Result<Vec<Case>, String> {
@@ -107,18 +85,6 @@ fn listed(directory: &Path) -> Vec<PathBuf> {
 impl Case {
     pub(crate) fn title(&self) -> String {
         format!("{}: {}", self.file, self.name)
-    }
-
-    /// A world in the start state.
-    pub(crate) fn world(&self) -> World {
-        let world = World::new();
-        world.shell(&self.before);
-        world
-    }
-
-    /// The script that makes the call and keeps what it gives, and what comes behind it.
-    pub(crate) fn script(&self, world: &World, rest: &str) -> String {
-        format!("{}let value = {{ {} }};\ngave(value);\n{rest}", world.head(), self.call.trim())
     }
 
     /// What the call must end with when it is made again.

@@ -1,7 +1,7 @@
 //! Every case of every primitive: does what it says, is unchanged when repeated, is undone to the byte, whatever effect
 //! fails on the way, and is replayed without any effect.
 
-use crate::case::{Case, Ending, cases};
+use crate::case::{Case, Ending, all};
 use crate::effects::{When, counting, failing, none};
 use crate::ledger::MemoryLedger;
 use crate::many::check_all;
@@ -17,6 +17,49 @@ use windlass::run::Job;
 use windlass::step::{ErrorKind, Outcome};
 
 type Checked = Result<(), String>;
+
+/// The cases of the primitives, by their files, and names of those that this machine cannot run.
+fn cases() -> (Vec<Case>, Vec<String>) {
+    let (run, left): (Vec<Case>, Vec<Case>) = all().into_iter().partition(|case| can(case.needs.as_deref()));
+    let name = |case: Case| format!("{} ({})", case.title(), elsewhere(&case.needs.unwrap_or_default()));
+    (run, left.into_iter().map(name).collect())
+}
+
+/// The names of the directories that hold at least one case.
+pub(crate) fn covered() -> Vec<String> {
+    let mut names: Vec<String> = all().iter().filter_map(|case| case.file.split('/').next().map(ToOwned::to_owned)).collect();
+    names.dedup();
+    names
+}
+
+pub(crate) fn can(needs: Option<&str>) -> bool {
+    match needs {
+        // A server runs wherever tests do.
+        None | Some("http") => true,
+        Some("root") => rustix::process::geteuid().is_root(),
+        Some("user") => !rustix::process::geteuid().is_root(),
+        Some(_) => false,
+    }
+}
+
+/// Where it is tried when this machine has not what it needs.
+pub(crate) fn elsewhere(needs: &str) -> String {
+    if needs == "systemd" { "tried in tests/real".to_owned() } else { format!("needs {needs}") }
+}
+
+impl Case {
+    /// A world in the start state.
+    pub(crate) fn world(&self) -> World {
+        let world = World::new();
+        world.shell(&self.before);
+        world
+    }
+
+    /// The script that makes the call and keeps what it gives, and what comes behind it.
+    pub(crate) fn script(&self, world: &World, rest: &str) -> String {
+        format!("{}let value = {{ {} }};\ngave(value);\n{rest}", world.head(), self.call.trim())
+    }
+}
 
 #[test]
 fn do_what_they_say_and_are_unchanged_when_repeated() {

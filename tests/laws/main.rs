@@ -12,6 +12,7 @@ mod interrupts;
 mod journal;
 mod ledger;
 mod many;
+mod page;
 mod pages;
 mod server;
 mod tree;

@@ -1,34 +1,20 @@
 //! The pages of the language reference: each primitive has one, and its examples run.
 
-use crate::case::{can, covered};
-use crate::cases::clean;
+use crate::cases::{can, clean, covered, elsewhere};
 use crate::many::check_all;
+use crate::page::{Block, examples};
 use crate::world::{World, bare};
 use std::io::Write as _;
 use windlass::journal::RunPhase;
 use windlass::op::Registry;
 
-/// A block of code of a page.
-struct Block {
-    page: &'static str,
-    n: usize,
-    /// What stands behind the fence.
-    info: String,
-    text: String,
-}
-
-impl Block {
-    fn can_run(&self) -> bool {
-        self.info == "rhai" || self.info.strip_prefix("rhai,needs-").is_some_and(|needs| can(Some(needs)))
-    }
-}
-
 #[test]
 fn examples_run() {
-    let (run, left): (Vec<Block>, Vec<Block>) = examples().into_iter().partition(Block::can_run);
-    let left: Vec<String> = left.iter().map(|block| format!("{} ({})", title(block), block.info)).collect();
+    let (run, left): (Vec<Block>, Vec<Block>) = examples().into_iter().partition(|block| can(block.needs()));
+    let left: Vec<String> =
+        left.iter().map(|block| format!("{} ({})", block.title(), elsewhere(block.needs().unwrap_or_default()))).collect();
     let _ = writeln!(std::io::stderr(), "{} examples; {} not tried here: {}", run.len(), left.len(), left.join(", "));
-    check_all(&run, title, |block| {
+    check_all(&run, Block::title, |block| {
         let world = World::new();
         let ran = world.run(&format!("{}{}", world.head(), block.text), &bare())?;
         let succeeded = ran.finish.state == RunPhase::Succeeded;
@@ -54,26 +40,4 @@ fn every_primitive_has_a_page_an_example_and_a_case() {
         missing.extend(parts.iter().filter(|(there, _)| !there).map(|(_, what)| format!("{}: {what} is missing", entry.name)));
     }
     assert!(missing.is_empty(), "{}", missing.join("\n"));
-}
-
-fn title(block: &Block) -> String {
-    format!("stdlib/doc/{}.md, example {}", block.page, block.n)
-}
-
-/// Every example of every page.
-fn examples() -> Vec<Block> {
-    let mut all = Vec::new();
-    for entry in Registry::standard().iter() {
-        // Text and code take turns.
-        let blocks = entry.page.split("\n```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'));
-        let examples = blocks.filter(|(info, _)| info.starts_with("rhai") && *info != "rhai,signature");
-        let block = |(n, (info, text)): (usize, (&str, &str))| Block {
-            page: entry.name,
-            n: n + 1,
-            info: info.to_owned(),
-            text: text.to_owned(),
-        };
-        all.extend(examples.enumerate().map(block));
-    }
-    all
 }

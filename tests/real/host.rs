@@ -139,7 +139,7 @@ pub(crate) fn states(hosts: &[Host]) -> Vec<HostState> {
 }
 
 /// Every file below a directory: kind, mode, owner, content, and of files the time of their last change.
-fn list(dir: &Path, name: &str, files: &mut BTreeMap<String, String>) {
+pub(crate) fn list(dir: &Path, name: &str, files: &mut BTreeMap<String, String>) {
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         let name = format!("{name}/{}", path.file_name().unwrap().to_string_lossy());

@@ -5,11 +5,16 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
+#[path = "../laws/case.rs"]
+mod case;
 mod controller;
 mod deploy;
 mod host;
 mod lab;
 mod login;
 mod network;
+#[path = "../laws/page.rs"]
+mod page;
 mod project;
+mod units;
 mod wait;
