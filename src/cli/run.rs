@@ -39,7 +39,10 @@ pub(super) fn run(common: &Common, args: &RunArgs, printer: &Printer) -> Result<
     if environment.class == Class::Production && !args.yes {
         confirm(&environment, printer)?;
     }
-    let hosts = environment.hosts.hosts().len();
+    let hosts = match &args.selection.limit {
+        Some(limit) => selector::select(&environment.hosts, limit)?.len(),
+        None => environment.hosts.hosts().len(),
+    };
     printer.say(&format!("run {id}: {script} on {name} ({hosts} host{})", if hosts == 1 { "" } else { "s" }));
     let outset = Outset { id, stored, by: who() };
     let desk = Desk::new(printer, &environment);
@@ -350,6 +353,7 @@ fn headline(finish: &Finish, counts: Counts) -> String {
             format!("run {id} failed and was unwound, but for {} command(s) without `undo`,", finish.not_undone.len())
         }
         (RunPhase::Unwound, 3) => format!("run {id} failed and was unwound, what was there is restored,"),
+        (RunPhase::Unwound, _) if finish.debts.is_empty() => format!("run {id} was unwound, but for what was given up,"),
         (RunPhase::Unwound, _) => {
             let hosts: Vec<&str> = finish.debts.iter().map(super::super::id::HostName::as_str).collect();
             format!("run {id} failed and was unwound, but not on {} (not reachable),", hosts.join(", "))

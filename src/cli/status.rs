@@ -95,7 +95,11 @@ fn next(row: &RunRow, busy: bool) -> Vec<(&'static str, String)> {
         return vec![("look at it", format!("windlass show {id}"))];
     }
     match row.state {
-        RunPhase::Unwinding | RunPhase::Stuck => vec![("go on undoing it", format!("windlass unwind {id}"))],
+        RunPhase::Stuck => vec![
+            ("try again to undo it", format!("windlass unwind {id}")),
+            ("once somebody has seen to it", format!("windlass unwind {id} --skip REASON")),
+        ],
+        RunPhase::Unwinding => vec![("go on undoing it", format!("windlass unwind {id}"))],
         _ => vec![("go on", format!("windlass resume {id}")), ("undo what it changed", format!("windlass unwind {id}"))],
     }
 }

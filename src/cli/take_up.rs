@@ -51,6 +51,11 @@ pub(super) fn settle(common: &Common, args: &SettleArgs, printer: &Printer) -> R
 
 /// Puts on record that a person has seen to what could not be undone.
 fn give_up(common: &Common, run: &str, reason: &str, printer: &Printer) -> Result<(), CliError> {
+    if reason.trim().is_empty() {
+        return Err(
+            CliError::usage("the reason is empty").with_help("say who saw to it and how: it is kept in the run's journal")
+        );
+    }
     let project = project(common)?;
     let ledger = ledger(&project)?;
     let row = ledger.find(run)?;

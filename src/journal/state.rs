@@ -390,7 +390,9 @@ impl StepState {
             }
             StepStatus::Failed(error) => {
                 let began = !matches!(error.kind, ErrorKind::BadInput | ErrorKind::Unreachable);
-                (began && self.command.op == "run") || self.undos.values().any(UndoState::found_a_change)
+                // A command that was begun has its end on record as something to undo.
+                (began && self.command.op == "run" && !self.undos.is_empty())
+                    || self.undos.values().any(UndoState::found_a_change)
             }
         }
     }

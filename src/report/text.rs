@@ -2,10 +2,11 @@
 
 use super::duration::millis;
 use super::style::{Paint, Tone, plain};
+use crate::effect::Compensation;
 use crate::id::StepKey;
 use crate::journal::{Entry, Group, Part, Record, RunPhase};
 use crate::step::{Command, Outcome, StepError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +40,7 @@ pub struct TextReport {
     wordiness: Wordiness,
     width: usize,
     steps: BTreeMap<StepKey, (Command, String)>,
+    ends: BTreeSet<(StepKey, u32)>,
     counts: Counts,
 }
 
@@ -46,7 +48,7 @@ impl TextReport {
     /// Hosts' names take `width` columns.
     #[must_use]
     pub fn new(paint: Paint, wordiness: Wordiness, width: usize) -> Self {
-        Self { paint, wordiness, width: width.max(4), steps: BTreeMap::new(), counts: Counts::default() }
+        Self { paint, wordiness, width: width.max(4), steps: BTreeMap::new(), ends: BTreeSet::new(), counts: Counts::default() }
     }
 
     /// How many steps ended how, so far.
@@ -80,6 +82,14 @@ impl TextReport {
             Entry::Phase { phase, why } => {
                 self.quiet_or(vec![self.paint.tone(Tone::Strong, &format!("-- {}: {}", phase.word(), plain(why)))])
             }
+            Entry::Compensation { key, n, undo: Compensation::End { .. } } => {
+                self.ends.insert((key.clone(), *n));
+                Vec::new()
+            }
+            Entry::Undone { key, n, changed, .. } if self.ends.contains(&(key.clone(), *n)) => {
+                let line = changed.then(|| self.line(key, Tone::Changed, "ended", None));
+                self.quiet_or(line.into_iter().collect())
+            }
             Entry::Undone { key, part, changed, .. } => self.undone(key, *part, *changed),
             Entry::UndoFailed { key, error, .. } => self.undo_failed(key, error),
             _ => Vec::new(),
@@ -108,9 +118,11 @@ impl TextReport {
 
     fn line(&self, key: &StepKey, tone: Tone, word: &str, took: Option<u64>) -> String {
         let (op, summary, host) = match self.steps.get(key) {
-            Some((command, summary)) => {
-                (command.op.as_str(), summary.as_str(), if command.host.is_controller() { "-" } else { command.host.as_str() })
-            }
+            Some((command, summary)) => (
+                command.op.as_str(),
+                summary.as_str(),
+                if command.host.is_controller() { of_task(key) } else { command.host.as_str() },
+            ),
             None => ("?", "", "?"),
         };
         let summary = plain(summary).replace('\n', " ");
@@ -190,6 +202,12 @@ impl TextReport {
         lines.extend(plain(&error.message).lines().map(|line| format!("{indent}{line}")));
         lines
     }
+}
+
+/// The host in whose block a step stands that speaks to none.
+fn of_task(key: &StepKey) -> &str {
+    let path = key.task.as_str();
+    if path.starts_with("main/") && !path.contains(".undo/") { key.task.leaf() } else { "-" }
 }
 
 /// Whether a primitive only looks.

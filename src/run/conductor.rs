@@ -6,7 +6,7 @@ use super::writer::Writer;
 use crate::effect::{Compensation, Effects, Login};
 use crate::event::{Event, Watcher};
 use crate::id::{HostName, StepKey, TaskPath};
-use crate::journal::{Cursor, Entry, Group, Recorded};
+use crate::journal::{Cursor, Entry, Group, Recorded, RunState};
 use crate::op::{AnyOperation, Registry, StepContext};
 use crate::saga;
 use crate::script::{Branch, Conductor, ForkSpec, Task, UndoClosure};
@@ -16,8 +16,8 @@ use serde_json::Value;
 use similar::TextDiff;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
 
 /// What becomes of a step that has no record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Run {
         Ok(())
     }
 
-    fn mode(&self) -> Mode {
+    pub(super) fn mode(&self) -> Mode {
         *self.mode.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -203,6 +203,9 @@ impl Conductor for Run {
         if self.mode() == Mode::ReplayOnly {
             return Ok(());
         }
+        if self.writer.state(RunState::is_past_return) {
+            return Err(StepError::new(ErrorKind::Halted, "an attempt failed behind a point of no return; nothing was undone"));
+        }
         let work = self.writer.state(|state| saga::group(state, key));
         let end = unwind(self, &work);
         if let Some(stuck) = end.stuck.into_iter().next() {
@@ -222,8 +225,20 @@ impl Conductor for Run {
 
     fn once(&self, name: &str, body: &dyn Fn(&Task) -> Result<(), StepError>) -> Result<(), StepError> {
         let cell = self.once.lock().unwrap_or_else(PoisonError::into_inner).entry(name.to_owned()).or_default().clone();
-        // Whoever holds the cell runs the body; the others wait here.
-        let mut end = cell.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever holds the cell runs the body; the others wait here, for as long as nobody asks the run to stop.
+        let mut end = loop {
+            match cell.try_lock() {
+                Ok(end) => break end,
+                Err(TryLockError::Poisoned(end)) => break end.into_inner(),
+                Err(TryLockError::WouldBlock) if self.interrupt.is_stopped() => {
+                    return Err(StepError::new(
+                        ErrorKind::Interrupted,
+                        format!("stopped while waiting for `{name}`, which runs once"),
+                    ));
+                }
+                Err(TryLockError::WouldBlock) => std::thread::park_timeout(Duration::from_millis(20)),
+            }
+        };
         if let Some(result) = end.as_ref() {
             return result.clone();
         }

@@ -1,6 +1,6 @@
 //! `parallel` and `rolling`: one task a host, batch after batch.
 
-use super::conductor::Run;
+use super::conductor::{Mode, Run};
 use super::unwind;
 use crate::effect::{Effect, Login};
 use crate::id::{HostName, StepKey};
@@ -54,7 +54,7 @@ fn batches_in_turn(
         }
         failures.extend(failed);
         judge(run, task, spec, key, &failures)?;
-        if let Some(bake) = spec.bake.filter(|_| index + 1 < batches.len()) {
+        if let Some(bake) = spec.bake.filter(|_| index + 1 < batches.len() && run.mode() == Mode::Perform) {
             // When a host of the next batch has records, the pause is over.
             let next = batches.get(index + 1).map(Vec::as_slice).unwrap_or_default();
             if !next.iter().any(|host| run.cursor.has_task(&task.path.child(key.n, spec.word, host.as_str()))) {

@@ -274,7 +274,8 @@ impl Runner {
             let _ = run.writer.commit(vec![Entry::Phase { phase: RunPhase::Stuck, why: first.message.clone() }]);
             return finish(id, RunPhase::Stuck, 4, end, failure);
         }
-        let exit = match (end.debts.is_empty(), changed) {
+        let given_up = run.writer.state(|state| !state.settled.is_empty());
+        let exit = match (end.debts.is_empty() && !given_up, changed) {
             (false, _) => 4,
             (true, true) => 3,
             (true, false) => 1,

@@ -99,7 +99,9 @@ fn of(state: &RunState, items: &[Item]) -> Vec<Work> {
 }
 
 fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<Work>, checks: &mut Vec<Work>) {
-    let Some(step) = state.steps.get(key).filter(|step| !step.is_void()) else { return };
+    let Some(step) = state.steps.get(key).filter(|_| !state.settled.contains_key(key)).filter(|step| !step.is_void()) else {
+        return;
+    };
     let keeps = |undo: &&crate::journal::UndoState| {
         matches!(undo.undo, Compensation::Restore { .. } | Compensation::RestoreService { .. })
     };

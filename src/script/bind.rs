@@ -87,7 +87,8 @@ fn call(ctx: &NativeCallContext<'_>, entry: &Entry, form: Form, args: &mut [&mut
         take_options(ctx, entry, rest.next().map(|options| &**options), &mut given)?;
     }
     if let Some(user) = become_user(entry, &mut given).map_err(|error| bad("sudo", error))? {
-        login.user = Some(user);
+        let host = args.first().and_then(|host| host.read_lock::<ScriptHost>().map(|host| host.become_user(&user)));
+        login = host.map_or(login, |host| host.login());
     }
     let operation = entry.parse(Value::Object(given)).map_err(|error| wrong(ctx, entry.name, error))?;
     let command =

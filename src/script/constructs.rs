@@ -154,6 +154,10 @@ fn once(ctx: &NativeCallContext<'_>, name: &str, body: &FnPtr) -> Raised<Dynamic
             "`{name}` is no name for what runs once; use letters, digits, `-`, `_` and `.`"
         ))));
     }
+    let own = crate::id::TaskPath::once(name);
+    if tag.task.path == own || tag.task.path.as_str().starts_with(&format!("{own}/")) {
+        return Err(stop(StepError::bad_input(format!("`once(\"{name}\", ..)` within itself would wait for its own end"))));
+    }
     let body = snapshot_closure(body.clone());
     let run = |task: &Task| {
         let mut global = ctx.global_runtime_state().clone();

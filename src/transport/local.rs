@@ -3,9 +3,9 @@
 use super::frame::{Frame, Progress};
 use super::pool::PoolOptions;
 use super::remote::PRELUDE;
+use super::remote::{Become, Password};
 use super::shell::{Call, CallReply, Failure, Shell};
 use super::stream::PayloadReader;
-use super::sudo::{Become, Password};
 use crate::stop::Stop;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{Read, Write};

@@ -10,9 +10,8 @@ pub mod remote;
 mod shell;
 mod ssh;
 mod stream;
-mod sudo;
 
 pub use pool::{Pool, PoolOptions};
+pub use remote::Password;
 pub use shell::{Call, CallReply, Failure, Payload, Shell};
 pub use ssh::KnownHosts;
-pub use sudo::Password;

@@ -1,9 +1,9 @@
 //! One connection a host, made when it is first needed, and made again when it has gone.
 
 use super::local::LocalShell;
+use super::remote::Password;
 use super::shell::{Failure, Shell};
 use super::ssh::{Endpoint, SshShell};
-use super::sudo::Password;
 use crate::fleet::{Host, Inventory, Jump, Transport};
 use crate::id::{HostName, RunId};
 use crate::stop::Stop;

@@ -2,9 +2,12 @@
 
 mod calls;
 mod replies;
+mod sudo;
 
 pub use calls::{EXEC_LIMIT, call};
 pub use replies::reply;
+pub(super) use sudo::Become;
+pub use sudo::Password;
 
 /// The functions that one persistent `sh` on a host is given.
 pub const PRELUDE: &str = include_str!("prelude.sh");

@@ -128,7 +128,7 @@ fn command(host: &HostName, said: &CallReply) -> Result<Reply, EffectError> {
     let (Ok(out), Ok(err)) = (out.parse::<u64>(), err.parse::<u64>()) else { return Err(nonsense(host, said)) };
     if code == "over" {
         return Err(EffectError::Timeout {
-            message: "it did not end in time; it and all that it started were ended".to_owned(),
+            message: "it did not end in time; it and its process group were ended".to_owned(),
             stderr: said.stderr_text(),
         });
     }

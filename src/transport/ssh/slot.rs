@@ -3,9 +3,9 @@
 use super::session::would_block;
 use crate::transport::frame::{Frame, Progress};
 use crate::transport::remote::PRELUDE;
+use crate::transport::remote::{Become, Password};
 use crate::transport::shell::{Call, CallReply, Failure};
 use crate::transport::stream::PayloadReader;
-use crate::transport::sudo::{Become, Password};
 use std::io::{ErrorKind, Read, Write};
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! Shells of another user: the program that becomes it, and the few lines that are exchanged before its functions go out.
 
-use super::remote::quote;
+use super::quote;
 
 /// The password for sudo, asked for once; it is sent on standard input only.
 #[derive(Clone, Default)]
@@ -13,7 +13,7 @@ impl Password {
         Self(Some(text))
     }
 
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         self.0.as_deref()
     }
 }
@@ -25,20 +25,20 @@ impl std::fmt::Debug for Password {
 }
 
 /// Becoming a user: what is run, sent and waited for.
-pub(super) struct Become {
+pub(crate) struct Become {
     user: String,
     token: String,
     password: Password,
 }
 
 impl Become {
-    pub(super) fn new(user: &str, password: &Password) -> Self {
+    pub(crate) fn new(user: &str, password: &Password) -> Self {
         Self { user: user.to_owned(), token: format!("wl-sudo-{:016x}", rand::random::<u64>()), password: password.clone() }
     }
 
     /// The program. It says the token once it is the user, and forgets what comes before the token comes back: a password
     /// that nobody asked for must not be taken for a command.
-    pub(super) fn command(&self) -> String {
+    pub(crate) fn command(&self) -> String {
         let token = &self.token;
         let inner = format!("echo; echo {token}; while read -r l; do [ \"$l\" != {token} ] || break; done; exec /bin/sh");
         let how = if self.password.text().is_some() { "-S -p ''" } else { "-n" };
@@ -46,23 +46,23 @@ impl Become {
     }
 
     /// What is sent first.
-    pub(super) fn first(&self) -> Vec<u8> {
+    pub(crate) fn first(&self) -> Vec<u8> {
         self.password.text().map(|text| format!("{text}\n").into_bytes()).unwrap_or_default()
     }
 
     /// What is sent once it is the user, before everything else.
-    pub(super) fn second(&self) -> String {
+    pub(crate) fn second(&self) -> String {
         format!("{}\n", self.token)
     }
 
     /// Whether it is the user now.
-    pub(super) fn is_ready(&self, stdout: &[u8]) -> bool {
+    pub(crate) fn is_ready(&self, stdout: &[u8]) -> bool {
         let line = format!("\n{}\n", self.token);
         stdout.windows(line.len()).any(|window| window == line.as_bytes())
     }
 
     /// Why it will not become the user, as far as that is known.
-    pub(super) fn refusal(&self, stderr: &str) -> Option<String> {
+    pub(crate) fn refusal(&self, stderr: &str) -> Option<String> {
         let user = &self.user;
         if stderr.contains("try again") || stderr.contains("incorrect password") {
             return Some(format!("sudo does not take the password for becoming {user}"));
@@ -71,7 +71,7 @@ impl Become {
     }
 
     /// What the end of the program before it became the user means.
-    pub(super) fn failure(&self, stderr: &str) -> (String, Option<String>) {
+    pub(crate) fn failure(&self, stderr: &str) -> (String, Option<String>) {
         let user = &self.user;
         let said = stderr.trim();
         if said.contains("password is required") || said.contains("a terminal is required") {
