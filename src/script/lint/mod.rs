@@ -6,6 +6,7 @@ mod captures;
 mod flow;
 mod names;
 mod options;
+mod undo;
 
 use super::calls::{Body, bodies};
 use super::diagnostic::Diagnostic;
@@ -50,6 +51,7 @@ impl Linter<'_> {
             let view = View { linter: self, unit, bodies: bodies(&unit.ast) };
             calls::check(&view, &mut findings);
             options::check(&view, &mut findings);
+            undo::check(&view, &mut findings);
             names::check(&view, &mut findings);
             flow::check(&view, &mut findings);
             captures::check(&view, &mut findings);

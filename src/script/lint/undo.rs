@@ -1,0 +1,63 @@
+//! Commands that change something, and of which the script does not say how they are undone.
+
+use super::{Findings, View};
+use crate::script::calls::call_at;
+use rhai::{Expr, FnCallExpr};
+
+/// Each of these says what becomes of the command when the run is unwound, or that it changes nothing that is not declared.
+const SAYS: [&str; 5] = ["undo", "again", "irreversible", "creates", "unless"];
+
+pub(super) fn check(view: &View<'_>, findings: &mut Findings<'_>) {
+    if !view.linter.options.takes_options("run", 1) {
+        return;
+    }
+    for body in &view.bodies {
+        body.walk(&mut |path| {
+            let Some((call, position, method)) = path.last().and_then(call_at) else { return };
+            if method && call.name == "run" && !is_declared(call) {
+                let message = "`run` does not say how the command is undone";
+                let help = "add `undo: \"COMMAND\"`, `again: \"safe\"` (repeated once the files are back) or `irreversible: \"why\"`; a command that only looks is a `probe`";
+                findings.warning(position, message, "stays when the run is unwound", help);
+            }
+        });
+    }
+}
+
+/// Whether its options say so, or cannot be read from here.
+fn is_declared(call: &FnCallExpr) -> bool {
+    match call.args.get(1) {
+        None => false,
+        Some(Expr::Map(map, _)) => map.0.iter().any(|(key, _)| SAYS.contains(&key.name.as_str())),
+        Some(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::op::Registry;
+    use crate::script::{Facts, Load, Program, StoredSources};
+    use crate::stop::Stop;
+    use std::sync::Arc;
+
+    fn findings(text: &str) -> Vec<String> {
+        let facts = Facts { environment: None, params: serde_json::Map::new(), limit: None, run: String::new(), mode: "check" };
+        let sources = Arc::new(StoredSources::new([("deploy.rhai".to_owned(), text.to_owned())]));
+        let load = Load {
+            sources,
+            script: "deploy.rhai".to_owned(),
+            registry: Arc::new(Registry::standard()),
+            facts,
+            stop: Stop::default(),
+        };
+        Program::load(load).unwrap().lint().into_iter().map(|finding| finding.message).collect()
+    }
+
+    #[test]
+    fn a_command_without_undo_is_a_warning() {
+        assert_eq!(findings("let h = host(\"a\"); h.run(\"rm x\");"), ["`run` does not say how the command is undone"]);
+        for says in ["undo: \"touch x\"", "irreversible: \"gone\"", "creates: \"/x\""] {
+            assert!(findings(&format!("let h = host(\"a\"); h.run(\"rm x\", #{{ {says} }});")).is_empty(), "{says}");
+        }
+        assert_eq!(findings("let h = host(\"a\"); h.run(\"rm x\", #{ cwd: \"/x\" });").len(), 1);
+    }
+}
