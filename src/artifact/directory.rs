@@ -30,6 +30,12 @@ impl DirectoryStore {
         Self { root: root.into() }
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Keeps everything in it for as long as the value lives.
     ///
     /// # Errors

@@ -2,11 +2,13 @@
 //! The only room that prints.
 
 mod args;
+mod artifact;
 mod check;
 mod error;
 mod history;
 mod init;
 mod lab;
+mod pins;
 mod printer;
 mod run;
 mod settings;
@@ -47,6 +49,7 @@ pub fn main(argv: Vec<OsString>) -> ExitCode {
         Command::History(args) => history::history(&cli.common, args, &printer),
         Command::Show(args) => show::show(&cli.common, args, &printer),
         Command::Init(args) => init::init(&cli.common, args, &printer),
+        Command::Artifact(command) => artifact::artifact(&cli.common, command, &printer),
         Command::Lab(LabCommand::Init { spec }) => lab::init(spec),
         Command::Lab(command) => lab::lab(&cli.common, command, &printer),
         Command::Completions { shell } => {

@@ -6,12 +6,14 @@ mod error;
 mod login;
 mod reply;
 mod service;
+mod source;
 mod undo;
 
 pub use bytes::Content;
 pub use error::EffectError;
 pub use login::Login;
 pub use reply::{CommandResult, FileKind, FileStat, HttpReply, Reply, ServiceState, SourceInfo};
+pub use source::SourceName;
 pub use service::{ServiceUnit, UnitScope, Verb};
 pub use undo::Compensation;
 
@@ -63,7 +65,8 @@ pub enum Effect {
     /// Sends a file of the controller. Reply: [`Reply::Done`].
     Upload { path: RemotePath, source: String, digest: Digest, size: u64, attributes: Attributes, save: SaveId },
     /// Unpacks an archive that lies on the host into a directory of its own. Reply: [`Reply::Done`].
-    Unpack { archive: RemotePath, directory: RemotePath, strip: u32, save: SaveId },
+    /// With a digest, only when the archive has it.
+    Unpack { archive: RemotePath, directory: RemotePath, strip: u32, digest: Option<Digest>, save: SaveId },
     /// Makes a directory with the parents that are missing. Reply: [`Reply::Done`].
     Mkdir { path: RemotePath, attributes: Attributes, save: SaveId },
     /// Makes a symbolic link, or points it elsewhere in one instant. Reply: [`Reply::Done`].
@@ -89,8 +92,8 @@ pub enum Effect {
     /// Removes what the run kept on the host: saves, trash, receipts. Reply: [`Reply::Done`].
     Forget,
 
-    /// What a file of the project is. Controller. Reply: [`Reply::Source`].
-    Source { path: String },
+    /// What a file, directory or artifact of the controller is. Controller. Reply: [`Reply::Source`].
+    Source { source: SourceName },
     /// The text of a template of the project. Controller. Reply: [`Reply::Content`].
     Template { name: String },
     /// The time. Controller. Reply: [`Reply::Time`].

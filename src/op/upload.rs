@@ -1,7 +1,7 @@
-//! `h.upload(source, path)`: a file of the project on the host.
+//! `h.upload(source, path)`: a file of the project, or an artifact, on the host.
 
 use super::{Mode, Operation, StepContext, Subject, context::unexpected};
-use crate::effect::{Attributes, Effect, Reply};
+use crate::effect::{Attributes, Effect, Reply, SourceName};
 use crate::id::{Digest, RemotePath};
 use crate::step::StepError;
 use serde::{Deserialize, Serialize};
@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Upload {
-    /// A path of the project, as in `"files/app.tar.gz"`.
-    source: String,
+    source: SourceName,
     path: RemotePath,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mode: Option<Mode>,
@@ -43,7 +42,7 @@ impl Operation for Upload {
     type Output = Uploaded;
 
     fn run(&self, cx: &mut StepContext<'_>) -> Result<Uploaded, StepError> {
-        let source = match cx.look(&Effect::Source { path: self.source.clone() })? {
+        let source = match cx.look(&Effect::Source { source: self.source.clone() })? {
             Reply::Source(source) => source,
             other => return Err(unexpected(&other)),
         };

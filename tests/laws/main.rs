@@ -15,5 +15,6 @@ mod many;
 mod page;
 mod pages;
 mod server;
+mod store;
 mod tree;
 mod world;

@@ -1,7 +1,7 @@
 //! A project, a home and a directory of their own for each run; and runs of scripts in them, with this machine as every host.
 
 use crate::ledger::MemoryLedger;
-use crate::server;
+use crate::{server, store};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
+use windlass::artifact::DirectoryStore;
 use windlass::effect::Effects;
 use windlass::event::{Event, Watcher};
 use windlass::fleet::{Environment, Operator, Project};
@@ -131,7 +132,8 @@ impl World {
         Arc::new(move |stored, id, stop| {
             let options = PoolOptions { local_home: Some(home.clone()), ..PoolOptions::new(id.clone()) };
             let pool = Arc::new(Pool::new(&stored.environment.hosts, options));
-            layer(apply_stack(pool, Controller::new(Path::new(&stored.root)), stop))
+            let store = Arc::new(DirectoryStore::new(&stored.store));
+            layer(apply_stack(pool, Controller::new(Path::new(&stored.root), store), stop))
         })
     }
 
@@ -143,6 +145,7 @@ impl World {
             environment: Some(environment.clone()),
             params: Map::new(),
             limit: None,
+            artifacts: store::pins(),
             run: "laws".to_owned(),
             mode: "run",
         };
@@ -162,6 +165,8 @@ impl World {
             params: Map::new(),
             limit: None,
             root: self.root().display().to_string(),
+            artifacts: store::pins(),
+            store: store::directory().display().to_string(),
         })
     }
 

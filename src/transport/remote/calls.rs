@@ -2,7 +2,7 @@
 //! is written.
 
 use crate::effect::{Attributes, Content, Effect, EffectError, Invocation, ServiceUnit, UnitScope, Words};
-use crate::id::SaveId;
+use crate::id::{Digest, SaveId};
 use crate::transport::remote::quote;
 use crate::transport::{Call, Payload};
 use std::fmt::Write as _;
@@ -43,8 +43,9 @@ pub fn call(effect: &Effect) -> Result<Call, EffectError> {
             .arg("")
             .arg("")
             .payload(Payload::File { path: source.into(), size: *size }),
-        E::Unpack { archive, directory, strip, save } => {
-            Call::new("wl_unpack").save(save).arg(archive.as_str()).arg(directory.as_str()).arg(strip.to_string())
+        E::Unpack { archive, directory, strip, digest, save } => {
+            let call = Call::new("wl_unpack").save(save).arg(archive.as_str()).arg(directory.as_str()).arg(strip.to_string());
+            call.arg(digest.as_ref().map(Digest::as_str).unwrap_or_default())
         }
         E::Mkdir { path, attributes, save } => Call::new("wl_mkdir").save(save).arg(path.as_str()).args(triple(attributes)),
         E::Link { path, target, save } => Call::new("wl_link").save(save).arg(path.as_str()).arg(target),
@@ -105,7 +106,7 @@ fn with_content(call: Call, content: &Content) -> Call {
 
 fn probe_receipt(command: &Invocation) -> String {
     // A shell runs one probe at a time, and adds its own number to the name.
-    let digest = crate::id::Digest::of(format!("{command:?}").as_bytes());
+    let digest = Digest::of(format!("{command:?}").as_bytes());
     format!("p{}", digest.short())
 }
 

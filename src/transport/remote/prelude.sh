@@ -192,19 +192,21 @@ wl_chmod() { # SAVE PATH MODE OWNER GROUP
   wl_differs "$3" "$4" "$5" "$p" || wl_same "$1"
   wl_set "$1" "$3" "$4" "$5" "$p"; echo changed
 }
-wl_unpack() { # SAVE ARCHIVE DIRECTORY STRIP
+wl_wanted() { [ -z "$1" ] || [ "$h" = "$1" ] || wl_die "$a has sha256 $h, expected $1"; }
+wl_unpack() { # SAVE ARCHIVE DIRECTORY STRIP SHA256; an empty SHA256 is any
   wl_path "$2"; a=$p; wl_path "$3"; wl_parent
   [ -f "$a" ] || wl_die "the archive $a is not there"
   i=$(stat -L -c '%d:%i:%s:%Y:%Z' -- "$a") || exit 1
   h=
   if [ -d "$p" ] && [ -f "$p/.windlass-unpacked" ]; then
     read -r was strip it <"$p/.windlass-unpacked"
-    [ "$strip $it" != "$4 $i" ] || wl_same "$1" # the very file that was unpacked
-    wl_hash "$a"; [ "$was $strip" != "$h $4" ] || wl_same "$1"
+    [ "$strip $it" != "$4 $i" ] || { [ -n "$5" ] && [ "$was" != "$5" ]; } || wl_same "$1" # the very file that was unpacked
+    wl_hash "$a"; wl_wanted "$5"; [ "$was $strip" != "$h $4" ] || wl_same "$1"
   elif [ -d "$p" ]; then
     [ -z "$(ls -A "$p")" ] || wl_die "$p holds files that no unpack put there; an archive is unpacked into a directory of its own"
   elif [ -e "$p" ] || [ -L "$p" ]; then wl_die "$p is there, and is not a directory"; fi
   [ -n "$h" ] || wl_hash "$a"
+  wl_wanted "$5"
   t=$dir/.wl-$1; [ ! -e "$t" ] || rm -rf "$t"
   umask 022; mkdir "$t" || exit 1; wl_open
   if [ "$4" = 0 ]; then tar -xof "$a" -C "$t" </dev/null; else tar -xof "$a" -C "$t" --strip-components="$4" </dev/null; fi ||
