@@ -216,7 +216,8 @@ pub enum ArtifactCommand {
         /// What it is called, as in shop-web
         name: ArtifactName,
         /// Which build of it, as in 1.4.2; it means this content for ever
-        version: Version,
+        #[arg(value_name = "VERSION")]
+        build: Version,
         /// A file, kept as it is; or a directory, which is packed by tar and gzip
         path: PathBuf,
     },
@@ -230,7 +231,8 @@ pub enum ArtifactCommand {
         /// What it is called
         name: ArtifactName,
         /// Which build of it
-        version: Option<Version>,
+        #[arg(value_name = "VERSION")]
+        build: Option<Version>,
     },
     /// Hash everything again; exit code 1 when something is damaged
     Verify,
@@ -239,7 +241,8 @@ pub enum ArtifactCommand {
         /// What it is called
         name: ArtifactName,
         /// Which build of it
-        version: Version,
+        #[arg(value_name = "VERSION")]
+        build: Version,
         /// Even when a run needs it
         #[arg(long)]
         force: bool,

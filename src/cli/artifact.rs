@@ -20,14 +20,14 @@ pub(super) fn artifact(common: &Common, command: &ArtifactCommand, printer: &Pri
     let project = project(common)?;
     let store = store(&project)?;
     match command {
-        ArtifactCommand::Add { name, version, path } => add(&store, name, version, path, printer),
+        ArtifactCommand::Add { name, build, path } => add(&store, name, build, path, printer),
         ArtifactCommand::List { name } => list(&store, name.as_ref(), printer),
-        ArtifactCommand::Show { name, version: None } => list(&store, Some(name), printer),
-        ArtifactCommand::Show { name, version: Some(version) } => show(&project, &store, name, version, printer),
+        ArtifactCommand::Show { name, build: None } => list(&store, Some(name), printer),
+        ArtifactCommand::Show { name, build: Some(version) } => show(&project, &store, name, version, printer),
         ArtifactCommand::Verify => verify(&store, printer),
-        ArtifactCommand::Drop { name, version, force } => {
+        ArtifactCommand::Drop { name, build, force } => {
             let forced = if *force { Forced::Yes } else { Forced::No };
-            drop_one(&project, &store, (name, version), forced, printer)
+            drop_one(&project, &store, (name, build), forced, printer)
         }
         ArtifactCommand::Gc { keep, dry_run } => {
             let doing = if *dry_run { Doing::Saying } else { Doing::Removing };
