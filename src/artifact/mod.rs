@@ -13,7 +13,7 @@ mod tree;
 pub use directory::{DirectoryStore, InUse};
 pub use error::ArtifactError;
 pub use name::{ArtifactName, Version};
-pub use pack::{Packed, pack};
+pub use pack::{Packed, PackedTree, pack, pack_plain};
 pub use pins::{Pin, PinError, Wishes, resolve};
 pub use retention::{Retention, superfluous};
 pub use store::{Added, Artifact, Damage, Dropped, Form, Incoming, Store};

@@ -1,7 +1,7 @@
 //! Packing: the same input gives the same bytes, whoever packs it, when and where. A file is taken as it is; a directory
 //! becomes a tar archive behind gzip, which every host can unpack.
 
-use super::tree::{Item, Tree};
+use super::tree::{Entry, Item, Tree};
 use super::{ArtifactError, Form};
 use crate::id::Digest;
 use flate2::{Compression, GzBuilder};
@@ -51,7 +51,7 @@ fn pack_tree(tree: &Tree, path: &Path, to: &mut dyn Write) -> Result<Packed, Art
     // Neither a time nor a name in its head.
     let gzip = GzBuilder::new().write(BufWriter::new(&mut outer), Compression::new(6));
     let mut inner = Hashing::new(gzip);
-    write_tar(tree, MODES, &mut inner)?;
+    write_tar(tree, MODES, &mut inner, &mut |_, _| {})?;
     let (plain, _) = inner.digest();
     let mut buffered = inner.into_inner().finish().map_err(packed)?;
     buffered.flush().map_err(packed)?;
@@ -60,8 +60,39 @@ fn pack_tree(tree: &Tree, path: &Path, to: &mut dyn Write) -> Result<Packed, Art
     Ok(Packed { digest, size, form: Form::Directory, plain })
 }
 
+/// A directory as a tar archive, and what a host is to have of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackedTree {
+    /// The sha256 of the archive.
+    pub digest: Digest,
+    /// The bytes of the archive.
+    pub size: u64,
+    /// The bytes of the files in it.
+    pub content: u64,
+    /// One line for each thing in it, sorted: kind, what it is, path. A host makes the same lines of what it has.
+    pub listing: String,
+}
+
+/// Packs a directory as it is, its modes as well, without compressing it.
+///
+/// # Errors
+/// As [`pack`].
+pub fn pack_plain(path: &Path, to: &mut dyn Write) -> Result<PackedTree, ArtifactError> {
+    let tree = Tree::read(path)?;
+    let mut out = Hashing::new(BufWriter::new(to));
+    let mut digests = Vec::new();
+    write_tar(&tree, 0o777, &mut out, &mut |entry, digest| digests.push((entry.path.clone(), digest)))?;
+    let (digest, size) = out.end();
+    Ok(PackedTree { digest, size, content: tree.size(), listing: tree.listing(&digests) })
+}
+
 /// Writes a tree as a tar archive: sorted, owned by root, of the first second of 1970, with those of the modes' bits.
-pub(super) fn write_tar(tree: &Tree, modes: u32, to: &mut dyn Write) -> Result<(), ArtifactError> {
+fn write_tar(
+    tree: &Tree,
+    modes: u32,
+    to: &mut dyn Write,
+    seen: &mut dyn FnMut(&Entry, Digest),
+) -> Result<(), ArtifactError> {
     let mut archive = tar::Builder::new(to);
     for entry in &tree.entries {
         let failed = |error| ArtifactError::io(&entry.full, "packed", error);
@@ -85,7 +116,9 @@ pub(super) fn write_tar(tree: &Tree, modes: u32, to: &mut dyn Write) -> Result<(
             Item::File(size) => {
                 header.set_size(*size);
                 let file = File::open(&entry.full).map_err(failed)?;
-                archive.append_data(&mut header, &entry.path, Exactly { file, left: *size }).map_err(failed)?;
+                let mut content = Exactly { file, left: *size, hasher: Sha256::new() };
+                archive.append_data(&mut header, &entry.path, &mut content).map_err(failed)?;
+                seen(entry, Digest::from_hash(&content.hasher.finalize()));
             }
         }
     }
@@ -96,6 +129,7 @@ pub(super) fn write_tar(tree: &Tree, modes: u32, to: &mut dyn Write) -> Result<(
 struct Exactly {
     file: File,
     left: u64,
+    hasher: Sha256,
 }
 
 impl Read for Exactly {
@@ -110,6 +144,7 @@ impl Read for Exactly {
             return Err(io::Error::other("it became shorter while it was packed"));
         }
         self.left -= read as u64;
+        self.hasher.update(&buffer[..read]);
         Ok(read)
     }
 }

@@ -57,26 +57,20 @@ impl Tree {
         self.entries.iter().map(|entry| if let Item::File(size) = entry.item { size } else { 0 }).sum()
     }
 
-    /// One line for each thing: kind, what it is, and path. A host computes the same lines of what it has.
-    ///
-    /// # Errors
-    /// When a file cannot be read.
-    pub fn listing(&self, mut hash: impl FnMut(&Path) -> std::io::Result<Digest>) -> Result<String, ArtifactError> {
+    /// One line for each thing, sorted: kind, what it is, and path. In a link's target, spaces are written as U+0001.
+    pub(super) fn listing(&self, digests: &[(PathBuf, Digest)]) -> String {
         let mut lines = Vec::new();
         for entry in &self.entries {
-            let path = format!("./{}", entry.path.display());
+            let path = entry.path.display();
             match &entry.item {
-                Item::Directory => lines.push(format!("d {:o} {path}\n", entry.mode)),
-                Item::Link(target) => lines.push(format!("l {} {path}\n", target.display().to_string().replace(' ', "\u{1}"))),
-                Item::File(_) => {
-                    let digest = hash(&entry.full).map_err(|error| ArtifactError::io(&entry.full, "read", error))?;
-                    lines.push(format!("f {:o} {path}\n", entry.mode));
-                    lines.push(format!("h {digest} {path}\n"));
-                }
+                Item::Directory => lines.push(format!("d {:o} ./{path}", entry.mode)),
+                Item::Link(target) => lines.push(format!("l {} ./{path}", target.display().to_string().replace(' ', "\u{1}"))),
+                Item::File(_) => lines.push(format!("f {:o} ./{path}", entry.mode)),
             }
         }
+        lines.extend(digests.iter().map(|(path, digest)| format!("h {digest} ./{}", path.display())));
         lines.sort();
-        Ok(lines.concat())
+        lines.iter().map(|line| format!("{line}\n")).collect()
     }
 }
 

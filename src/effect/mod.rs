@@ -12,7 +12,7 @@ mod undo;
 pub use bytes::Content;
 pub use error::EffectError;
 pub use login::Login;
-pub use reply::{CommandResult, FileKind, FileStat, HttpReply, Reply, ServiceState, SourceInfo};
+pub use reply::{CommandResult, FileKind, FileStat, HttpReply, Reply, ServiceState, SourceInfo, TreeInfo};
 pub use source::SourceName;
 pub use service::{ServiceUnit, UnitScope, Verb};
 pub use undo::Compensation;
@@ -64,6 +64,9 @@ pub enum Effect {
     Write { path: RemotePath, content: Content, attributes: Attributes, validate: Option<String>, save: SaveId },
     /// Sends a file of the controller. Reply: [`Reply::Done`].
     Upload { path: RemotePath, source: String, digest: Digest, size: u64, attributes: Attributes, save: SaveId },
+    /// Sends a directory of the controller, as a tar archive that lies there: its files are put beside those of the host's directory,
+    /// or, to `delete` what else is there, instead of them. Reply: [`Reply::Done`].
+    UploadTree { path: RemotePath, tree: TreeInfo, owner: Option<String>, group: Option<String>, delete: bool, save: SaveId },
     /// Unpacks an archive that lies on the host into a directory of its own. Reply: [`Reply::Done`].
     /// With a digest, only when the archive has it.
     Unpack { archive: RemotePath, directory: RemotePath, strip: u32, digest: Option<Digest>, save: SaveId },
@@ -133,6 +136,7 @@ impl Effect {
             | Self::Connect { .. } => EffectClass::Read,
             Self::Write { .. }
             | Self::Upload { .. }
+            | Self::UploadTree { .. }
             | Self::Unpack { .. }
             | Self::Mkdir { .. }
             | Self::Link { .. }

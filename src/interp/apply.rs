@@ -5,7 +5,7 @@ use crate::effect::{Effect, EffectClass, EffectError, Effects, HttpRequest, Logi
 use crate::id::HostName;
 use crate::stop::Stop;
 use crate::transport::http::{Place, exchange};
-use crate::transport::{Failure, Pool, remote};
+use crate::transport::{Call, Failure, Pool, remote};
 use std::sync::Arc;
 
 /// Live hosts, and the controller.
@@ -26,8 +26,14 @@ impl Apply {
         let host = &at.host;
         let call = remote::call(effect)?.as_user(at.user.clone());
         let shell = self.pool.shell(host).map_err(|failure| explain(host, failure))?;
-        let said = shell.call(&call).map_err(|failure| explain(host, failure))?;
-        remote::reply(host, effect, &said)
+        let ask = |call: &Call| shell.call(call).map_err(|failure| explain(host, failure));
+        if let Some(look) = remote::look(effect) {
+            let said = ask(&look.as_user(at.user.clone()))?;
+            if !remote::differs(&said) {
+                return remote::reply(host, effect, &said);
+            }
+        }
+        remote::reply(host, effect, &ask(&call)?)
     }
 
     fn http(&self, host: &HostName, request: &HttpRequest) -> Result<Reply, EffectError> {

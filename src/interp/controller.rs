@@ -1,5 +1,6 @@
 //! The controller's part of the world: files of the project, the time, waiting.
 
+use super::trees::Trees;
 use crate::artifact::{ArtifactName, Store, Version};
 use crate::effect::{Content, Effect, EffectError, Reply, SourceInfo, SourceName};
 use crate::id::Digest;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub struct Controller {
     root: PathBuf,
     store: Arc<dyn Store>,
+    trees: Trees,
     digests: Mutex<BTreeMap<(u64, u64, i64, u64), Digest>>,
 }
 
@@ -24,7 +26,7 @@ impl Controller {
     /// Scripts see the files of this project, and the artifacts of this store.
     #[must_use]
     pub fn new(root: &Path, store: Arc<dyn Store>) -> Self {
-        Self { root: root.to_owned(), store, digests: Mutex::new(BTreeMap::new()) }
+        Self { root: root.to_owned(), store, trees: Trees::new(root), digests: Mutex::new(BTreeMap::new()) }
     }
 
     pub(super) fn perform(&self, effect: &Effect, stop: &Stop) -> Result<Reply, EffectError> {
@@ -32,16 +34,19 @@ impl Controller {
             Effect::Now => Ok(Reply::Time(now())),
             Effect::Sleep { millis } => sleep(Duration::from_millis(*millis), stop),
             Effect::Notify { .. } => Ok(Reply::done(false)),
-            Effect::Source { source } => self.source(source).map(Reply::Source),
+            Effect::Source { source } => self.source(source),
             Effect::Template { name } => self.template(name),
             other => Err(EffectError::Unsupported(format!("the controller does not do this: {other:?}"))),
         }
     }
 
-    fn source(&self, source: &SourceName) -> Result<SourceInfo, EffectError> {
+    fn source(&self, source: &SourceName) -> Result<Reply, EffectError> {
         match source {
-            SourceName::Project(path) => self.file(&self.inside(path)?, path),
-            SourceName::Artifact { artifact, version, digest, .. } => self.artifact(artifact, version, digest),
+            SourceName::Project(path) => {
+                let full = self.inside(path)?;
+                if full.is_dir() { self.trees.get(&full, path).map(Reply::Tree) } else { self.file(&full, path).map(Reply::Source) }
+            }
+            SourceName::Artifact { artifact, version, digest, .. } => self.artifact(artifact, version, digest).map(Reply::Source),
         }
     }
 
