@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 
-const SIZE: u64 = 160 << 20;
+const SIZE: u64 = 96 << 20;
 
 /// Bytes that look like no others, so that a piece at a wrong place would show.
 fn fill(project: &Project) {

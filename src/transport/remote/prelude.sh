@@ -115,17 +115,17 @@ wl_part() {
 wl_fetch() {
   [ "$3" -ge 1048576 ] || { wl_need "$3" "$4"; return; }
   wl_private; [ -d "$W/p" ] || mkdir "$W/p"; printf '%s' "$4" >"$W/p/$1.at"; wl_open
-  g=$W/p/$2
-  if [ -s "$g" ]; then
-    wl_hash "$g"; s=$(stat -c %s "$g") || exit 1
-    printf '\n%s %s need %s %s\n' "$wl_k" "$wl_n" "$s" "$h"
+  part=$W/p/$2
+  if [ -s "$part" ]; then
+    wl_hash "$part"; has=$(stat -c %s "$part") || exit 1
+    printf '\n%s %s need %s %s\n' "$wl_k" "$wl_n" "$has" "$h"
     read -r from || exit 74 # 0 when the controller has another beginning
-    [ "$from" = 0 ] || cat "$g" >"$4" || exit 74
-    rm -f "$g"; head -c "$(($3-from))" >>"$4" || exit 74
+    [ "$from" = 0 ] || cat "$part" >"$4" || exit 74
+    rm -f "$part"; head -c "$(($3-from))" >>"$4" || exit 74
     sync "$4" 2>/dev/null || sync
   else wl_need "$3" "$4"; fi
-  s=$(stat -c %s "$4") || exit 1
-  [ "$s" = "$3" ] || { wl_part "$2" "$3" "$4"; exit 74; }
+  has=$(stat -c %s "$4") || exit 1
+  [ "$has" = "$3" ] || { wl_part "$2" "$3" "$4"; exit 74; }
   : >"$W/p/$1.at"
 }
 #: put
