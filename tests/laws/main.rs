@@ -15,6 +15,7 @@ mod ledger;
 mod many;
 mod page;
 mod pages;
+mod releases;
 mod server;
 mod store;
 mod tree;

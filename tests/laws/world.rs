@@ -108,6 +108,16 @@ impl World {
         Ok(Ran::new(id, finish, ledger))
     }
 
+    /// Runs a script to its end, pinned to this version of `app`.
+    pub(crate) fn run_pinned(&self, script: &str, version: &str) -> Result<Ran, String> {
+        let ledger = Arc::new(MemoryLedger::default());
+        let stored = StoredRun { artifacts: store::pins_with(version), ..self.stored(script)? };
+        let id = fresh_id();
+        let outset = Outset { id: id.clone(), stored, by: "laws@here".to_owned() };
+        let finish = self.runner(&ledger, &bare(), Stop::default()).start(&outset).map_err(|error| error.to_string())?;
+        Ok(Ran::new(id, finish, &ledger))
+    }
+
     /// Takes a run up from what a ledger holds of it.
     pub(crate) fn take_up(&self, ledger: &Arc<MemoryLedger>, id: &RunId, job: Job, layer: &Layer) -> Ran {
         let finish = self.runner(ledger, layer, Stop::default()).take_up(id, job).unwrap();
