@@ -206,6 +206,9 @@ pub struct InitArgs {
     /// Which project to start from
     #[arg(long, value_name = "NAME", default_value = "quickstart")]
     pub template: String,
+    /// Only list the templates
+    #[arg(long)]
+    pub list: bool,
 }
 
 /// `artifact`.

@@ -3,7 +3,7 @@
 use super::args::{CheckArgs, Common, Format};
 use super::error::CliError;
 use super::printer::Printer;
-use super::pins;
+use super::pins::{self, Purpose};
 use super::settings::{Labs, environment, environment_name, params, project, script, store};
 use crate::op::Registry;
 use crate::script::{Diagnostic, Facts, Load, Program, ProjectSources, STANDARD, Severity};
@@ -31,7 +31,7 @@ pub(super) fn check(common: &Common, args: &CheckArgs, printer: &Printer) -> Res
     let registry = Arc::new(Registry::standard());
     let program = Program::load(Load { sources, script: script.clone(), registry, facts, stop: Stop::default() })?;
     refuse_unknown_params(&program, &params(&args.selection))?;
-    let (_, wrong) = pins::pins(&program, &args.selection, &project, &wishes, &store(&project)?)?;
+    let (_, wrong) = pins::pins(Purpose::Check, &program, &args.selection, &project, &wishes, &store(&project)?)?;
     let findings: Vec<Diagnostic> = program.lint().into_iter().chain(wrong).collect();
     let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
     match printer.format {

@@ -15,6 +15,7 @@ mod settings;
 mod show;
 mod status;
 mod take_up;
+mod templates;
 
 pub use args::Cli;
 pub use error::CliError;

@@ -7,8 +7,18 @@ use crate::fleet::Project;
 use crate::script::{Diagnostic, Program};
 use std::collections::BTreeSet;
 
+/// What the pins are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To find mistakes: a store that is empty here may not be so elsewhere, and a version may be said when it is run.
+    Check,
+    /// To run: each artifact needs one version.
+    Run,
+}
+
 /// The pins of all artifacts that the script asks for, and what is wrong with those that have none.
 pub(super) fn pins(
+    purpose: Purpose,
     program: &Program,
     selection: &Selection,
     project: &Project,
@@ -30,11 +40,15 @@ pub(super) fn pins(
         return Ok((Vec::new(), Vec::new()));
     }
     let all = store.list()?;
+    if all.is_empty() && purpose == Purpose::Check {
+        return Ok((Vec::new(), Vec::new()));
+    }
     let wishes = [&given, environment, &project.artifacts];
     let (mut pins, mut wrong) = (Vec::new(), Vec::new());
     for name in &asked.names {
         match resolve([name.as_str()], &wishes, &all) {
             Ok(mut found) => pins.append(&mut found),
+            Err(PinError::Undecided { .. }) if purpose == Purpose::Check => {}
             Err(error) => wrong.push(program.at_artifact(name, error.to_string(), error.help())),
         }
     }

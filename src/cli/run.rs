@@ -5,7 +5,7 @@ use super::check::{refuse_errors, refuse_unknown_params};
 use super::error::CliError;
 use super::printer::Printer;
 use super::settings::{Labs, environment, environment_name, executable, ledger, params, project, script, store, who};
-use super::pins;
+use super::pins::{self, Purpose};
 use crate::event::Watcher;
 use crate::fleet::{Class, Environment, Project, selector};
 use crate::id::RunId;
@@ -77,7 +77,7 @@ fn read_all(
     refuse_errors(&program)?;
     refuse_unknown_params(&program, &params)?;
     let store = store(project)?;
-    let (artifacts, wrong) = pins::pins(&program, &args.selection, project, &environment.artifacts, &store)?;
+    let (artifacts, wrong) = pins::pins(Purpose::Run, &program, &args.selection, project, &environment.artifacts, &store)?;
     if !wrong.is_empty() {
         return Err(CliError { diagnostics: wrong, ..CliError::input("") });
     }

@@ -18,5 +18,6 @@ mod pages;
 mod releases;
 mod server;
 mod store;
+mod templates;
 mod tree;
 mod world;
