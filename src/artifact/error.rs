@@ -50,7 +50,8 @@ impl ArtifactError {
     pub fn help(&self) -> Option<String> {
         let listed = |known: &[String]| {
             let shown: Vec<&str> = known.iter().take(12).map(String::as_str).collect();
-            let more = if known.len() > shown.len() { format!(", and {} more", known.len() - shown.len()) } else { String::new() };
+            let more =
+                if known.len() > shown.len() { format!(", and {} more", known.len() - shown.len()) } else { String::new() };
             format!("{}{more}", shown.join(", "))
         };
         Some(match self {

@@ -87,12 +87,7 @@ pub fn pack_plain(path: &Path, to: &mut dyn Write) -> Result<PackedTree, Artifac
 }
 
 /// Writes a tree as a tar archive: sorted, owned by root, of the first second of 1970, with those of the modes' bits.
-fn write_tar(
-    tree: &Tree,
-    modes: u32,
-    to: &mut dyn Write,
-    seen: &mut dyn FnMut(&Entry, Digest),
-) -> Result<(), ArtifactError> {
+fn write_tar(tree: &Tree, modes: u32, to: &mut dyn Write, seen: &mut dyn FnMut(&Entry, Digest)) -> Result<(), ArtifactError> {
     let mut archive = tar::Builder::new(to);
     for entry in &tree.entries {
         let failed = |error| ArtifactError::io(&entry.full, "packed", error);

@@ -56,11 +56,7 @@ impl PinError {
 ///
 /// # Errors
 /// When a name or a wished version is not in the store, and when nothing says which of several is meant.
-pub fn resolve<'a>(
-    names: impl IntoIterator<Item = &'a str>,
-    wishes: &[&Wishes],
-    all: &[Artifact],
-) -> Result<Vec<Pin>, PinError> {
+pub fn resolve<'a>(names: impl IntoIterator<Item = &'a str>, wishes: &[&Wishes], all: &[Artifact]) -> Result<Vec<Pin>, PinError> {
     let mut pins = Vec::new();
     for name in names {
         let versions: Vec<&Artifact> = all.iter().filter(|artifact| artifact.name.as_str() == name).collect();

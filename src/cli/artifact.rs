@@ -86,7 +86,10 @@ fn table(artifacts: &[&Artifact], paint: Paint) -> Vec<String> {
     };
     let name = width(&|artifact| artifact.name.as_str().len(), "NAME");
     let version = width(&|artifact| artifact.version.as_str().len(), "VERSION");
-    let heading = format!("{:<name$}  {:<version$}  {:>9}  {:<9}  {:<12}  {:<19}  BY", "NAME", "VERSION", "SIZE", "FORM", "SHA256", "ADDED (UTC)");
+    let heading = format!(
+        "{:<name$}  {:<version$}  {:>9}  {:<9}  {:<12}  {:<19}  BY",
+        "NAME", "VERSION", "SIZE", "FORM", "SHA256", "ADDED (UTC)"
+    );
     let line = |artifact: &&Artifact| {
         format!(
             "{:<name$}  {:<version$}  {:>9}  {:<9}  {:<12}  {:<19}  {}",

@@ -2,8 +2,8 @@
 
 use super::args::{CheckArgs, Common, Format};
 use super::error::CliError;
-use super::printer::Printer;
 use super::pins::{self, Purpose};
+use super::printer::Printer;
 use super::settings::{Labs, environment, environment_name, params, project, script, store};
 use crate::op::Registry;
 use crate::script::{Diagnostic, Facts, Load, Program, ProjectSources, STANDARD, Severity};

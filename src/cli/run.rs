@@ -3,9 +3,9 @@
 use super::args::{Common, Format, RunArgs};
 use super::check::{refuse_errors, refuse_unknown_params};
 use super::error::CliError;
+use super::pins::{self, Purpose};
 use super::printer::Printer;
 use super::settings::{Labs, environment, environment_name, executable, ledger, params, project, script, store, who};
-use super::pins::{self, Purpose};
 use crate::event::Watcher;
 use crate::fleet::{Class, Environment, Project, selector};
 use crate::id::RunId;

@@ -36,7 +36,9 @@ pub(super) fn ledger(project: &Project) -> Result<Arc<SqliteLedger>, CliError> {
 /// The artifact store of the project.
 pub(super) fn store(project: &Project) -> Result<DirectoryStore, CliError> {
     if project.store.contains("://") {
-        return Err(CliError::input(format!("`store = \"{}\"` is not supported yet", project.store)).with_help("write a directory"));
+        return Err(
+            CliError::input(format!("`store = \"{}\"` is not supported yet", project.store)).with_help("write a directory")
+        );
     }
     let path = project.root.join(&project.store);
     Ok(DirectoryStore::new(std::path::absolute(&path).unwrap_or(path)))
@@ -160,7 +162,14 @@ fn fresh(name: &str) -> Result<Host, CliError> {
 /// An environment that is written as a script.
 fn scripted(project: &Project, name: &str, path: &Path, operator: &Operator) -> Result<Environment, CliError> {
     let script = inside(project, path)?;
-    let facts = Facts { environment: None, params: Map::new(), limit: None, artifacts: Vec::new(), run: String::new(), mode: "environment" };
+    let facts = Facts {
+        environment: None,
+        params: Map::new(),
+        limit: None,
+        artifacts: Vec::new(),
+        run: String::new(),
+        mode: "environment",
+    };
     let sources = Arc::new(ProjectSources::new(&project.root, STANDARD));
     // No primitive exists for it: an inventory is data.
     let registry = Arc::new(Registry::empty());

@@ -13,8 +13,8 @@ pub use bytes::Content;
 pub use error::EffectError;
 pub use login::Login;
 pub use reply::{CommandResult, FileKind, FileStat, HttpReply, Reply, ServiceState, SourceInfo, TreeInfo};
-pub use source::SourceName;
 pub use service::{ServiceUnit, UnitScope, Verb};
+pub use source::SourceName;
 pub use undo::Compensation;
 
 use crate::id::{Digest, RemotePath, SaveId};

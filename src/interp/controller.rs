@@ -44,7 +44,11 @@ impl Controller {
         match source {
             SourceName::Project(path) => {
                 let full = self.inside(path)?;
-                if full.is_dir() { self.trees.get(&full, path).map(Reply::Tree) } else { self.file(&full, path).map(Reply::Source) }
+                if full.is_dir() {
+                    self.trees.get(&full, path).map(Reply::Tree)
+                } else {
+                    self.file(&full, path).map(Reply::Source)
+                }
             }
             SourceName::Artifact { artifact, version, digest, .. } => self.artifact(artifact, version, digest).map(Reply::Source),
         }

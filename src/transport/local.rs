@@ -2,8 +2,8 @@
 
 use super::frame::{Beginning, Frame, Progress};
 use super::pool::PoolOptions;
-use super::remote::{Known, library};
 use super::remote::{Become, Password};
+use super::remote::{Known, library};
 use super::shell::{Call, CallReply, Failure, Shell};
 use super::stream::PayloadReader;
 use crate::stop::Stop;

@@ -108,12 +108,17 @@ fn shared_paths_are_one_for_all_releases() {
     let options = "links: [\"log\", \"public/uploads\", \"VERSION\", \"settings\"]";
     world.shell("echo all >root/shared/VERSION");
     deploy(&world, "1.0", options);
-    world.shell("echo line >root/current/log/app.log; echo cat >root/current/public/uploads/cat; grep -qx secret root/current/settings");
+    world.shell(
+        "echo line >root/current/log/app.log; echo cat >root/current/public/uploads/cat; grep -qx secret root/current/settings",
+    );
     assert_eq!(live(&world), "all\n", "a file of the release gives way");
     deploy(&world, "1.1", options);
     world.shell("grep -qx line root/current/log/app.log; grep -qx cat root/current/public/uploads/cat");
     assert_eq!(changes(&deploy(&world, "1.1", options)), 0);
-    let home = format!("import \"std/release\" as release;\n{}release::stage(h, artifact(\"app\"), #{{ root: \"~/app\", links: [\"log\"] }}).activate();", world.head());
+    let home = format!(
+        "import \"std/release\" as release;\n{}release::stage(h, artifact(\"app\"), #{{ root: \"~/app\", links: [\"log\"] }}).activate();",
+        world.head()
+    );
     let ran = world.run_pinned(&home, "1.0").unwrap();
     assert_eq!(ran.finish.exit, 0, "{}", ran.error());
     assert!(world.home().join("app/current/log").canonicalize().unwrap().ends_with("app/shared/log"));

@@ -17,7 +17,8 @@ fn versions(host: &Host) -> Vec<String> {
     let entries = std::fs::read_dir(host.path("/srv/hello/releases")).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
     let releases = names.filter(|name| !name.starts_with('.'));
-    let mut versions: Vec<String> = releases.filter_map(|name| name.split_once('-').map(|(version, _)| version.to_owned())).collect();
+    let mut versions: Vec<String> =
+        releases.filter_map(|name| name.split_once('-').map(|(version, _)| version.to_owned())).collect();
     versions.sort();
     versions
 }
@@ -48,8 +49,7 @@ fn a_host_that_is_cut_off_in_the_middle_of_a_batch_takes_all_back() {
     // In the middle of the second batch: its release is current there, and the old one pruned.
     let gone = &hosts[2];
     let pause = format!("pause={}", gone.name);
-    let running =
-        project.start(&["run", "release.rhai", "--format", "json", "--artifact", "hello=1.2", "--set", &pause]);
+    let running = project.start(&["run", "release.rhai", "--format", "json", "--artifact", "hello=1.2", "--set", &pause]);
     await_file(gone, "/run/test.reached");
     assert_eq!(versions(gone), ["1.1", "1.2"]);
     gone.fault("cut");

@@ -33,7 +33,11 @@ fn a_large_upload_goes_on_where_it_was_cut() {
     // A third has arrived: the server is killed, and every connection with it.
     let temporary = || {
         let entries = std::fs::read_dir(host.path("/srv")).unwrap().flatten();
-        entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(".wl-")).filter_map(|entry| entry.metadata().ok()).map(|about| about.size()).sum::<u64>()
+        entries
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with(".wl-"))
+            .filter_map(|entry| entry.metadata().ok())
+            .map(|about| about.size())
+            .sum::<u64>()
     };
     eventually("a third of it is there", || temporary() >= SIZE / 3);
     host.fault("sshd-kill");
