@@ -6,6 +6,8 @@ use crate::id::Digest;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const PIECE: usize = 256 << 10;
 
@@ -18,7 +20,7 @@ pub(super) struct PayloadReader {
 
 enum Rest {
     Bytes { content: crate::effect::Content, at: usize },
-    File { file: File, left: u64 },
+    File { file: File, left: u64, sent: Arc<AtomicU64> },
 }
 
 impl PayloadReader {
@@ -26,7 +28,7 @@ impl PayloadReader {
     pub(super) fn open(payload: &Payload, from: Option<&Beginning>) -> io::Result<Self> {
         let (rest, start) = match payload {
             Payload::Bytes(content) => (Rest::Bytes { content: content.clone(), at: 0 }, 0),
-            Payload::File { path, size } => {
+            Payload::File { path, size, sent } => {
                 let named =
                     |error: io::Error| io::Error::new(error.kind(), format!("{} cannot be read: {error}", path.display()));
                 let mut file = File::open(path).map_err(named)?;
@@ -36,7 +38,8 @@ impl PayloadReader {
                 }
                 let start = from.map_or(Ok(0), |from| agreed(&mut file, *size, from)).map_err(named)?;
                 file.seek(SeekFrom::Start(start)).map_err(named)?;
-                (Rest::File { file, left: size - start }, start)
+                sent.store(start, Ordering::Relaxed);
+                (Rest::File { file, left: size - start, sent: sent.clone() }, start)
             }
         };
         let head = from.map(|_| format!("{start}\n").into_bytes()).unwrap_or_default();
@@ -56,12 +59,13 @@ impl PayloadReader {
                 Ok(headed || !piece.is_empty())
             }
             Rest::File { left: 0, .. } => Ok(headed),
-            Rest::File { file, left } => {
+            Rest::File { file, left, sent } => {
                 let read = file.by_ref().take((*left).min(PIECE as u64)).read_to_end(out)?;
                 if read == 0 {
                     return Err(io::Error::other("the file became shorter while it was sent"));
                 }
                 *left -= read as u64;
+                sent.fetch_add(read as u64, Ordering::Relaxed);
                 Ok(true)
             }
         }
@@ -94,7 +98,7 @@ mod tests {
     fn sent(text: &str, size: u64, beginning: &str) -> String {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text.as_bytes()).unwrap();
-        let payload = Payload::File { path: file.path().to_owned(), size: text.len() as u64 };
+        let payload = Payload::File { path: file.path().to_owned(), size: text.len() as u64, sent: Arc::default() };
         let from = Beginning { size, digest: Digest::of(beginning.as_bytes()) };
         let mut reader = PayloadReader::open(&payload, Some(&from)).unwrap();
         let mut out = Vec::new();

@@ -139,11 +139,11 @@ impl World {
 
     fn stack(&self, layer: &Layer) -> StackBuilder {
         let (home, layer) = (self.home(), layer.clone());
-        Arc::new(move |stored, id, stop| {
+        Arc::new(move |stored, id, stop, watcher| {
             let options = PoolOptions { local_home: Some(home.clone()), ..PoolOptions::new(id.clone()) };
             let pool = Arc::new(Pool::new(&stored.environment.hosts, options));
             let store = Arc::new(DirectoryStore::new(&stored.store));
-            layer(apply_stack(pool, Controller::new(Path::new(&stored.root), store), stop))
+            layer(apply_stack(pool, Controller::new(Path::new(&stored.root), store), stop, watcher))
         })
     }
 

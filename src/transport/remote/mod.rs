@@ -5,7 +5,7 @@ mod library;
 mod replies;
 mod sudo;
 
-pub use calls::{EXEC_LIMIT, call, look};
+pub use calls::{EXEC_LIMIT, call, look, peek};
 pub(super) use library::{Known, library};
 pub use replies::{differs, reply};
 pub(super) use sudo::Become;
