@@ -585,6 +585,7 @@ wl_untree() {
     while IFS= read -r f; do
       if [ -d "$p/$f" ] && [ ! -L "$p/$f" ]; then rmdir -- "$p/$f" 2>/dev/null; else rm -f -- "$p/$f"; fi
     done <"$d.gone"
+    rm -f "$d.made" # what stands there from now on came back
   fi
   if [ -d "$o" ]; then
     ( cd -- "$o" && find . ! -path . | sort ) >"$d.back" || exit 1
