@@ -5,6 +5,7 @@ mod controller;
 mod follow;
 mod retry;
 mod stack;
+mod trees;
 
 pub use apply::Apply;
 pub use controller::Controller;

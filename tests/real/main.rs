@@ -16,5 +16,7 @@ mod network;
 #[path = "../laws/page.rs"]
 mod page;
 mod project;
+mod releases;
 mod units;
+mod uploads;
 mod wait;

@@ -5,9 +5,9 @@ mod library;
 mod replies;
 mod sudo;
 
-pub use calls::{EXEC_LIMIT, call, peek};
+pub use calls::{EXEC_LIMIT, call, look, peek};
 pub(super) use library::{Known, library};
-pub use replies::reply;
+pub use replies::{differs, reply};
 pub(super) use sudo::Become;
 pub use sudo::Password;
 
