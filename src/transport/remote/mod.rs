@@ -1,16 +1,15 @@
 //! The host's side: a library of shell functions, and how an effect becomes a call of one.
 
 mod calls;
+mod library;
 mod replies;
 mod sudo;
 
 pub use calls::{EXEC_LIMIT, call};
+pub(super) use library::{Known, library};
 pub use replies::reply;
 pub(super) use sudo::Become;
 pub use sudo::Password;
-
-/// The functions that one persistent `sh` on a host is given.
-pub const PRELUDE: &str = include_str!("prelude.sh");
 
 /// Quotes a word for `sh`: what comes out is taken as it is, whatever it holds.
 ///
