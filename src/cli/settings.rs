@@ -214,6 +214,11 @@ fn operator() -> Result<Operator, CliError> {
     })
 }
 
+/// The socket of the operator's agent.
+pub(super) fn agent() -> Option<PathBuf> {
+    std::env::var_os("SSH_AUTH_SOCK").filter(|socket| !socket.is_empty()).map(PathBuf::from)
+}
+
 /// Who starts a run, as `user@machine`.
 pub(super) fn who() -> String {
     let user = operator().map(|operator| operator.user).unwrap_or_default();

@@ -2,8 +2,8 @@
 
 use super::frame::{Frame, Progress};
 use super::pool::PoolOptions;
-use super::remote::{Known, library};
 use super::remote::{Become, Password};
+use super::remote::{Known, library};
 use super::shell::{Call, CallReply, Failure, Shell};
 use super::stream::PayloadReader;
 use crate::stop::Stop;
@@ -28,7 +28,7 @@ pub(super) struct LocalShell {
 
 impl LocalShell {
     pub(super) fn new(options: &PoolOptions) -> Self {
-        let (stop, password) = (options.stop.clone(), options.password.clone());
+        let (stop, password) = (options.stop.clone(), options.credentials.password.clone());
         let (run, home) = (options.run.to_string(), options.local_home.clone());
         Self { run, home, idle: Mutex::new(Vec::new()), stop, password }
     }
