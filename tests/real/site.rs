@@ -128,9 +128,9 @@ impl Site {
         self.write(&self.key("config"), &text);
     }
 
-    /// An account that logs in to this program.
+    /// An account that logs in to this program, and has done so once: some shells make directories then.
     pub(crate) fn account(&self, name: &str, shell: &str) {
-        self.host().say(&format!("id {name} >/dev/null 2>&1 || useradd -m -p '*' -s {shell} {name}"));
+        self.host().say(&format!("useradd -m -p '*' -s {shell} {name}; su - {name} -c true >/dev/null; true"));
     }
 
     pub(crate) fn run(&self) -> Ended {
