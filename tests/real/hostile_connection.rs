@@ -130,6 +130,20 @@ fn forwarding_is_forbidden() {
 }
 
 #[test]
+fn hosts_on_the_way_are_passed() {
+    let site = Site::new("");
+    let config = site.read(&site.key("config"));
+    let way = format!("Host inner\n  HostName {ITSELF}\n  Port {PORT}\n  HostKeyAlias box\n  ProxyJump box,middle\n  User root\n");
+    let middle = format!("Host middle\n  HostName {}\n  Port {PORT}\n  User root\n", site.address);
+    let keys = format!("Host *\n  IdentityFile {}\n", site.key("id").display());
+    site.write(&site.key("config"), &format!("{way}{middle}{config}{keys}"));
+    let known = site.project.known_hosts();
+    site.write(&known, &format!("{}box {}\n", site.read(&known), site.host_key()));
+    site.write(&site.project.dir().join("environments/real.toml"), "class = \"lab\"\n[hosts.inner]\n");
+    site.assert_deploys("/root");
+}
+
+#[test]
 fn one_session_is_all_there_is() {
     let site = Site::new("MaxSessions 1");
     site.assert_deploys("/root");

@@ -124,9 +124,16 @@ fn certificates_open_from_files_and_from_the_agent() {
         std::fs::remove_file(&certificate).unwrap();
         site.ssh_config("  IdentityFile none");
         site.run_with(&[("SSH_AUTH_SOCK", &agent.socket)]).expect(0);
-        site.host().say("rm -rf /root/box");
         assert!(Command::new("ssh-add").args(["-q", "-D"]).env("SSH_AUTH_SOCK", &agent.socket).status().unwrap().success());
     }
+    // Its key is encrypted.
+    let key = site.key("locked");
+    site.keygen(&key, "ecdsa", "the secret");
+    let mut command = Command::new("ssh-keygen");
+    command.args(["-q", "-s"]).arg(&authority).args(["-I", "me", "-n", "root"]).arg(key.with_extension("pub"));
+    assert!(command.status().unwrap().success());
+    site.ssh_config(&format!("  IdentityFile {}\n  IdentitiesOnly yes\n", key.display()));
+    site.run_at_terminal("the secret\n").wait().expect(0).says(&["passphrase of"]);
 }
 
 #[test]
@@ -230,4 +237,31 @@ fn a_host_key_is_recorded_when_that_is_wanted() {
     site.run().expect(0);
     site.write(&known, &format!("@cert-authority * {}\n", site.host_key()));
     site.run().expect(1).says(&["is not known", "known_hosts:1 trusts an authority"]);
+}
+
+#[test]
+fn a_key_of_another_type_than_the_known_one_is_a_changed_key() {
+    let site = Site::new("");
+    let other = site.key("wrong");
+    site.keygen(&other, "ecdsa", "");
+    let public = site.read(&other.with_extension("pub"));
+    site.write(&site.project.known_hosts(), &format!("[{}]:{PORT} {}\n", site.address, public.trim()));
+    site.ssh_config("  StrictHostKeyChecking accept-new");
+    site.assert_refused(&["(ed25519) is not the one that", "known_hosts:1"]);
+}
+
+#[test]
+fn a_certificate_of_the_host_does_not_hide_its_key() {
+    let site = Site::without_server();
+    site.host().say(
+        "cd /run/test.sshd && ssh-keygen -q -t ed25519 -N '' -f authority && ssh-keygen -q -s authority -I box -h host.pub",
+    );
+    site.start_server("HostCertificate /run/test.sshd/host-cert.pub");
+    site.run().expect(0);
+    let known = site.project.known_hosts();
+    let right = site.read(&known);
+    site.write(&known, "");
+    site.ssh_config("  StrictHostKeyChecking accept-new\n  HashKnownHosts no");
+    site.run().expect(0);
+    assert_eq!(site.read(&known), right);
 }

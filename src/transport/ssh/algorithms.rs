@@ -36,13 +36,10 @@ pub(super) fn prefer(ssh: &ssh2::Session, options: &SshOptions, known: Option<&s
     // libssh2 would take certificates of hosts as well, and nothing here can check them.
     let wanted = of(AlgorithmKind::HostKey);
     let mut list = wanted.map_or_else(|| Ok(HOST_KEYS.map(str::to_owned).to_vec()), |wanted| chosen(wanted, &HOST_KEYS))?;
-    // Asking for another type of key than the known one would look like a changed key; ssh does the same.
+    // Those of the known keys go first, as in ssh: another type of key than the known one would look like a changed key.
     if let Some(known) = known.filter(|_| wanted.is_none_or(|wanted| wanted.list.starts_with(['+', '-']))) {
-        let of_known: Vec<String> =
-            known.split(',').filter(|name| list.iter().any(|one| one == name)).map(str::to_owned).collect();
-        if !of_known.is_empty() {
-            list = of_known;
-        }
+        let place = |name: &String| known.split(',').position(|one| one == name).unwrap_or(usize::MAX);
+        list.sort_by_key(place);
     }
     ssh.method_pref(HostKey, &list.join(",")).map_err(|error| broken(&error))
 }
