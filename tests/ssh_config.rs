@@ -1,12 +1,12 @@
 //! What Windlass reads in an ssh_config, held against what `ssh -G` reads in it.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use windlass::fleet::{AddressFamily, Agent, AlgorithmKind, HostKeyPolicy, HostSettings, Operator, SshConfig};
+use windlass::fleet::{AddressFamily, Agent, AlgorithmKind, HostKeyPolicy, HostSettings, Operator, SshConfig, SshOptions};
 
 /// Pieces that are put together in every order: each pair, read for each alias.
 const PIECES: [&str; 26] = [
@@ -81,6 +81,8 @@ const FILES: [(&str, &str); 22] = [
 struct World {
     temp: tempfile::TempDir,
     operator: Operator,
+    /// What `ssh -G` says without an ssh_config.
+    usual: BTreeMap<String, Vec<String>>,
 }
 
 fn world() -> World {
@@ -101,7 +103,10 @@ fn world() -> World {
         machine: say("uname -n"),
         ..Operator::default()
     };
-    World { temp, operator }
+    let mut world = World { temp, operator, usual: BTreeMap::new() };
+    world.write("");
+    world.usual = world.ssh("any");
+    world
 }
 
 impl World {
@@ -140,21 +145,26 @@ impl World {
         let (theirs, ours) = (self.ssh(alias), shown(&self.ours(alias), &self.operator));
         let mut wrong = String::new();
         for (key, ours) in ours {
-            let theirs = theirs.get(key).cloned().unwrap_or_default().join(" ");
-            let theirs = if key.starts_with("proxy") && theirs == "none" { String::new() } else { theirs };
-            // What ssh has built in, we have otherwise or not at all.
-            if ours.as_ref().is_some_and(|ours| *ours != theirs) || (ours.is_none() && said(text, key)) {
-                writeln!(wrong, "{key}: ssh has `{theirs}`, we have {ours:?}").unwrap();
+            let value = |of: &BTreeMap<String, Vec<String>>| same(key, &of.get(key).cloned().unwrap_or_default().join(" "));
+            // What was not said is what ssh has without an ssh_config.
+            let (theirs, ours) = (value(&theirs), ours.unwrap_or_else(|| value(&self.usual)));
+            if theirs != ours {
+                writeln!(wrong, "{key}: ssh has `{theirs}`, we have `{ours}`").unwrap();
             }
         }
         assert!(wrong.is_empty(), "{about}, for {alias}:\n{text}\n{wrong}");
     }
 }
 
-/// Whether a key stands in the file outside of any block, so that it must have been taken.
-fn said(text: &str, key: &str) -> bool {
-    let outside = text.lines().take_while(|line| !line.trim_start().starts_with(['H', 'M']) || line.starts_with("HostName"));
-    outside.into_iter().any(|line| line.to_lowercase().starts_with(&format!("{key} ")) && !line.ends_with(" none"))
+/// Different words for one thing, or for what is one to us.
+fn same(key: &str, value: &str) -> String {
+    match (key, value) {
+        ("proxycommand" | "proxyjump", "none") => "",
+        ("stricthostkeychecking", "true") => "ask",
+        ("identityagent", "") => "SSH_AUTH_SOCK",
+        _ => value,
+    }
+    .to_owned()
 }
 
 /// Settings in the words of `ssh -G`; nothing for what was not said.
@@ -162,11 +172,10 @@ fn shown(settings: &HostSettings, operator: &Operator) -> Vec<(&'static str, Opt
     let files = |list: &Option<Vec<PathBuf>>| {
         list.as_ref().map(|list| list.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(" "))
     };
-    let options = &settings.options;
-    let algorithms = |kind| options.algorithms.iter().find(|one| one.kind == kind).map(|one| one.list.clone());
-    let flag = |flag: bool| Some(if flag { "yes" } else { "no" }.to_owned());
-    let certificates = (!options.certificates.is_empty()).then(|| options.certificates.clone());
-    vec![
+    let mut list = shown_options(&settings.options);
+    let certificates = &settings.options.certificates;
+    let certificates = (!certificates.is_empty()).then(|| certificates.clone());
+    list.extend([
         ("hostname", Some(settings.host_name.clone())),
         ("user", Some(settings.user.clone().unwrap_or_else(|| operator.user.clone()))),
         ("port", Some(settings.port.unwrap_or(22).to_string())),
@@ -182,6 +191,14 @@ fn shown(settings: &HostSettings, operator: &Operator) -> Vec<(&'static str, Opt
         ),
         ("connecttimeout", Some(settings.connect_timeout.map_or("none".to_owned(), |wait| wait.as_secs().to_string()))),
         ("proxyjump", Some(settings.proxy_jump.clone().unwrap_or_default())),
+    ]);
+    list
+}
+
+fn shown_options(options: &SshOptions) -> Vec<(&'static str, Option<String>)> {
+    let algorithms = |kind| options.algorithms.iter().find(|one| one.kind == kind).map(|one| one.list.clone());
+    let flag = |flag: bool| Some(if flag { "yes" } else { "no" }.to_owned());
+    vec![
         (
             "proxycommand",
             Some(options.proxy_command.as_ref().map_or("", |proxy| proxy.command.trim_start_matches("exec ")).to_owned()),
@@ -192,8 +209,7 @@ fn shown(settings: &HostSettings, operator: &Operator) -> Vec<(&'static str, Opt
         (
             "stricthostkeychecking",
             match options.host_key_policy {
-                // `yes` and `ask` are one to us.
-                HostKeyPolicy::Known => None,
+                HostKeyPolicy::Known => Some("ask".to_owned()),
                 HostKeyPolicy::AcceptNew => Some("accept-new".to_owned()),
                 HostKeyPolicy::AcceptAny => Some("false".to_owned()),
             },
@@ -216,7 +232,7 @@ fn shown(settings: &HostSettings, operator: &Operator) -> Vec<(&'static str, Opt
         (
             "identityagent",
             match &options.agent {
-                Agent::Usual => None,
+                Agent::Usual => Some("SSH_AUTH_SOCK".to_owned()),
                 Agent::Nobody => Some("none".to_owned()),
                 Agent::At(path) => Some(path.display().to_string()),
             },

@@ -1,7 +1,8 @@
 //! A command of the operator's on this machine, as a `Match exec` of the ssh_config asks for one.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -16,6 +17,8 @@ pub(super) fn succeeds(shell: &Path, command: &str) -> Result<bool, String> {
     let cannot = |error: std::io::Error| format!("cannot be asked: {}: {error}", shell.display());
     let mut child = Command::new(shell);
     child.args(["-c", command]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // With all that it starts, in a group that can be ended as one.
+    child.process_group(0);
     let mut child = child.spawn().map_err(cannot)?;
     let ended = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).and_then(|pidfd| {
         let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
@@ -23,7 +26,7 @@ pub(super) fn succeeds(shell: &Path, command: &str) -> Result<bool, String> {
     });
     if !matches!(ended, Ok(1..)) {
         // It may have ended meanwhile.
-        let _ = child.kill();
+        let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
     }
     let status = child.wait().map_err(cannot)?;
     match ended {

@@ -94,12 +94,12 @@ impl SshConfig {
             };
             match split(line).map_err(wrong)? {
                 None => {}
-                Some((key, words, _)) if key == "include" => {
+                Some(Split { key, words, .. }) if key == "include" => {
                     for included in included(&self.operator, directory, &words, depth).map_err(wrong)? {
                         self.file(&included, directory, scope, depth + 1)?;
                     }
                 }
-                Some((key, words, text)) => match condition(&key, &words) {
+                Some(Split { key, words, text }) => match condition(&key, &words) {
                     Some(condition) => {
                         self.twice |= is_final(&condition);
                         scope = Some(self.scopes.len());
@@ -166,8 +166,17 @@ fn included(operator: &Operator, directory: &Path, patterns: &[String], depth: u
     Ok(files)
 }
 
-/// The key of a line in lowercase, its words, and what these were; `None` for a blank line or a comment.
-fn split(line: &str) -> Result<Option<(String, Vec<String>, &str)>, String> {
+/// A line taken apart.
+struct Split<'a> {
+    /// In lowercase.
+    key: String,
+    words: Vec<String>,
+    /// What the words were.
+    text: &'a str,
+}
+
+/// Takes a line apart; `None` for a blank line or a comment.
+fn split(line: &str) -> Result<Option<Split<'_>>, String> {
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') {
         return Ok(None);
@@ -181,7 +190,7 @@ fn split(line: &str) -> Result<Option<(String, Vec<String>, &str)>, String> {
     if words.is_empty() {
         return Err(format!("expected a value after `{key}`, found nothing"));
     }
-    Ok(Some((key, words, rest)))
+    Ok(Some(Split { key, words, text: rest }))
 }
 
 /// Splits as ssh does: quotes of both kinds, a backslash before a quote, a backslash or a blank, `#` where a word begins.
@@ -234,7 +243,7 @@ mod tests {
         ] {
             let found = match split(line) {
                 Ok(None) => "-".to_owned(),
-                Ok(Some((key, words, _))) => [vec![key], words].concat().join("|"),
+                Ok(Some(Split { key, words, .. })) => [vec![key], words].concat().join("|"),
                 Err(error) => error,
             };
             assert_eq!(found, wanted, "{line}");

@@ -84,7 +84,9 @@ fn login_shells_are_what_they_are() {
 #[test]
 fn an_account_without_a_shell_is_refused() {
     let site = Site::new("");
-    for (name, shell, said) in [("nologin", "/usr/sbin/nologin", "This account is currently not available"), ("false", "/bin/false", "")] {
+    for (name, shell, said) in
+        [("nologin", "/usr/sbin/nologin", "This account is currently not available"), ("false", "/bin/false", "")]
+    {
         site.account(name, shell);
         site.ssh_config(&format!("  User {name}"));
         site.assert_refused(&["box", "shell", said]);
@@ -101,11 +103,9 @@ fn a_server_prints_a_banner() {
 
 #[test]
 fn a_forced_command_is_found_out() {
-    for (command, said) in [
-        ("echo only backups here", "only backups here"),
-        ("internal-sftp", "its shell ended"),
-        ("exit 3", "its shell ended"),
-    ] {
+    for (command, said) in
+        [("echo only backups here", "only backups here"), ("internal-sftp", "its shell ended"), ("exit 3", "its shell ended")]
+    {
         let site = Site::new(&format!("ForceCommand {command}"));
         site.assert_refused(&["box", said, "force a command"]);
     }
@@ -133,7 +133,8 @@ fn forwarding_is_forbidden() {
 fn hosts_on_the_way_are_passed() {
     let site = Site::new("");
     let config = site.read(&site.key("config"));
-    let way = format!("Host inner\n  HostName {ITSELF}\n  Port {PORT}\n  HostKeyAlias box\n  ProxyJump box,middle\n  User root\n");
+    let way =
+        format!("Host inner\n  HostName {ITSELF}\n  Port {PORT}\n  HostKeyAlias box\n  ProxyJump box,middle\n  User root\n");
     let middle = format!("Host middle\n  HostName {}\n  Port {PORT}\n  User root\n", site.address);
     let keys = format!("Host *\n  IdentityFile {}\n", site.key("id").display());
     site.write(&site.key("config"), &format!("{way}{middle}{config}{keys}"));
@@ -162,7 +163,9 @@ fn keys_are_renewed_all_the_time() {
     for lines in ["", "  Compression yes", "  Ciphers aes256-ctr\n  MACs hmac-sha2-256\n  KexAlgorithms ecdh-sha2-nistp256"] {
         site.ssh_config(lines);
         site.run().expect(0);
-        assert!(std::fs::read(site.host().path("/root/big")).unwrap() == std::fs::read(site.project.dir().join("files/big")).unwrap());
+        assert!(
+            std::fs::read(site.host().path("/root/big")).unwrap() == std::fs::read(site.project.dir().join("files/big")).unwrap()
+        );
         site.host().say("rm /root/big");
     }
 }
@@ -172,7 +175,11 @@ fn the_clock_of_the_host_is_wrong() {
     let library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
     for offset in ["-10000d", "+10000d"] {
         let site = Site::without_server();
-        let library = if site.host().path(library).exists() { library.to_owned() } else { site.host().say("ls /usr/lib/*/faketime/libfaketimeMT.so.1") };
+        let library = if site.host().path(library).exists() {
+            library.to_owned()
+        } else {
+            site.host().say("ls /usr/lib/*/faketime/libfaketimeMT.so.1")
+        };
         site.start_server(&format!("SetEnv LD_PRELOAD={library} FAKETIME={offset}"));
         let year = "let h = hosts(\"all\")[0];\nlet y = h.run(\"date +%Y\", #{ undo: \"true\" }).lines[0];\nif y.parse_int() > 2010 && y.parse_int() < 2035 { throw \"it is right\"; }\n";
         let script = site.read(&site.project.dir().join("deploy.rhai"));

@@ -253,9 +253,8 @@ fn a_key_of_another_type_than_the_known_one_is_a_changed_key() {
 #[test]
 fn a_certificate_of_the_host_does_not_hide_its_key() {
     let site = Site::without_server();
-    site.host().say(
-        "cd /run/test.sshd && ssh-keygen -q -t ed25519 -N '' -f authority && ssh-keygen -q -s authority -I box -h host.pub",
-    );
+    site.host()
+        .say("cd /run/test.sshd && ssh-keygen -q -t ed25519 -N '' -f authority && ssh-keygen -q -s authority -I box -h host.pub");
     site.start_server("HostCertificate /run/test.sshd/host-cert.pub");
     site.run().expect(0);
     let known = site.project.known_hosts();

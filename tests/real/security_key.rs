@@ -4,8 +4,8 @@
 use super::site::Site;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use russh::keys::ssh_key::private::Ed25519Keypair;
 use russh::keys::signature::Signer as _;
+use russh::keys::ssh_key::private::Ed25519Keypair;
 use sha2::{Digest as _, Sha256};
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -62,6 +62,8 @@ fn serve(mut client: UnixStream, key: &Ed25519Keypair) -> std::io::Result<()> {
             13 => {
                 let (asked, rest) = cut(&request[1..]);
                 assert_eq!(asked, blob(key));
+                // Longer than this host may take to connect: a person has to find the key and touch it.
+                std::thread::park_timeout(std::time::Duration::from_millis(1500));
                 answer.push(14);
                 text(&mut answer, &sign(key, cut(rest).0, counter));
             }
@@ -84,10 +86,11 @@ fn a_security_key_of_the_agent_opens() {
     std::thread::spawn(move || listener.incoming().flatten().for_each(|client| drop(serve(client, &key))));
     site.authorize_only(&line);
     let socket = socket.display().to_string();
+    site.ssh_config("  ConnectTimeout 1");
     site.run_with(&[("SSH_AUTH_SOCK", &socket)]).expect(0);
     // The one in a file can only be used by an agent.
     site.write(&site.key("id_sk.pub"), &line);
-    site.ssh_config(&format!("  IdentitiesOnly yes\n  IdentityFile {}", site.key("id_sk").display()));
+    site.ssh_config(&format!("  ConnectTimeout 1\n  IdentitiesOnly yes\n  IdentityFile {}", site.key("id_sk").display()));
     site.run_with(&[("SSH_AUTH_SOCK", &socket)]).expect(0);
     assert!(site.log().contains("Accepted publickey for root") && site.log().contains("ED25519-SK"), "{}", site.log());
     let ended = site.run().expect(1);

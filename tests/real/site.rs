@@ -157,7 +157,10 @@ impl Site {
     #[track_caller]
     pub(crate) fn assert_deploys(&self, home: &str) {
         let before = self.tree(home);
-        self.project.windlass(&["run", "--set", "fail=yes"]).expect(3).says(&["as it was asked to", "what was there is restored"]);
+        self.project
+            .windlass(&["run", "--set", "fail=yes"])
+            .expect(3)
+            .says(&["as it was asked to", "what was there is restored"]);
         assert_eq!(self.tree(home), before, "unwinding restores");
         self.run().expect(0);
         assert_eq!(self.host().read(&format!("{home}/box/it's a $(file)")), "it's \"text\"\n");

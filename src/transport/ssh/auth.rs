@@ -65,6 +65,7 @@ impl Keys {
                 Some(identity) => identities.push(identity),
                 // Hardly anybody has these, and they are looked for unasked.
                 None if file.ends_with(".ssh/id_ed25519_sk") || file.ends_with(".ssh/id_ecdsa_sk") => {}
+                None if file.exists() => notes.push(format!("{} (cannot be read)", file.display())),
                 None => notes.push(format!("{} (not there)", file.display())),
             }
         }
@@ -160,6 +161,8 @@ impl Attempt<'_> {
                 Ok(()) => return Ok(true),
                 Err(error) => self.give_up_on_loss(&error)?,
             }
+            // A host that answers is there; the person at the agent may have taken their time.
+            self.deadline = Instant::now() + self.endpoint.connect_timeout;
             refused.push(kind_of(&blob).unwrap_or("key").to_owned());
         }
         self.tried.push(match refused.as_slice() {

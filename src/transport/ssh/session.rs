@@ -84,18 +84,21 @@ impl AsRawFd for Socket {
 }
 
 impl Session {
-    /// Repeats what would block until it is done or the deadline is over.
+    /// Repeats what would block until it is done or the deadline is over. What an agent takes, which may ask a person to
+    /// touch a key, is not counted.
     pub(super) fn until<T>(
         &self,
-        deadline: Instant,
+        mut deadline: Instant,
         mut attempt: impl FnMut(&ssh2::Session) -> Result<T, ssh2::Error>,
     ) -> Result<T, SessionError> {
         loop {
+            let begun = Instant::now();
             match attempt(&self.ssh) {
                 Err(error) if would_block(&error) => {}
                 Err(error) => return Err(SessionError::Ssh(error)),
                 Ok(value) => return Ok(value),
             }
+            deadline += begun.elapsed();
             if Instant::now() >= deadline {
                 return Err(SessionError::Timeout);
             }

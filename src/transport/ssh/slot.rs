@@ -282,7 +282,8 @@ impl Slot {
     /// A channel that is closed ends its call; anything else ends the session.
     fn broken(&mut self, error: &std::io::Error) -> Result<(), String> {
         if self.channel.eof() {
-            let failure = self.busy.as_ref().map_or_else(|| Failure::Lost("its shell ended".to_owned()), |(_, frame)| ended(frame));
+            let failure =
+                self.busy.as_ref().map_or_else(|| Failure::Lost("its shell ended".to_owned()), |(_, frame)| ended(frame));
             self.fail(failure);
             return Ok(());
         }
@@ -297,11 +298,7 @@ const NO_SHELL: &str =
 fn ended(frame: &Frame) -> Failure {
     let said = if frame.awaits_greeting() { frame.all_text() } else { frame.stderr_text() };
     let reason = if said.is_empty() { "its shell ended".to_owned() } else { format!("its shell ended: {said}") };
-    if frame.awaits_greeting() {
-        Failure::Denied { reason, help: Some(NO_SHELL.to_owned()) }
-    } else {
-        Failure::Lost(reason)
-    }
+    if frame.awaits_greeting() { Failure::Denied { reason, help: Some(NO_SHELL.to_owned()) } } else { Failure::Lost(reason) }
 }
 
 /// A shell that is being opened: a channel, then its program.
