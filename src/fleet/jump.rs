@@ -44,6 +44,7 @@ pub(super) fn words(text: &str) -> Option<Vec<Word>> {
 }
 
 fn parse(word: &str) -> Option<Word> {
+    let word = word.strip_prefix("ssh://").map_or(word, |word| word.trim_end_matches('/'));
     let (user, rest) = word.rsplit_once('@').map_or((None, word), |(user, rest)| (Some(user.to_owned()), rest));
     let bracketed = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
     let (alias, port) = match bracketed {
@@ -112,7 +113,8 @@ mod tests {
         };
         assert_eq!(shown("bastion").as_deref(), Some("|bastion|0"));
         assert_eq!(shown("a@b:23,[::1]:24, c").as_deref(), Some("a|b|23 |::1|24 |c|0"));
-        for text in ["", "a,,b", "-oProxyCommand=x", "ssh://b", "b:port"] {
+        assert_eq!(shown("ssh://a@b:23,ssh://c/").as_deref(), Some("a|b|23 |c|0"));
+        for text in ["", "a,,b", "-oProxyCommand=x", "http://b", "b:port"] {
             assert!(shown(text).is_none(), "{text}");
         }
     }

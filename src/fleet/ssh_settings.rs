@@ -156,6 +156,7 @@ impl<'a> Reading<'a> {
             "ConnectTimeout" => settings.connect_timeout = ssh_keys::seconds(word),
             "ProxyJump" if word.eq_ignore_ascii_case("none") => {}
             "ProxyJump" => {
+                self.later.push((line, word));
                 settings.proxy_jump = Some(word.to_owned());
                 settings.proxy_jump_at = Some((line.file.clone(), line.number));
             }
@@ -180,6 +181,7 @@ impl<'a> Reading<'a> {
         for (line, word) in std::mem::take(&mut self.later) {
             let none = word.eq_ignore_ascii_case("none");
             let result = match line.key {
+                "ProxyJump" => tokens.percent(word, OF_PROXY).map(|way| self.settings.proxy_jump = Some(way)),
                 "ProxyCommand" if none => Ok(()),
                 "ProxyCommand" => tokens.percent(word, OF_PROXY).map(|command| {
                     let shell = shell(self.config).to_owned();

@@ -71,6 +71,8 @@ fn what_ssh_would_do() {
         ("Host x\nProxyJump bastion\nHost *\nUser a", "y", "a@y:- - -"),
         ("Host x\nProxyJump none\nHost *\nProxyJump bastion", "x", "-@x:- - -"),
         ("ProxyJump none\nProxyCommand nc", "x", "-@x:- - - by exec nc"),
+        ("ProxyJump %r@bastion.%h:%p\nPort 24\nUser u", "x", "u@x:24 - - by way of u@bastion.x:24"),
+        ("ProxyJump %d", "x", "-@x:- - - by way of %d;ProxyJump %d:1"),
         ("ProxyCommand none\nProxyJump bastion", "x", "-@x:- - -"),
         ("ProxyJump bastion\nProxyCommand nc", "x", "-@x:- - - by way of bastion"),
         ("ProxyCommand ssh b -W '%h:%p' %% # %r\nPort 24\nUser u\nHostName y", "x", "u@y:24 - - by exec ssh b -W 'y:24' % # u"),

@@ -17,5 +17,5 @@ pub use credentials::Credentials;
 pub use passphrase::{Asker, Passphrases};
 pub use pool::{Pool, PoolOptions};
 pub use remote::Password;
-pub use shell::{Call, CallReply, Failure, Payload, Shell};
+pub use shell::{Call, CallReply, Failure, Payload, Shell, Tick};
 pub use ssh::KnownHosts;

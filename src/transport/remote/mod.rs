@@ -5,7 +5,7 @@ mod library;
 mod replies;
 mod sudo;
 
-pub use calls::{EXEC_LIMIT, call};
+pub use calls::{EXEC_LIMIT, call, peek};
 pub(super) use library::{Known, library};
 pub use replies::reply;
 pub(super) use sudo::Become;

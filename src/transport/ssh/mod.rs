@@ -43,8 +43,7 @@ impl Endpoint {
     fn key_name(&self) -> String {
         match &self.options.host_key_alias {
             Some(alias) => alias.clone(),
-            None if self.port == 22 => self.address.clone(),
-            None => format!("[{}]:{}", self.address, self.port),
+            None => known_hosts::full_name(&self.address.to_lowercase(), self.port),
         }
     }
 }
