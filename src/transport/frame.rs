@@ -66,6 +66,12 @@ impl Frame {
         String::from_utf8_lossy(&self.stderr).trim().to_owned()
     }
 
+    /// What the host said at all, of a shell that never greeted.
+    pub(super) fn all_text(&self) -> String {
+        let said: Vec<u8> = self.stdout.iter().chain(b"\n").chain(&self.stderr).copied().take(2000).collect();
+        String::from_utf8_lossy(&said).trim().to_owned()
+    }
+
     /// Looks for the marks.
     pub(super) fn progress(&mut self) -> Result<Progress, Failure> {
         if self.stdout.len() as u64 > self.limit || self.stderr.len() as u64 > self.limit {

@@ -28,7 +28,7 @@ pub(super) struct LocalShell {
 
 impl LocalShell {
     pub(super) fn new(options: &PoolOptions) -> Self {
-        let (stop, password) = (options.stop.clone(), options.password.clone());
+        let (stop, password) = (options.stop.clone(), options.credentials.password.clone());
         let (run, home) = (options.run.to_string(), options.local_home.clone());
         Self { run, home, idle: Mutex::new(Vec::new()), stop, password }
     }
