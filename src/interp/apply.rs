@@ -1,25 +1,31 @@
 //! Performs effects on live hosts.
 
 use super::Controller;
+use super::fetch::fetch;
+use super::reboot::{Wish, reboot};
 use crate::effect::{Effect, EffectClass, EffectError, Effects, HttpRequest, Login, Reply};
 use crate::id::HostName;
 use crate::stop::Stop;
 use crate::transport::http::{Place, exchange};
 use crate::transport::{Failure, Pool, remote};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Live hosts, and the controller.
 pub struct Apply {
     pool: Arc<Pool>,
     controller: Controller,
     stop: Stop,
+    /// What hosts said they are.
+    facts: Mutex<BTreeMap<Login, Reply>>,
 }
 
 impl Apply {
     /// Speaks to hosts through this pool.
     #[must_use]
     pub fn new(pool: Arc<Pool>, controller: Controller, stop: Stop) -> Self {
-        Self { pool, controller, stop }
+        Self { pool, controller, stop, facts: Mutex::default() }
     }
 
     fn on_host(&self, at: &Login, effect: &Effect) -> Result<Reply, EffectError> {
@@ -28,6 +34,17 @@ impl Apply {
         let shell = self.pool.shell(host).map_err(|failure| explain(host, failure))?;
         let said = shell.call(&call).map_err(|failure| explain(host, failure))?;
         remote::reply(host, effect, &said)
+    }
+
+    /// Asked once, and told from memory until the host starts anew.
+    fn facts(&self, at: &Login) -> Result<Reply, EffectError> {
+        let known = || self.facts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(facts) = known().get(at) {
+            return Ok(facts.clone());
+        }
+        let facts = self.on_host(at, &Effect::Facts)?;
+        known().insert(at.clone(), facts.clone());
+        Ok(facts)
     }
 
     fn http(&self, host: &HostName, request: &HttpRequest) -> Result<Reply, EffectError> {
@@ -51,6 +68,19 @@ impl Effects for Apply {
         }
         match effect {
             Effect::Http { request } => self.http(&at.host, request),
+            Effect::Facts => self.facts(at),
+            Effect::Fetch { path, to } => fetch(&self.pool, &self.controller, at, path, to),
+            Effect::Reboot { within_millis, message, save, after } => {
+                let wish = Wish {
+                    within: Duration::from_millis(*within_millis),
+                    message: message.as_deref(),
+                    save,
+                    after: after.as_ref(),
+                };
+                let reply = reboot(&self.pool, at, &wish, &self.stop);
+                self.facts.lock().unwrap_or_else(PoisonError::into_inner).retain(|login, _| login.host != at.host);
+                reply
+            }
             Effect::Connect { address, port } => self.connect(&at.host, address, *port),
             _ if effect.class() == EffectClass::Controller => self.controller.perform(effect, &self.stop),
             _ => self.on_host(at, effect),
@@ -58,7 +88,7 @@ impl Effects for Apply {
     }
 }
 
-fn explain(host: &HostName, failure: Failure) -> EffectError {
+pub(super) fn explain(host: &HostName, failure: Failure) -> EffectError {
     let reason = failure.to_string();
     match failure {
         Failure::Unreachable { reason, help } => EffectError::Unreachable { host: host.clone(), reason, help },

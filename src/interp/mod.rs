@@ -2,6 +2,8 @@
 
 mod apply;
 mod controller;
+mod fetch;
+mod reboot;
 mod retry;
 mod stack;
 

@@ -87,6 +87,16 @@ impl OptionCheck for KnownOptions<'_> {
         (!of_positional).then(|| error(bad))
     }
 
+    fn check_positional(&self, primitive: &str, literals: &[Option<Value>]) -> Option<(usize, String)> {
+        let entry = self.0.get(primitive).filter(|entry| entry.subject == Subject::Host)?;
+        let named = || entry.positional.iter().zip(literals).enumerate();
+        let given = named().filter_map(|(_, (name, value))| Some(((*name).to_owned(), value.clone()?))).collect();
+        let bad = entry.parse(Value::Object(given)).err()?;
+        let part = |name: &str| bad.path.split(['.', '[']).next() == Some(name);
+        let (n, _) = named().find(|(_, (name, value))| value.is_some() && part(name))?;
+        Some((n, bad.message))
+    }
+
     fn takes_options(&self, primitive: &str, argument: usize) -> bool {
         if let Some((_, _, at)) = CONSTRUCTS.iter().find(|(name, ..)| *name == primitive) {
             return argument == *at;

@@ -10,6 +10,8 @@ pub(super) enum Progress {
     More,
     /// The function wants its payload now.
     Wants,
+    /// The shell wants the functions that this one left for later.
+    WantsMore,
     /// It ended on both streams.
     Ended(CallReply),
 }
@@ -62,11 +64,10 @@ impl Frame {
         if self.code.is_none()
             && let Some((at, word)) = self.find_word()?
         {
-            if word == "need" {
+            if word == "need" || word == "more" {
                 self.stdout.truncate(at);
                 self.searched = at;
-
-                return Ok(Progress::Wants);
+                return Ok(if word == "need" { Progress::Wants } else { Progress::WantsMore });
             }
             let code = word.parse().map_err(|_| Failure::Refused(format!("an exit status that is none: {word:?}")))?;
             self.stdout.truncate(at);

@@ -2,8 +2,8 @@
 
 use super::frame::{Frame, Progress};
 use super::pool::PoolOptions;
-use super::remote::{Known, library};
 use super::remote::{Become, Password};
+use super::remote::{Known, library};
 use super::shell::{Call, CallReply, Failure, Shell};
 use super::stream::PayloadReader;
 use crate::stop::Stop;
@@ -146,6 +146,10 @@ impl Process {
             match frame.progress()? {
                 Progress::Ended(reply) => return Ok(reply),
                 Progress::Wants => self.send_payload(call)?,
+                Progress::WantsMore => {
+                    let text = library().later(call.function, &mut self.known);
+                    self.stdin.write_all(&text).map_err(lost)?;
+                }
                 Progress::More => self.read_more(&mut frame).map_err(lost)?,
             }
             if let Some((_, seconds)) = deadline.filter(|(at, _)| Instant::now() >= *at) {

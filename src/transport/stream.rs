@@ -30,6 +30,11 @@ impl PayloadReader {
         }
     }
 
+    /// Reads these bytes.
+    pub(super) fn of(bytes: Vec<u8>) -> Self {
+        Self::Bytes { content: crate::effect::Content::new(bytes), at: 0 }
+    }
+
     /// Appends the next piece; `false` when nothing is left.
     pub(super) fn fill(&mut self, out: &mut Vec<u8>) -> io::Result<bool> {
         match self {

@@ -2,8 +2,8 @@
 
 use super::session::would_block;
 use crate::transport::frame::{Frame, Progress};
-use crate::transport::remote::{Known, library};
 use crate::transport::remote::{Become, Password};
+use crate::transport::remote::{Known, library};
 use crate::transport::shell::{Call, CallReply, Failure};
 use crate::transport::stream::PayloadReader;
 use std::io::{ErrorKind, Read, Write};
@@ -254,6 +254,9 @@ impl Slot {
                 Some(Err(error)) => self.fail(Failure::Refused(error.to_string())),
                 None => self.fail(Failure::Refused("a function asked for bytes that its call does not have".to_owned())),
             },
+            Ok(Progress::WantsMore) => {
+                self.payload = Some(PayloadReader::of(library().later(job.call.function, &mut self.known)));
+            }
             Ok(Progress::Ended(reply)) => {
                 self.payload = None;
                 // After exit status 74 the shell is gone: what was still on the way was not read.
