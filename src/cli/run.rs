@@ -233,7 +233,8 @@ impl Desk {
             Format::Text => {
                 let text = TextReport::new(printer.paint, printer.wordiness, width);
                 let terminal = std::io::stderr().is_terminal();
-                let place = if terminal { Where::Terminal } else { Where::Stream(Box::new(std::io::stderr())) };
+                let place =
+                    if terminal { Where::Terminal { most: moving_lines() } } else { Where::Stream(Box::new(std::io::stderr())) };
                 Report::Live(Arc::new(LiveReport::new(text, place, printer.paint, width)))
             }
         };
@@ -411,4 +412,10 @@ pub(super) fn program_name() -> String {
         .ok()
         .and_then(|path| path.file_name().map(|name| name.to_string_lossy().into_owned()))
         .unwrap_or_else(|| "windlass".to_owned())
+}
+
+/// Lines of the terminal that may move: half of it, since the lines that stay are read as well.
+fn moving_lines() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stderr()).ok();
+    size.map_or(12, |size| usize::from(size.ws_row) / 2).clamp(2, 32)
 }

@@ -2,8 +2,10 @@
 
 use super::Controller;
 use super::fetch::fetch;
+use super::follow::Follow;
 use super::reboot::{Wish, reboot};
 use crate::effect::{Effect, EffectClass, EffectError, Effects, HttpRequest, Login, Reply};
+use crate::event::Watcher;
 use crate::id::HostName;
 use crate::stop::Stop;
 use crate::transport::http::{Place, exchange};
@@ -19,21 +21,25 @@ pub struct Apply {
     stop: Stop,
     /// What hosts said they are.
     facts: Mutex<BTreeMap<Login, Reply>>,
+    follow: Follow,
 }
 
 impl Apply {
-    /// Speaks to hosts through this pool.
+    /// Speaks to hosts through this pool; what goes on inside long calls is told to the watcher.
     #[must_use]
-    pub fn new(pool: Arc<Pool>, controller: Controller, stop: Stop) -> Self {
-        Self { pool, controller, stop, facts: Mutex::default() }
+    pub fn new(pool: Arc<Pool>, controller: Controller, stop: Stop, watcher: Arc<dyn Watcher>) -> Self {
+        Self { pool, controller, stop, follow: Follow::new(watcher), facts: Mutex::default() }
     }
 
     fn on_host(&self, at: &Login, effect: &Effect) -> Result<Reply, EffectError> {
         let host = &at.host;
         let call = remote::call(effect)?.as_user(at.user.clone());
         let shell = self.pool.shell(host).map_err(|failure| explain(host, failure))?;
-        let said = shell.call(&call).map_err(|failure| explain(host, failure))?;
-        remote::reply(host, effect, &said)
+        let mut followed = self.follow.call(host, shell.as_ref(), effect, &call);
+        let said = shell.call(&call, &mut || followed.tick()).map_err(|failure| explain(host, failure))?;
+        let reply = remote::reply(host, effect, &said)?;
+        self.follow.ended(host, effect, &reply);
+        Ok(reply)
     }
 
     /// Asked once, and told from memory until the host starts anew.

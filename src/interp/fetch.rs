@@ -60,7 +60,7 @@ fn measure(pool: &Pool, at: &Login, path: &RemotePath) -> Result<(u64, Digest), 
 
 fn call(pool: &Pool, at: &Login, call: Call) -> Result<Vec<u8>, EffectError> {
     let failed = |failure: Failure| explain(&at.host, failure);
-    let said = pool.shell(&at.host).and_then(|shell| shell.call(&call.as_user(at.user.clone()))).map_err(failed)?;
+    let said = pool.shell(&at.host).and_then(|shell| shell.call(&call.as_user(at.user.clone()), &mut || {})).map_err(failed)?;
     if said.code == 0 { Ok(said.stdout) } else { Err(remote::refusal(&said)) }
 }
 

@@ -3,6 +3,7 @@
 mod apply;
 mod controller;
 mod fetch;
+mod follow;
 mod reboot;
 mod retry;
 mod stack;

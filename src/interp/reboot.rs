@@ -81,7 +81,7 @@ pub(super) fn reboot(pool: &Pool, at: &Login, wish: &Wish<'_>, stop: &Stop) -> R
 fn ask(pool: &Pool, at: &Login, wish: &Wish<'_>, known: Option<&str>) -> Result<Told, EffectError> {
     let call: Call = remote::reboot(wish.save, wish.after, known, wish.message).as_user(at.user.clone());
     let failed = |failure: Failure| explain(&at.host, failure);
-    let said = pool.shell(&at.host).and_then(|shell| shell.call(&call)).map_err(failed)?;
+    let said = pool.shell(&at.host).and_then(|shell| shell.call(&call, &mut || {})).map_err(failed)?;
     if said.code != 0 {
         return Err(remote::refusal(&said));
     }

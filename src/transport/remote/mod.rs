@@ -6,7 +6,7 @@ mod library;
 mod replies;
 mod sudo;
 
-pub use calls::{EXEC_LIMIT, call, measure, piece, reboot};
+pub use calls::{EXEC_LIMIT, call, measure, peek, piece, reboot};
 pub(super) use library::{Known, library};
 pub use replies::{own_words as refusal, reply};
 pub(super) use sudo::Become;

@@ -38,14 +38,11 @@ wl_parent() {
   [ -d "$dir" ] || wl_die "the directory $dir is not there"
 }
 wl_hash() { h=$(sha256sum <"$1") || exit 1; h=${h%% *}; }
-wl_umask=$(umask)
-# Private files are made between wl_private and wl_open.
+# Makes the directories that nobody else can enter.
 wl_private() {
-  umask 077
-  [ -d "$W/s" ] || mkdir -p "$W/s" "$W/x" || exit 1
+  [ -d "$W/s" ] || ( umask 077; mkdir -p "$W/s" "$W/x" "$wl_home/sums" ) || exit 1
   [ -O "$wl_home" ] || wl_die "$wl_home belongs to somebody else"
 }
-wl_open() { umask "$wl_umask"; }
 #: saves
 # wl_keep SAVE: keeps what is at $p, once, as $d.was (a file's other name, or a copy), $d.path and, last, $d.done.
 wl_keep() {
@@ -60,7 +57,6 @@ wl_keep() {
   elif [ -e "$p" ]; then wl_die "$p is neither a file, a directory nor a link"
   else k=absent; fi || exit 1
   echo "$k" >"$d.done" || exit 1
-  wl_open
 }
 # wl_note SAVE KIND TEXT: keeps a text of that kind instead.
 wl_note() {
@@ -68,7 +64,6 @@ wl_note() {
   [ -e "$d.done" ] && return 0
   wl_private
   printf '%s' "$p" >"$d.path" && printf '%s' "$3" >"$d.was" && echo "$2" >"$d.done" || exit 1
-  wl_open
 }
 # wl_same SAVE: it is as asked. When this very step made it so before its answer was lost, it has changed it.
 wl_same() { if [ -e "$W/s/$1.done" ]; then echo changed; else echo same; fi; exit 0; }
@@ -106,9 +101,9 @@ wl_know() {
 # wl_learn: puts h on record for the file of wl_know. Without fractions of a second a change could go unseen.
 wl_learn() {
   case $i in *.*:*.*) ;; *) return 0 ;; esac
-  wl_private; [ -d "$wl_home/sums" ] || mkdir "$wl_home/sums" 2>/dev/null
+  wl_private
   set -- "$wl_home"/sums/*; [ $# -lt 100 ] || rm -f -- "$@"
-  { echo "$i $h" >"$r"; } 2>/dev/null; wl_open
+  { echo "$i $h" >"$r"; } 2>/dev/null
 }
 #: put
 # wl_mask MODE: new files get that mode; false when it takes a chmod.
@@ -140,8 +135,8 @@ wl_put() {
   m=${5:-${old%% *}}; m=${m:-644}; o=$6; g=$7; old=${old#* }
   t=$dir/.wl-$1
   [ ! -e "$t" ] || rm -f "$t"
-  c=; wl_mask "$m" || c=1
-  printf '' 2>/dev/null >"$t" || wl_die "no new file can be made in $dir (no permission, or no space)"; wl_open
+  c=; [ -z "$8" ] || u=$(umask); wl_mask "$m" || c=1
+  printf '' 2>/dev/null >"$t" || wl_die "no new file can be made in $dir (no permission, or no space)"
   if [ $# -ge 10 ]; then { printf '%s' "${10}" >"$t" && { sync "$t" 2>/dev/null || sync; }; } || { rm -f "$t"; exit 74; }
   else
     wl_need "$4" "$t"; wl_hash "$t"
@@ -153,7 +148,7 @@ wl_put() {
   [ -z "$g" ] || chgrp -- "$g" "$t" || { rm -f "$t"; exit 1; }
   [ -z "$c" ] || chmod -- "00$m" "$t" || { rm -f "$t"; exit 1; }
   if [ -n "$8" ]; then
-    out=$(sh -c "$8" windlass-validate "$t" </dev/null 2>&1) || { rm -f "$t"; wl_die "the new $p does not pass \`validate\`:$LF$out"; }
+    out=$(umask "$u"; sh -c "$8" windlass-validate "$t" </dev/null 2>&1) || { rm -f "$t"; wl_die "the new $p does not pass \`validate\`:$LF$out"; }
   fi
   wl_keep "$1"
   if [ -z "$9" ]; then echo changed
@@ -251,7 +246,7 @@ wl_unpack() { # SAVE ARCHIVE DIRECTORY STRIP
   elif [ -e "$p" ] || [ -L "$p" ]; then wl_die "$p is there, and is not a directory"; fi
   [ -n "$h" ] || wl_hash "$a"
   t=$dir/.wl-$1; [ ! -e "$t" ] || rm -rf "$t"
-  umask 022; mkdir "$t" || exit 1; wl_open
+  mkdir -m 755 "$t" || exit 1
   if [ "$4" = 0 ]; then tar -xof "$a" -C "$t" </dev/null; else tar -xof "$a" -C "$t" --strip-components="$4" </dev/null; fi ||
     { rm -rf "$t"; wl_die "$a could not be unpacked; is it a tar archive, whole, and is its packer (gzip, xz, zstd, bzip2) on this host?"; }
   f=$t/.windlass-unpacked; [ ! -e "$f" ] && [ ! -L "$f" ] || rm -rf "$f" # an archive may hold a link of that name
@@ -278,7 +273,6 @@ wl_exec() {
     printf '' >"$x.out" && printf '' >"$x.err" || exit 1
     b=
     read -r b 2>/dev/null </proc/sys/kernel/random/boot_id; echo "$b" >"$x.boot" && echo >"$x.started" || exit 1
-    wl_open
     setsid sh -c '
       x=$1; echo $$ >"$x.pid"
       [ "$2" = 0 ] || ( sleep "$2" & echo $! >"$x.clock"; wait; [ -s "$x.code" ] || { trap "" TERM; echo >"$x.over"; kill -TERM -$$; i=0; while [ $i -lt 10 ] && kill -0 "$(cat "$x.child")"; do sleep 0.2; i=$((i+1)); done; kill -KILL -$$; } ) >/dev/null 2>&1 </dev/null &
@@ -290,6 +284,12 @@ wl_exec() {
     wait $!
   fi
   wl_await "$2"
+}
+# wl_peek RECEIPT OUT ERR LIMIT: what a command printed from those bytes on, while it runs.
+wl_peek() {
+  x=$W/x/$1
+  [ ! -s "$x.out" ] || tail -c "+$2" "$x.out" | head -c "$4"
+  [ ! -s "$x.err" ] || tail -c "+$3" "$x.err" | head -c "$4" >&2
 }
 # Waits for a command that an earlier connection left behind, then tells how it ended.
 wl_await() {
@@ -317,7 +317,7 @@ wl_probe() { # RECEIPT LIMIT SECONDS DIRECTORY STDIN-SIZE BODY
   if [ "$3:$5" != 0:0 ] || [ ${#6} -gt 100000 ]; then r=$1-$$; x=$W/x/$r; shift; ( wl_exec "$r" "$@" ); c=$?; rm -f "$x".*; exit $c; fi
   # Names of their own, since what a look left running may go on writing. They are removed a few at a time.
   x=$W/x/p$$-$wl_n; wl_sweep "$W/x/p$$-"*
-  wl_private; printf '' >"$x.out" && printf '' >"$x.err" || exit 1; wl_open
+  wl_private; printf '' >"$x.out" && printf '' >"$x.err" || exit 1
   case $4 in '') at=$HOME; [ -d "$at" ] || at=/ ;; *) wl_path "$4"; at=$p ;; esac
   cd -- "$at" || exit 1
   sh -c "$6" windlass-probe </dev/null >"$x.out" 2>"$x.err"; c=$?
@@ -475,5 +475,9 @@ wl_forget() {
     t=$(cat "${f%.done}.was"; echo .); t=${t%.}
     case $t in */.wl-trash-*) rm -rf -- "$t" ;; esac
   done
-  rm -rf -- "$W"; rmdir "$wl_home/runs" "$wl_home" 2>/dev/null; echo changed
+  [ ! -d "$W" ] || rm -rf -- "$W" || exit 1
+  # What is known of large files stays; without that, nothing does.
+  set -- "$wl_home"/sums/*
+  [ ! -d "$wl_home" ] || [ -e "$1" ] || rmdir "$wl_home/sums" "$wl_home/runs" "$wl_home" 2>/dev/null
+  echo changed
 }

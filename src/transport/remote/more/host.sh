@@ -68,7 +68,6 @@ wl_copy() { # SAVE FROM TO MODE OWNER GROUP
   t=$dir/.wl-$1; [ ! -e "$t" ] || rm -f "$t"
   umask 077; printf '' 2>/dev/null >"$t" || wl_die "no new file can be made in $dir (no permission, or no space)"
   cat -- "$from" >"$t" || { rm -f "$t"; exit 1; }
-  wl_open
   wl_hash "$t"; [ "$h" = "$sum" ] || { rm -f "$t"; wl_die "$from changed while it was copied"; }
   m=$4; o=$5; g=$6
   if [ -f "$p" ]; then
@@ -87,7 +86,7 @@ wl_copy() { # SAVE FROM TO MODE OWNER GROUP
 wl_unit() { # SCOPE UNIT, and the words of wl_put
   scope=$1 u=$2; shift 2
   [ -d /run/systemd/system ] || command -v systemctl >/dev/null || wl_die "there is no systemd on this host, so no unit can be told to it"
-  wl_private; echo "$scope" >"$W/s/$1.reload" || exit 1; wl_open
+  wl_private; echo "$scope" >"$W/s/$1.reload" || exit 1
   ( wl_put "$@" ) || exit $?
   [ -e "$W/s/$1.done" ] || { rm -f "$W/s/$1.reload"; exit 0; }
   wl_sc daemon-reload || exit 1
