@@ -79,8 +79,8 @@ pub enum Effect {
     /// Installs, upgrades or removes packages. Reply: [`Reply::Packages`].
     Packages { packages: PackageSet, save: SaveId },
     /// Restarts the host, once, and waits until it is back. Reply: [`Reply::Done`].
-    /// With `after`, only when the restart of that save began.
-    Reboot { within_millis: u64, message: Option<String>, save: SaveId, after: Option<SaveId> },
+    /// With `after`, only when the restart of that save began. When it was `begun`, a host that is not there is on its way.
+    Reboot { within_millis: u64, message: Option<String>, begun: bool, save: SaveId, after: Option<SaveId> },
     /// Unpacks an archive that lies on the host into a directory of its own. Reply: [`Reply::Done`].
     Unpack { archive: RemotePath, directory: RemotePath, strip: u32, save: SaveId },
     /// Makes a directory with the parents that are missing. Reply: [`Reply::Done`].

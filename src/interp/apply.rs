@@ -76,13 +76,9 @@ impl Effects for Apply {
             Effect::Http { request } => self.http(&at.host, request),
             Effect::Facts => self.facts(at),
             Effect::Fetch { path, to } => fetch(&self.pool, &self.controller, at, path, to),
-            Effect::Reboot { within_millis, message, save, after } => {
-                let wish = Wish {
-                    within: Duration::from_millis(*within_millis),
-                    message: message.as_deref(),
-                    save,
-                    after: after.as_ref(),
-                };
+            Effect::Reboot { within_millis, message, begun, save, after } => {
+                let within = Duration::from_millis(*within_millis);
+                let wish = Wish { within, message: message.as_deref(), begun: *begun, save, after: after.as_ref() };
                 let reply = reboot(&self.pool, at, &wish, &self.stop);
                 self.facts.lock().unwrap_or_else(PoisonError::into_inner).retain(|login, _| login.host != at.host);
                 reply

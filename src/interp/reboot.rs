@@ -17,6 +17,8 @@ pub(super) struct Wish<'a> {
     pub(super) message: Option<&'a str>,
     /// The name under which the host keeps from which boot it was restarted.
     pub(super) save: &'a SaveId,
+    /// Whether it may have been asked for before: a host that is not there is on its way then.
+    pub(super) begun: bool,
     /// The restart that it follows, if it may only follow one.
     pub(super) after: Option<&'a SaveId>,
 }
@@ -43,17 +45,17 @@ pub(super) fn reboot(pool: &Pool, at: &Login, wish: &Wish<'_>, stop: &Stop) -> R
     }
     let end = Instant::now() + wish.within;
     // Which boot it is, is asked first: whatever is lost on the way, the host is asked to leave this boot and no other.
-    let boot = match ask(pool, at, wish, None)? {
-        Told::Nothing => return Ok(Reply::done(false)),
-        Told::Back => return Ok(Reply::done(true)),
-        Told::Now(boot) => Some(boot),
-        Told::Going => None,
-    };
-    let mut asked = false;
+    let mut boot = None;
+    let mut asked = wish.begun;
     loop {
         let last = match ask(pool, at, wish, boot.as_deref()) {
+            Ok(Told::Nothing) => return Ok(Reply::done(false)),
             Ok(Told::Back) => return Ok(Reply::done(true)),
-            Ok(Told::Nothing | Told::Now(_) | Told::Going) => "it still runs as before".to_owned(),
+            Ok(Told::Now(now)) => {
+                boot = Some(now);
+                continue;
+            }
+            Ok(Told::Going) => "it still runs as before".to_owned(),
             Err(EffectError::Interrupted) => return Err(EffectError::Interrupted),
             // It said no; later it is only a host that is on its way down or up.
             Err(error) if !asked && !matches!(error, EffectError::Lost { .. } | EffectError::Timeout { .. }) => {

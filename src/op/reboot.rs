@@ -37,7 +37,8 @@ impl Operation for Reboot {
         }
         cx.progress(&format!("waiting up to {} for it to be back", self.back_within));
         let within_millis = self.back_within.millis();
-        cx.apply(|save| Effect::Reboot { within_millis, message: self.message.clone(), save, after: None }).map(drop)
+        let (begun, message) = (cx.was_begun(), self.message.clone());
+        cx.apply(|save| Effect::Reboot { within_millis, message, begun, save, after: None }).map(drop)
     }
 
     fn summary(&self) -> String {

@@ -144,6 +144,7 @@ fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<
                 let effect = Effect::Reboot {
                     within_millis: *within_millis,
                     message: message.clone(),
+                    begun: false,
                     save: receipt(3000),
                     after: Some(of.clone()),
                 };

@@ -155,6 +155,14 @@ mod tests {
     }
 
     #[test]
+    fn a_shell_that_wants_more_functions_says_so_once() {
+        let mut frame = Frame::new("k", 1, 1000);
+        frame.push_stdout(b"\nk 1 more\n");
+        assert_eq!(frame.progress().unwrap(), Progress::WantsMore);
+        assert_eq!(frame.progress().unwrap(), Progress::More);
+    }
+
+    #[test]
     fn what_a_login_prints_is_dropped() {
         let mut frame = Frame::first("k", 1, 1000);
         frame.push_stdout(b"Welcome!\n\nk 0 0\nsame\n\nk 1 0\n");

@@ -13,6 +13,7 @@ mod host;
 mod lab;
 mod login;
 mod network;
+mod operations;
 #[path = "../laws/page.rs"]
 mod page;
 mod project;

@@ -366,7 +366,7 @@ wl_act() {
       activating:auto-restart) how="ends at once, and its manager tries again and again" ;;
     esac
     [ "${restarts:-0}" = "$was_restarts" ] || how="ends again and again"
-    [ -z "$how" ] || { wl_log "$scope" "$2" 15 >&2; wl_die "$2 $how after its $1 ($result)"; }
+    [ -z "$how" ] || { wl_log "$scope" "$2" 15 >&2; wl_die "$2 $how after its $1${result:+ ($result)}"; }
   done; return 0
 }
 wl_oneshot() { [ "$(wl_sc show --no-pager -p Type --value -- "$1")" = oneshot ]; }

@@ -15,9 +15,7 @@ wl_groups() {
 }
 wl_tools() {
   wl_root "users and groups"
-  tools=shadow
-  command -v useradd >/dev/null || { tools=busybox; adduser --help 2>&1 | grep -qi busybox; } ||
-    wl_die "this host has neither useradd nor the adduser of busybox"
+  command -v useradd >/dev/null || wl_die "this host has no useradd; install the package that has it (shadow, passwd or shadow-utils)"
 }
 wl_user() { # SAVE NAME STATE UID GROUP GROUPS-GIVEN GROUPS ONLY SHELL HOME COMMENT-GIVEN COMMENT SYSTEM MAKE-HOME
   save=$1 n=$2 state=$3 uid=$4 group=$5 only=$8 shell=$9; shift 5
@@ -30,7 +28,7 @@ wl_user() { # SAVE NAME STATE UID GROUP GROUPS-GIVEN GROUPS ONLY SHELL HOME COMM
     [ "$e_uid" != 0 ] || wl_die "$n is the superuser; refuses to remove it"
     [ "$n" != "$(id -un)" ] && [ "$n" != "${SUDO_USER:-}" ] || wl_die "$n is who is logged in; refuses to remove it"
     wl_tools; wl_note_user
-    if [ $tools = shadow ]; then userdel -- "$n" || exit 1; else deluser "$n" || exit 1; fi
+    userdel -- "$n" || exit 1
     echo changed; exit 0
   fi
   for g in $groups; do wl_entry group "$g" || wl_die "there is no group $g on this host"; done
@@ -41,7 +39,6 @@ wl_user() { # SAVE NAME STATE UID GROUP GROUPS-GIVEN GROUPS ONLY SHELL HOME COMM
     e_home=${home:-/home/$n}; gs=' '
     line=- make_home=$make; wl_note_user
     wl_add_user || exit 1
-    for g in $groups; do [ $tools = shadow ] || addgroup "$n" "$g" >/dev/null || exit 1; done
     echo changed; exit 0
   fi
   set --
@@ -57,7 +54,6 @@ wl_user() { # SAVE NAME STATE UID GROUP GROUPS-GIVEN GROUPS ONLY SHELL HOME COMM
   fi
   [ $# -gt 0 ] || [ -n "$join$leave" ] || wl_same "$save"
   wl_tools
-  [ $tools = shadow ] || [ $# = 0 ] || wl_die "this host has no usermod to change $n with; install the package shadow"
   wl_note_user
   [ $# = 0 ] || usermod "$@" -- "$n" || exit 1
   wl_join "$n" "$join" "$leave"
@@ -68,34 +64,23 @@ wl_gid() { # NAME-OR-NUMBER: its number, in gid
   else case $1 in *[!0-9]*) return 1 ;; *) gid=$1 ;; esac; fi
 }
 wl_join() { # USER JOIN LEAVE
-  for g in $2; do if [ $tools = shadow ]; then usermod -aG "$g" -- "$1"; else addgroup "$1" "$g" >/dev/null; fi || exit 1; done
-  for g in $3; do if [ $tools = shadow ]; then gpasswd -d "$1" "$g" >/dev/null; else delgroup "$1" "$g" >/dev/null; fi || exit 1; done
+  for g in $2; do usermod -aG "$g" -- "$1" || exit 1; done
+  for g in $3; do gpasswd -d "$1" "$g" >/dev/null || exit 1; done
 }
-# wl_add_user: makes the user n with what is in uid group groups shell home comment system make; tools says how.
+# wl_add_user: makes the user n with what is in uid group groups shell home comment system make.
 wl_add_user() {
   own=; if [ -z "$group" ] && wl_entry group "$n"; then own=$n; fi
-  if [ $tools = shadow ]; then
-    set -- $groups; all=$(IFS=,; echo "$*")
-    set -- useradd; [ -z "$make" ] && set -- "$@" -M || set -- "$@" -m
-    [ -z "$system" ] || set -- "$@" -r
-    [ -z "$uid" ] || set -- "$@" -u "$uid"
-    [ -z "$group$own" ] || set -- "$@" -g "$group$own"
-    [ -z "$all" ] || set -- "$@" -G "$all"
-    [ -z "$shell" ] || set -- "$@" -s "$shell"
-    [ -z "$home" ] || set -- "$@" -d "$home"
-    [ -z "$comment" ] || set -- "$@" -c "$comment"
-    # what it says of a home that is there already is no news
-    said=$("$@" -- "$n" 2>&1) || { printf '%s\n' "$said" >&2; return 1; }
-  else
-    set -- adduser -D; [ -n "$make" ] || set -- "$@" -H
-    [ -z "$system" ] || set -- "$@" -S
-    [ -z "$uid" ] || set -- "$@" -u "$uid"
-    [ -z "$group$own" ] || set -- "$@" -G "$group$own"
-    [ -z "$shell" ] || set -- "$@" -s "$shell"
-    [ -z "$home" ] || set -- "$@" -h "$home"
-    [ -z "$comment" ] || set -- "$@" -g "$comment"
-    said=$("$@" "$n" 2>&1) || { printf '%s\n' "$said" >&2; return 1; }
-  fi
+  set -- $groups; all=$(IFS=,; echo "$*")
+  set -- useradd; [ -z "$make" ] && set -- "$@" -M || set -- "$@" -m
+  [ -z "$system" ] || set -- "$@" -r
+  [ -z "$uid" ] || set -- "$@" -u "$uid"
+  [ -z "$group$own" ] || set -- "$@" -g "$group$own"
+  [ -z "$all" ] || set -- "$@" -G "$all"
+  [ -z "$shell" ] || set -- "$@" -s "$shell"
+  [ -z "$home" ] || set -- "$@" -d "$home"
+  [ -z "$comment" ] || set -- "$@" -c "$comment"
+  # what it says of a home that is there already is no news
+  said=$("$@" -- "$n" 2>&1) || { printf '%s\n' "$said" >&2; return 1; }
 }
 # wl_note_user: keeps how n is (line, gs), and what of its things is not there yet.
 wl_note_user() {
@@ -118,7 +103,7 @@ wl_group() { # SAVE NAME STATE GID SYSTEM
   if [ "$3" = absent ]; then
     [ -n "$there" ] || wl_same "$save"
     wl_tools; wl_note_group
-    if [ $tools = shadow ]; then groupdel -- "$n"; else delgroup "$n"; fi || exit 1
+    groupdel -- "$n" || exit 1
     echo changed; exit 0
   fi
   if [ -z "$there" ]; then
@@ -128,16 +113,15 @@ wl_group() { # SAVE NAME STATE GID SYSTEM
   fi
   [ -n "$gid" ] && [ "$gid" != "${6%%:*}" ] || wl_same "$save"
   wl_tools
-  [ $tools = shadow ] || wl_die "this host has no groupmod to change $n with; install the package shadow"
   wl_note_group; groupmod -g "$gid" -- "$n" || exit 1
   echo changed
 }
 wl_add_group() { # GID SYSTEM
   [ -z "$1" ] || ! wl_entry group "$1" || wl_die "number $1 is taken by the group ${e%%:*}"
   gid=$1 system=$2
-  if [ $tools = shadow ]; then set -- groupadd; [ -z "$system" ] || set -- "$@" -r; else set -- addgroup; [ -z "$system" ] || set -- "$@" -S; fi
+  set -- groupadd; [ -z "$system" ] || set -- "$@" -r
   [ -z "$gid" ] || set -- "$@" -g "$gid"
-  "$@" "$n" >&2
+  "$@" -- "$n"
 }
 wl_note_group() { p=account; wl_note "$save" group "$n$LF$line$LF"; }
 # wl_own_group: the group that went with its user is made again.
@@ -152,7 +136,7 @@ wl_back_group() {
   [ "$now" != "$line" ] || { echo same; exit 0; }
   wl_tools
   if [ "$line" = - ]; then
-    if [ $tools = shadow ]; then groupdel -- "$n"; else delgroup "$n"; fi || exit 1
+    groupdel -- "$n" || exit 1
     return 0
   fi
   rest=${line#*:*:}; was_gid=${rest%%:*}; members=${rest#*:}
@@ -167,12 +151,12 @@ wl_back_user() {
   if [ "$line" = - ]; then
     [ -n "$there" ] || { echo same; exit 0; }
     wl_tools
-    if [ $tools = shadow ]; then said=$(userdel -- "$n" 2>&1); else said=$(deluser "$n" 2>&1); fi || wl_die "the user $n cannot be removed again: $said"
+    said=$(userdel -- "$n" 2>&1) || wl_die "the user $n cannot be removed again: $said"
     # What the making of the user made goes with it; what was there before stays.
     for f in $new; do case $f in
       home) rm -rf -- "$was_home" ;;
       mail) rm -f -- "/var/mail/$n" ;;
-      group) ! wl_entry group "$n" || groupdel -- "$n" 2>/dev/null || delgroup "$n" 2>/dev/null ;;
+      group) ! wl_entry group "$n" || groupdel -- "$n" || exit 1 ;;
     esac; done
     wl_own_group; return 0
   fi
@@ -184,10 +168,8 @@ wl_back_user() {
     wl_add_user || exit 1
     if [ -n "$hash" ]; then
       e=${hash#*:}; printf '%s:%s\n' "$n" "${e%%:*}" | chpasswd -e || exit 1
-      if [ $tools = shadow ]; then
-        IFS=:; set -f; set -- $hash; unset IFS; set +f
-        chage -d "${3:--1}" -m "${4:--1}" -M "${5:--1}" -W "${6:--1}" -I "${7:--1}" -E "${8:--1}" -- "$n" || exit 1
-      fi
+      IFS=:; set -f; set -- $hash; unset IFS; set +f
+      chage -d "${3:--1}" -m "${4:--1}" -M "${5:--1}" -W "${6:--1}" -I "${7:--1}" -E "${8:--1}" -- "$n" || exit 1
     fi
   elif [ "$now_line" != "$line" ]; then
     usermod -u "$uid" -g "$group" -s "$shell" -d "$home" -c "$comment" -- "$n" || exit 1

@@ -56,9 +56,8 @@ fi
 # A service that is supervised only so that it can be run now has a file `down` that says so.
 wl_mine() { [ -f "$1/down" ] && wl_line "$1/down" && [ "$f" = windlass ]; }
 wl_supervise() { # links the service, without starting it
-  at=/etc/sv/$n
-  [ -e "$at/down" ] || echo windlass >"$at/down" || return 1
-  ln -s "$at" "$sd/$n" || return 1
+  [ -e "/etc/sv/$n/down" ] || echo windlass >"/etc/sv/$n/down" || return 1
+  ln -s "/etc/sv/$n" "$sd/$n" || return 1
   i=0
   until case $(sv status "$sd/$n" 2>&1) in run:*|down:*|finish:*) true ;; *) false ;; esac; do
     i=$((i+1)); [ $i -lt 100 ] || wl_die "$n is linked into $sd, and no runsvdir takes it up"
@@ -68,8 +67,8 @@ wl_supervise() { # links the service, without starting it
 wl_runit() {
   at=$sd/$n
   case $1 in
-    start) [ -d "$at/." ] || wl_supervise; sv -w 20 start "$sd/$n" ;;
-    restart) [ -d "$at/." ] || wl_supervise; sv -w 20 force-restart "$sd/$n" ;;
+    start) [ -d "$at/." ] || wl_supervise; sv up "$at" && wl_runs ;;
+    restart) [ -d "$at/." ] || wl_supervise; sv -w 20 force-stop "$at" && sv up "$at" && wl_runs ;;
     reload) sv reload "$at" ;;
     stop) [ -d "$at/." ] || return 0
       sv -w 20 force-stop "$at" || return 1
@@ -79,6 +78,10 @@ wl_runit() {
     disable)
       case $(sv status "$at" 2>&1) in run:*) echo windlass >"$at/down" ;; *) if [ -L "$at" ]; then wl_release; else echo windlass >"$at/down"; fi ;; esac ;;
   esac
+}
+# wl_runs: waits until it was seen to run; what ended soon after its start is left down for a second before it is started again.
+wl_runs() {
+  i=0; until case $(sv status "$sd/$n" 2>&1) in run:*) true ;; *) false ;; esac || [ $i = 30 ]; do sleep 0.1; i=$((i+1)); done
 }
 wl_release() { # no longer supervised
   [ -L "$sd/$n" ] || return 0
