@@ -104,3 +104,25 @@ impl OptionCheck for KnownOptions<'_> {
         self.0.get(primitive).is_some_and(|entry| entry.subject != Subject::Service && argument == entry.positional.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn literals_by_position_are_judged_alone() {
+        let registry = Registry::standard();
+        let wrong = |primitive: &str, literals: &[Option<Value>]| KnownOptions(&registry).check_positional(primitive, literals);
+        let text = |text: &str| Some(Value::from(text));
+        let (n, message) = wrong("fact", &[text("distribution")]).unwrap();
+        assert!(n == 0 && message.contains("there is no fact `distribution`"), "{message}");
+        assert_eq!(wrong("fact", &[text("os")]), None);
+        assert_eq!(wrong("fact", &[None]), None);
+        let (n, message) = wrong("copy", &[None, text("etc/hosts")]).unwrap();
+        assert!(n == 1 && message.contains("is relative"), "{message}");
+        // What is missing beside them is not theirs to say.
+        assert_eq!(wrong("cron", &[text("backup")]), None);
+        assert_eq!(wrong("write", &[text("/etc/hosts")]), None);
+        assert_eq!(wrong("no_such_primitive", &[text("a")]), None);
+    }
+}

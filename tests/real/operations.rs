@@ -140,6 +140,15 @@ fn what_keeps_packages_from_being_changed_is_said() {
     let project = Project::new(&lease.hosts, |_| "");
     with_repository(host);
 
+    host.say("ln -s /bin/true /usr/local/bin/apk");
+    {
+        let _away = Without::new(host, &["/usr/bin/apt-get"]);
+        let other =
+            run(&project, host, "if h.fact(\"package_manager\") != \"apk\" { throw \"apk\"; } h.packages(\"case-tool\");");
+        other.expect(1).says(&["the packages of this host are managed by apk, which Windlass does not use yet"]);
+    }
+    host.say("rm /usr/local/bin/apk");
+
     host.say("systemd-run -q --unit=test-apt apt-get install -y case-slow");
     super::lab::await_file(host, "/run/test.reached");
     let held = run(&project, host, "h.packages(\"case-tool\", #{ lock_timeout: \"1s\" });").expect(1);
