@@ -11,6 +11,7 @@ mod controller;
 mod deploy;
 mod host;
 mod hostile_connection;
+mod hostile_host;
 mod keys;
 mod lab;
 mod login;

@@ -304,15 +304,20 @@ wl_exec() {
     cd -- "$at" || exit 1
     printf '' >"$x.out" && printf '' >"$x.err" || exit 1
     b=
-    read -r b 2>/dev/null </proc/sys/kernel/random/boot_id; echo "$b" >"$x.boot" && echo >"$x.started" || exit 1
+    read -r b 2>/dev/null </proc/sys/kernel/random/boot_id; echo "$b" >"$x.boot" && printf %4096s x >"$x.room" && echo >"$x.started" || exit 1
     setsid sh -c '
       x=$1; echo $$ >"$x.pid"
       [ "$2" = 0 ] || ( sleep "$2" & echo $! >"$x.clock"; wait; [ -s "$x.code" ] || { trap "" TERM; echo >"$x.over"; kill -TERM -$$; i=0; while [ $i -lt 10 ] && kill -0 "$(cat "$x.child")"; do sleep 0.2; i=$((i+1)); done; kill -KILL -$$; } ) >/dev/null 2>&1 </dev/null &
       trap : TERM
       sh "$x.body" <"$3" >>"$x.out" 2>>"$x.err" &
-      echo $! >"$x.child"; wait $!; echo $? >"$x.code"
+      echo $! >"$x.child"; wait $!; c=$?
+      # on a disk that the command has filled: what nobody will read makes room
+      { echo $c >"$x.code"; } 2>/dev/null || {
+        : >"$x.room"; echo $c >"$x.code"
+        for f in "$x.out" "$x.err"; do [ "$(stat -c %s "$f")" -le "$4" ] || dd if=/dev/null of="$f" bs="$4" seek=1; done
+      }
       [ "$2" = 0 ] || { read -r k <"$x.clock" && kill "$k"; } 2>/dev/null
-    ' windlass-run "$x" "$3" "$in" </dev/null >/dev/null 2>&1 &
+    ' windlass-run "$x" "$3" "$in" "$2" </dev/null >/dev/null 2>&1 &
     wait $!
   fi
   wl_await "$2"
@@ -342,6 +347,7 @@ wl_await() {
 wl_tell() {
   echo "$c"
   [ ! -s "$x.out" ] || head -c "$1" "$x.out"; [ ! -s "$x.err" ] || head -c "$1" "$x.err" >&2
+  [ ! -e "$x.room" ] || [ -s "$x.room" ] || echo "the disk was full when it ended: No space left on device (where $W is)" >&2
 }
 wl_sweep() { [ $# -lt 40 ] || rm -f -- "$@"; }
 # The same for a command that only looks: nothing of it stays, and without a clock it needs no receipt.
