@@ -8,6 +8,7 @@ mod login;
 mod packages;
 mod reply;
 mod service;
+mod source;
 mod undo;
 
 pub use account::{Account, GroupAccount, Presence, UserAccount};
@@ -15,8 +16,9 @@ pub use bytes::Content;
 pub use error::EffectError;
 pub use login::Login;
 pub use packages::{PackageChange, PackageSet, PackageState};
-pub use reply::{CommandResult, FileKind, FileStat, HttpReply, Reply, ServiceState, SourceInfo};
+pub use reply::{CommandResult, FileKind, FileStat, HttpReply, Reply, ServiceState, SourceInfo, TreeInfo};
 pub use service::{ServiceUnit, UnitScope, Verb};
+pub use source::SourceName;
 pub use undo::Compensation;
 
 use crate::id::{Digest, RemotePath, SaveId};
@@ -81,8 +83,12 @@ pub enum Effect {
     /// Restarts the host, once, and waits until it is back. Reply: [`Reply::Done`].
     /// With `after`, only when the restart of that save began. When it was `begun`, a host that is not there is on its way.
     Reboot { within_millis: u64, message: Option<String>, begun: bool, save: SaveId, after: Option<SaveId> },
+    /// Sends a directory of the controller, as a tar archive that lies there: its files are put beside those of the host's directory,
+    /// or, to `delete` what else is there, instead of them. Reply: [`Reply::Done`].
+    UploadTree { path: RemotePath, tree: TreeInfo, owner: Option<String>, group: Option<String>, delete: bool, save: SaveId },
     /// Unpacks an archive that lies on the host into a directory of its own. Reply: [`Reply::Done`].
-    Unpack { archive: RemotePath, directory: RemotePath, strip: u32, save: SaveId },
+    /// With a digest, only when the archive has it.
+    Unpack { archive: RemotePath, directory: RemotePath, strip: u32, digest: Option<Digest>, save: SaveId },
     /// Makes a directory with the parents that are missing. Reply: [`Reply::Done`].
     Mkdir { path: RemotePath, attributes: Attributes, save: SaveId },
     /// Makes a symbolic link, or points it elsewhere in one instant. Reply: [`Reply::Done`].
@@ -108,8 +114,8 @@ pub enum Effect {
     /// Removes what the run kept on the host: saves, trash, receipts. Reply: [`Reply::Done`].
     Forget,
 
-    /// What a file of the project is. Controller. Reply: [`Reply::Source`].
-    Source { path: String },
+    /// What a file, directory or artifact of the controller is. Controller. Reply: [`Reply::Source`].
+    Source { source: SourceName },
     /// The text of a template of the project. Controller. Reply: [`Reply::Content`].
     Template { name: String },
     /// The time. Controller. Reply: [`Reply::Time`].
@@ -156,6 +162,7 @@ impl Effect {
             | Self::Account { .. }
             | Self::Packages { .. }
             | Self::Reboot { .. }
+            | Self::UploadTree { .. }
             | Self::Unpack { .. }
             | Self::Mkdir { .. }
             | Self::Link { .. }

@@ -7,6 +7,7 @@ mod follow;
 mod reboot;
 mod retry;
 mod stack;
+mod trees;
 
 pub use apply::Apply;
 pub use controller::Controller;

@@ -6,9 +6,9 @@ mod library;
 mod replies;
 mod sudo;
 
-pub use calls::{EXEC_LIMIT, call, measure, peek, piece, reboot};
+pub use calls::{EXEC_LIMIT, call, look, measure, peek, piece, reboot};
 pub(super) use library::{Known, library};
-pub use replies::{own_words as refusal, reply};
+pub use replies::{differs, own_words as refusal, reply};
 pub(super) use sudo::Become;
 pub use sudo::Password;
 
