@@ -70,9 +70,13 @@ impl Library {
     pub(crate) fn later(&self, function: &str, known: &mut Known) -> Vec<u8> {
         let (mut seen, mut wanted) = (BTreeSet::new(), BTreeSet::new());
         let mut called: Vec<usize> = self.homes.get(function).copied().into_iter().collect();
-        while let Some(section) = called.pop().filter(|at| seen.insert(*at)).and_then(|at| self.sections.get(at)) {
-            called.extend(section.needs.difference(&seen));
-            wanted.extend(&section.later);
+        while let Some(at) = called.pop() {
+            if seen.insert(at)
+                && let Some(section) = self.sections.get(at)
+            {
+                called.extend(&section.needs);
+                wanted.extend(&section.later);
+            }
         }
         let text = self.with_needs(wanted.into_iter().collect(), known);
         format!("{}\n{text}", text.len()).into_bytes()
