@@ -72,9 +72,6 @@ pub enum Effect {
     Write { path: RemotePath, content: Content, attributes: Attributes, validate: Option<String>, save: SaveId },
     /// Sends a file of the controller. Reply: [`Reply::Done`].
     Upload { path: RemotePath, source: String, digest: Digest, size: u64, attributes: Attributes, save: SaveId },
-    /// Sends a directory of the controller, as a tar archive that lies there: its files are put beside those of the host's directory,
-    /// or, to `delete` what else is there, instead of them. Reply: [`Reply::Done`].
-    UploadTree { path: RemotePath, tree: TreeInfo, owner: Option<String>, group: Option<String>, delete: bool, save: SaveId },
     /// Copies a file that lies on the host. Reply: [`Reply::Done`].
     Copy { from: RemotePath, to: RemotePath, attributes: Attributes, save: SaveId },
     /// Writes a file that tells the service manager of a unit, and has it read. Reply: [`Reply::Done`].
@@ -86,6 +83,9 @@ pub enum Effect {
     /// Restarts the host, once, and waits until it is back. Reply: [`Reply::Done`].
     /// With `after`, only when the restart of that save began. When it was `begun`, a host that is not there is on its way.
     Reboot { within_millis: u64, message: Option<String>, begun: bool, save: SaveId, after: Option<SaveId> },
+    /// Sends a directory of the controller, as a tar archive that lies there: its files are put beside those of the host's directory,
+    /// or, to `delete` what else is there, instead of them. Reply: [`Reply::Done`].
+    UploadTree { path: RemotePath, tree: TreeInfo, owner: Option<String>, group: Option<String>, delete: bool, save: SaveId },
     /// Unpacks an archive that lies on the host into a directory of its own. Reply: [`Reply::Done`].
     /// With a digest, only when the archive has it.
     Unpack { archive: RemotePath, directory: RemotePath, strip: u32, digest: Option<Digest>, save: SaveId },
@@ -157,12 +157,12 @@ impl Effect {
             | Self::Connect { .. } => EffectClass::Read,
             Self::Write { .. }
             | Self::Upload { .. }
-            | Self::UploadTree { .. }
             | Self::Copy { .. }
             | Self::Unit { .. }
             | Self::Account { .. }
             | Self::Packages { .. }
             | Self::Reboot { .. }
+            | Self::UploadTree { .. }
             | Self::Unpack { .. }
             | Self::Mkdir { .. }
             | Self::Link { .. }

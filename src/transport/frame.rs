@@ -85,15 +85,15 @@ impl Frame {
         if self.code.is_none()
             && let Some((at, word)) = self.find_word()?
         {
-            if let Some(beginning) = word.strip_prefix("need") {
-                self.stdout.truncate(at);
-                self.searched = at;
-                return Ok(Progress::Wants(Beginning::parse(beginning)));
-            }
             if word == "more" {
                 self.stdout.truncate(at);
                 self.searched = at;
                 return Ok(Progress::WantsMore);
+            }
+            if let Some(beginning) = word.strip_prefix("need") {
+                self.stdout.truncate(at);
+                self.searched = at;
+                return Ok(Progress::Wants(Beginning::parse(beginning)));
             }
             let code = word.parse().map_err(|_| Failure::Refused(format!("an exit status that is none: {word:?}")))?;
             self.stdout.truncate(at);

@@ -195,10 +195,14 @@ power() {  # the host's power supply: boots it, boots it again when it asked for
   done
   net_down "$h"
 }
+inotify() {  # a systemd host holds 6 instances of root; another lab on this machine may have taken the limit back meanwhile
+  local n; n=$(hosts | wc -l)
+  [ "$(cat /proc/sys/fs/inotify/max_user_instances)" -ge $((8 * n + 1024)) ] || echo $((8 * n + 1024)) >/proc/sys/fs/inotify/max_user_instances
+}
 boot() {  # power on, not waiting for sshd
   local h=$1 d; d=$(dir "$h")
   [ -z "$(initpid "$h")" ] || return 0
-  mkdir -p "$(cgroup "$h")"; disk_up "$h"
+  inotify; mkdir -p "$(cgroup "$h")"; disk_up "$h"
   setsid bash "$SELF" _power "$h" </dev/null >>"$d/power.log" 2>&1 &
   for _ in $(seq 300); do [ -s "$d/init.pid" ] && return 0; sleep 0.02; done
   die "$h: no PID 1; see $d/power.log, $d/console.log"
@@ -294,10 +298,7 @@ up() {
   rootfs >"$LAB/rootfs"
   [ -f "$LAB/id_ed25519" ] || ssh-keygen -q -t ed25519 -N '' -C lab -f "$LAB/id_ed25519"
   for i in $(seq "$n"); do h=$(printf 'h%02d' "$i"); mkdir -p "$(dir "$h")"; echo "$(address "$h") $h"; done >"$LAB/etc-hosts"
-  # A systemd host holds 6 inotify instances of root; the usual limit of 128 stops at 20 hosts.
-  i=$(cat /proc/sys/fs/inotify/max_user_instances)
-  [ -f "$LAB/inotify" ] || echo "$i" >"$LAB/inotify"
-  [ "$i" -ge $((8 * n + 256)) ] || echo $((8 * n + 256)) >/proc/sys/fs/inotify/max_user_instances
+  [ -f "$LAB/inotify" ] || cat /proc/sys/fs/inotify/max_user_instances >"$LAB/inotify"
   net_init; mkdir -p "$(cgroup "")"
   seq "$n" | xargs -P "$LAB_JOBS" -I{} bash -c 'exec bash "$0" _boot "$(printf h%02d {})"' "$SELF"
   keys_out

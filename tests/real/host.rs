@@ -111,7 +111,12 @@ impl Host {
 
     pub(crate) fn wait_until_up(&self) {
         let output = lab_command(&["in", &self.name, "systemctl", "is-system-running", "--wait"]).output().unwrap();
-        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "running", "{}", self.name);
+        let state = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        if state != "running" {
+            let failed = "systemctl --failed --no-legend --plain; journalctl -p warning -n 20 --no-pager -o cat";
+            let said = lab_command(&["in", &self.name, "sh", "-c", failed]).output().unwrap();
+            panic!("{} is {state}: {}", self.name, String::from_utf8_lossy(&said.stdout));
+        }
     }
 
     /// Takes back what tests do to it.
