@@ -3,8 +3,9 @@
 use super::args::{Common, Format, RunArgs};
 use super::check::{refuse_errors, refuse_unknown_params};
 use super::error::CliError;
+use super::pins::{self, Purpose};
 use super::printer::Printer;
-use super::settings::{Labs, agent, environment, environment_name, executable, ledger, params, project, script, who};
+use super::settings::{Labs, agent, environment, environment_name, executable, ledger, params, project, script, store, who};
 use crate::event::Watcher;
 use crate::fleet::{Class, Environment, Project, selector};
 use crate::id::RunId;
@@ -32,6 +33,7 @@ pub(super) fn run(common: &Common, args: &RunArgs, printer: &Printer) -> Result<
     }
     refuse_policy(&environment)?;
     let id = new_id();
+    let _in_use = store(&project)?.hold()?;
     let stored = read_all(&project, &script, &environment, args, &id)?;
     let ledger = ledger(&project)?;
     let _lock = lock(&project, &name, ledger.as_ref())?;
@@ -65,6 +67,7 @@ fn read_all(
         environment: Some(environment.clone()),
         params: params.clone(),
         limit: limit.clone(),
+        artifacts: Vec::new(),
         run: id.to_string(),
         mode: "run",
     };
@@ -73,6 +76,11 @@ fn read_all(
     let program = Program::load(Load { sources, script: script.to_owned(), registry, facts, stop: Stop::default() })?;
     refuse_errors(&program)?;
     refuse_unknown_params(&program, &params)?;
+    let store = store(project)?;
+    let (artifacts, wrong) = pins::pins(Purpose::Run, &program, &args.selection, project, &environment.artifacts, &store)?;
+    if !wrong.is_empty() {
+        return Err(CliError { diagnostics: wrong, ..CliError::input("") });
+    }
     let root = std::path::absolute(&project.root).unwrap_or_else(|_| project.root.clone());
     Ok(StoredRun {
         version: 1,
@@ -83,6 +91,8 @@ fn read_all(
         params,
         limit,
         root: root.display().to_string(),
+        artifacts,
+        store: store.root().display().to_string(),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use super::args::{Common, Selection};
 use super::error::CliError;
+use crate::artifact::DirectoryStore;
 use crate::fleet::{Environment, EnvironmentSource, Host, Inventory, Operator, Project, SshOptions, environment_file};
 use crate::ledger::SqliteLedger;
 use crate::op::Registry;
@@ -30,6 +31,17 @@ pub(super) fn ledger(project: &Project) -> Result<Arc<SqliteLedger>, CliError> {
         return Err(CliError::input(format!("`ledger = \"{}\"` is not supported", project.ledger)).with_help("write sqlite:PATH"));
     };
     Ok(Arc::new(SqliteLedger::open(&project.root.join(path))?))
+}
+
+/// The artifact store of the project.
+pub(super) fn store(project: &Project) -> Result<DirectoryStore, CliError> {
+    if project.store.contains("://") {
+        return Err(
+            CliError::input(format!("`store = \"{}\"` is not supported yet", project.store)).with_help("write a directory")
+        );
+    }
+    let path = project.root.join(&project.store);
+    Ok(DirectoryStore::new(std::path::absolute(&path).unwrap_or(path)))
 }
 
 /// The name of the environment: given, or the project's usual one.
@@ -152,7 +164,14 @@ fn fresh(name: &str) -> Result<Host, CliError> {
 /// An environment that is written as a script.
 fn scripted(project: &Project, name: &str, path: &Path, operator: &Operator) -> Result<Environment, CliError> {
     let script = inside(project, path)?;
-    let facts = Facts { environment: None, params: Map::new(), limit: None, run: String::new(), mode: "environment" };
+    let facts = Facts {
+        environment: None,
+        params: Map::new(),
+        limit: None,
+        artifacts: Vec::new(),
+        run: String::new(),
+        mode: "environment",
+    };
     let sources = Arc::new(ProjectSources::new(&project.root, STANDARD));
     // No primitive exists for it: an inventory is data.
     let registry = Arc::new(Registry::empty());

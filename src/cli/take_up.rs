@@ -5,6 +5,7 @@ use super::error::CliError;
 use super::printer::Printer;
 use super::run::{Desk, ask_password, lock};
 use super::settings::{ledger, project};
+use crate::artifact::DirectoryStore;
 use crate::journal::RunState;
 use crate::ledger::{Ledger, RunRow};
 use crate::run::{Crash, Job};
@@ -101,6 +102,7 @@ fn take_up(
             .with_help(format!("go on: windlass resume {}", row.id)));
     }
     let stored = ledger.stored(&row.id)?;
+    let _in_use = DirectoryStore::new(&stored.store).hold()?;
     let what = if job == Job::Resume { "resuming" } else { "undoing" };
     printer.say(&format!("{what} run {}: {} on {}", row.id, row.script, row.environment));
     let desk = Desk::new(printer, &stored.environment);

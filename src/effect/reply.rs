@@ -1,8 +1,10 @@
 //! What the world answers.
 
-use super::Content;
+use super::{Content, PackageChange};
 use crate::id::Digest;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// The answer to an effect; each effect says which.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,12 +31,32 @@ pub enum Reply {
         /// How it is now.
         state: ServiceState,
     },
+    /// What a host is, by the names of the facts; what it does not tell is null.
+    Facts(BTreeMap<String, Value>),
+    /// A file that is kept in the project now.
+    Fetched {
+        /// Its sha256.
+        digest: Digest,
+        /// Its bytes.
+        size: u64,
+        /// Whether the project had it otherwise, or not at all.
+        changed: bool,
+    },
+    /// What became of packages; of none when all were as asked.
+    Packages {
+        /// Whether something had to be done.
+        changed: bool,
+        /// All that were touched, also those that nobody named.
+        list: Vec<PackageChange>,
+    },
     /// How a command ended.
     Command(CommandResult),
     /// What an HTTP server said.
     Http(HttpReply),
     /// A file of the controller.
     Source(SourceInfo),
+    /// A directory of the controller.
+    Tree(TreeInfo),
     /// Milliseconds since 1970-01-01 UTC.
     Time(i64),
 }
@@ -141,4 +163,19 @@ pub struct SourceInfo {
     pub size: u64,
     /// Permission bits.
     pub mode: u32,
+}
+
+/// A directory of the controller, packed once for the whole run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TreeInfo {
+    /// Where its tar archive lies on the controller.
+    pub archive: String,
+    /// The sha256 of the archive.
+    pub digest: Digest,
+    /// The bytes of the archive.
+    pub archive_size: u64,
+    /// One line for each thing in it: what a host compares with its own.
+    pub listing: Content,
+    /// The bytes of all files.
+    pub size: u64,
 }

@@ -10,6 +10,7 @@ use super::{
     project::Project,
     resolve::Resolver,
 };
+use crate::artifact::Wishes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, fmt, num::NonZeroU32, path::Path};
@@ -53,6 +54,9 @@ pub struct Environment {
     pub externals: BTreeMap<String, External>,
     /// How many hosts are made on demand; the inventory may then be empty until they are.
     pub lab: Option<NonZeroU32>,
+    /// Which version of an artifact is meant here, where the command line does not say.
+    #[serde(default)]
+    pub artifacts: Wishes,
 }
 
 impl Environment {
@@ -107,6 +111,7 @@ fn build(
         policy: form.policy,
         externals: form.externals,
         lab: form.lab,
+        artifacts: form.artifacts,
     })
 }
 
@@ -125,7 +130,8 @@ mod tests {
 
     fn project() -> Project {
         let (script, store, ledger) = (PathBuf::new(), String::new(), String::new());
-        Project { root: PathBuf::from("/project"), name: "shop".to_owned(), script, ledger, store, defaults: Defaults::default() }
+        let (defaults, artifacts) = (Defaults::default(), Wishes::default());
+        Project { root: PathBuf::from("/project"), name: "shop".to_owned(), script, ledger, store, artifacts, defaults }
     }
 
     fn operator() -> Operator {

@@ -27,6 +27,8 @@ pub(super) struct EnvironmentForm {
     pub externals: BTreeMap<String, External>,
     #[serde(default)]
     pub policy: Policy,
+    #[serde(default)]
+    pub artifacts: crate::artifact::Wishes,
 }
 
 /// Whether every step becomes somebody else: root, or a user by name.

@@ -1,6 +1,8 @@
 //! The controller's part of the world: files of the project, the time, waiting.
 
-use crate::effect::{Content, Effect, EffectError, Reply, SourceInfo};
+use super::trees::Trees;
+use crate::artifact::{ArtifactName, Store, Version};
+use crate::effect::{Content, Effect, EffectError, Reply, SourceInfo, SourceName};
 use crate::id::Digest;
 use crate::stop::Stop;
 use sha2::{Digest as _, Sha256};
@@ -9,20 +11,27 @@ use std::fs::{File, Metadata};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The operator's machine, as far as a script may see it.
 pub struct Controller {
     root: PathBuf,
+    store: Arc<dyn Store>,
+    trees: Trees,
     digests: Mutex<BTreeMap<(u64, u64, i64, u64), Digest>>,
 }
 
 impl Controller {
-    /// Scripts see the files of this project.
+    /// Scripts see the files of this project, and the artifacts of this store.
     #[must_use]
-    pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), digests: Mutex::new(BTreeMap::new()) }
+    pub fn new(root: &Path, store: Arc<dyn Store>) -> Self {
+        Self { root: root.to_owned(), store, trees: Trees::new(root), digests: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// The directory of the project.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
     }
 
     pub(super) fn perform(&self, effect: &Effect, stop: &Stop) -> Result<Reply, EffectError> {
@@ -30,16 +39,47 @@ impl Controller {
             Effect::Now => Ok(Reply::Time(now())),
             Effect::Sleep { millis } => sleep(Duration::from_millis(*millis), stop),
             Effect::Notify { .. } => Ok(Reply::done(false)),
-            Effect::Source { path } => self.source(path).map(Reply::Source),
+            Effect::Source { source } => self.source(source),
             Effect::Template { name } => self.template(name),
             other => Err(EffectError::Unsupported(format!("the controller does not do this: {other:?}"))),
         }
     }
 
-    fn source(&self, path: &str) -> Result<SourceInfo, EffectError> {
-        let full = self.inside(path)?;
+    fn source(&self, source: &SourceName) -> Result<Reply, EffectError> {
+        match source {
+            SourceName::Project(path) => {
+                let full = self.inside(path)?;
+                if full.is_dir() {
+                    self.trees.get(&full, path).map(Reply::Tree)
+                } else {
+                    self.file(&full, path).map(Reply::Source)
+                }
+            }
+            SourceName::Artifact { artifact, version, digest, .. } => self.artifact(artifact, version, digest).map(Reply::Source),
+        }
+    }
+
+    /// The content of an artifact, as long as it is what its name says.
+    fn artifact(&self, name: &str, version: &str, digest: &Digest) -> Result<SourceInfo, EffectError> {
+        let bad = |error: crate::id::BadName| EffectError::failed(error.to_string());
+        let (known, build) = (ArtifactName::parse(name).map_err(bad)?, Version::parse(version).map_err(bad)?);
+        let full = self.store.fetch(&known, &build, digest).map_err(|error| {
+            let help = error.help().map(|help| format!("; {help}")).unwrap_or_default();
+            EffectError::failed(format!("{error}{help}"))
+        })?;
+        let found = self.file(&full, &format!("{name} {version}"))?;
+        if found.digest != *digest {
+            return Err(EffectError::failed(format!(
+                "{name} {version} is damaged in the store: its content has sha256 {}, expected {digest}; add the same build again: windlass artifact add {name} {version} PATH",
+                found.digest
+            )));
+        }
+        Ok(SourceInfo { mode: 0o644, ..found })
+    }
+
+    fn file(&self, full: &Path, path: &str) -> Result<SourceInfo, EffectError> {
         let cannot = |error: &dyn std::fmt::Display| EffectError::failed(format!("{path} cannot be read: {error}"));
-        let mut file = File::open(&full).map_err(|error| cannot(&error))?;
+        let mut file = File::open(full).map_err(|error| cannot(&error))?;
         let metadata = file.metadata().map_err(|error| cannot(&error))?;
         if !metadata.is_file() {
             return Err(EffectError::failed(format!("{path} is not a file")));
@@ -55,7 +95,7 @@ impl Controller {
                 digest
             }
         };
-        Ok(info(&full, &metadata, digest))
+        Ok(info(full, &metadata, digest))
     }
 
     fn template(&self, name: &str) -> Result<Reply, EffectError> {
@@ -69,7 +109,7 @@ impl Controller {
     }
 
     /// A path of the project; nothing outside of it.
-    fn inside(&self, path: &str) -> Result<PathBuf, EffectError> {
+    pub(super) fn inside(&self, path: &str) -> Result<PathBuf, EffectError> {
         let inner = Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         if inner && !path.is_empty() {
             return Ok(self.root.join(path));
@@ -82,7 +122,7 @@ fn info(full: &Path, metadata: &Metadata, digest: Digest) -> SourceInfo {
     SourceInfo { path: full.display().to_string(), digest, size: metadata.len(), mode: metadata.mode() & 0o7777 }
 }
 
-fn hash(file: &mut File) -> std::io::Result<Digest> {
+pub(super) fn hash(file: &mut File) -> std::io::Result<Digest> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0_u8; 256 << 10];
     loop {

@@ -2,9 +2,12 @@
 
 mod apply;
 mod controller;
+mod fetch;
 mod follow;
+mod reboot;
 mod retry;
 mod stack;
+mod trees;
 
 pub use apply::Apply;
 pub use controller::Controller;

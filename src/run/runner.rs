@@ -3,6 +3,7 @@
 use super::conductor::{Mode, Run};
 use super::unwind::{Unwound, unwind};
 use super::writer::{Crash, Writer, now};
+use crate::artifact::DirectoryStore;
 use crate::effect::{Effect, Effects, Login};
 use crate::event::Watcher;
 use crate::id::{Digest, HostName, RunId, StepKey};
@@ -33,7 +34,8 @@ pub fn live_stack(credentials: Credentials) -> StackBuilder {
     Arc::new(move |stored, id, stop, watcher| {
         let options = PoolOptions { stop: stop.clone(), credentials: credentials.clone(), ..PoolOptions::new(id.clone()) };
         let pool = Arc::new(Pool::new(&stored.environment.hosts, options));
-        apply_stack(pool, Controller::new(Path::new(&stored.root)), stop, watcher)
+        let store = Arc::new(DirectoryStore::new(&stored.store));
+        apply_stack(pool, Controller::new(Path::new(&stored.root), store), stop, watcher)
     })
 }
 
@@ -187,6 +189,7 @@ impl Runner {
             environment: Some(stored.environment.clone()),
             params: stored.params.clone(),
             limit: stored.limit.clone(),
+            artifacts: stored.artifacts.clone(),
             run: id.to_string(),
             mode,
         };

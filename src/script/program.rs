@@ -103,6 +103,14 @@ impl Program {
         (!computed).then_some(names)
     }
 
+    pub(super) fn units(&self) -> &[Unit] {
+        &self.units
+    }
+
+    pub(super) fn sources(&self) -> &SourceMap {
+        &self.runtime.sources
+    }
+
     /// Every text that it is made of, by name.
     #[must_use]
     pub fn bundle(&self) -> Vec<(String, String)> {

@@ -2,16 +2,33 @@
 //! output can be taken for it, and bytes are passed on as they are.
 
 use super::shell::{CallReply, Failure};
+use crate::id::Digest;
 
 /// What the streams say so far.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     /// The answer goes on.
     More,
-    /// The function wants its payload now.
-    Wants,
+    /// The function wants its payload now; the rest of it, when it has the beginning already.
+    Wants(Option<Beginning>),
+    /// The shell wants the functions that this one left for later.
+    WantsMore,
     /// It ended on both streams.
     Ended(CallReply),
+}
+
+/// So many bytes of a payload that have arrived by an earlier connection, and their sha256.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Beginning {
+    pub(super) size: u64,
+    pub(super) digest: Digest,
+}
+
+impl Beginning {
+    fn parse(text: &str) -> Option<Self> {
+        let (size, digest) = text.trim().split_once(' ')?;
+        Some(Self { size: size.parse().ok()?, digest: Digest::parse(digest).ok()? })
+    }
 }
 
 /// The answer to the `n`th call, as it arrives.
@@ -68,11 +85,15 @@ impl Frame {
         if self.code.is_none()
             && let Some((at, word)) = self.find_word()?
         {
-            if word == "need" {
+            if let Some(beginning) = word.strip_prefix("need") {
                 self.stdout.truncate(at);
                 self.searched = at;
-
-                return Ok(Progress::Wants);
+                return Ok(Progress::Wants(Beginning::parse(beginning)));
+            }
+            if word == "more" {
+                self.stdout.truncate(at);
+                self.searched = at;
+                return Ok(Progress::WantsMore);
             }
             let code = word.parse().map_err(|_| Failure::Refused(format!("an exit status that is none: {word:?}")))?;
             self.stdout.truncate(at);
@@ -151,12 +172,27 @@ mod tests {
     fn a_function_that_wants_bytes_says_so_once() {
         let mut frame = Frame::new("k", 1, 1000);
         frame.push_stdout(b"\nk 1 need\n");
-        assert_eq!(frame.progress().unwrap(), Progress::Wants);
+        assert_eq!(frame.progress().unwrap(), Progress::Wants(None));
         assert_eq!(frame.progress().unwrap(), Progress::More);
         frame.push_stdout(b"changed\n\nk 1 0\n");
         frame.push_stderr(b"\nk 1\n");
         let reply = CallReply { code: 0, stdout: b"changed\n".to_vec(), stderr: Vec::new() };
         assert_eq!(frame.progress().unwrap(), Progress::Ended(reply));
+    }
+
+    #[test]
+    fn a_function_tells_what_has_arrived() {
+        let (mut frame, digest) = (Frame::new("k", 1, 1000), Digest::of(b"half"));
+        frame.push_stdout(format!("\nk 1 need 4 {digest}\n").as_bytes());
+        assert_eq!(frame.progress().unwrap(), Progress::Wants(Some(Beginning { size: 4, digest })));
+    }
+
+    #[test]
+    fn a_shell_that_wants_more_functions_says_so_once() {
+        let mut frame = Frame::new("k", 1, 1000);
+        frame.push_stdout(b"\nk 1 more\n");
+        assert_eq!(frame.progress().unwrap(), Progress::WantsMore);
+        assert_eq!(frame.progress().unwrap(), Progress::More);
     }
 
     #[test]

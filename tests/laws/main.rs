@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
+mod artifacts;
 mod case;
 mod cases;
 mod crash;
@@ -14,6 +15,9 @@ mod ledger;
 mod many;
 mod page;
 mod pages;
+mod releases;
 mod server;
+mod store;
+mod templates;
 mod tree;
 mod world;

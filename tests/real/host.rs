@@ -56,6 +56,13 @@ impl Host {
         table.lines().filter(here).filter(established).count()
     }
 
+    /// How many bytes its network card has received.
+    pub(crate) fn received(&self) -> u64 {
+        let table = std::fs::read_to_string(self.init().join("net/dev")).unwrap();
+        let line = table.lines().find_map(|line| line.trim().strip_prefix("eth0:")).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
     pub(crate) fn read(&self, path: &str) -> String {
         std::fs::read_to_string(self.path(path)).unwrap()
     }

@@ -15,10 +15,13 @@ mod keys;
 mod lab;
 mod login;
 mod network;
+mod operations;
 #[path = "../laws/page.rs"]
 mod page;
 mod project;
+mod releases;
 mod security_key;
 mod site;
 mod units;
+mod uploads;
 mod wait;

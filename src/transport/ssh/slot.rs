@@ -247,11 +247,16 @@ impl Slot {
                     self.fail(failure);
                 }
             }
-            Ok(Progress::Wants) => match job.call.payload.as_ref().map(PayloadReader::open) {
-                Some(Ok(reader)) => self.payload = Some(reader),
-                Some(Err(error)) => self.fail(Failure::Refused(error.to_string())),
-                None => self.fail(Failure::Refused("a function asked for bytes that its call does not have".to_owned())),
-            },
+            Ok(Progress::Wants(from)) => {
+                match job.call.payload.as_ref().map(|payload| PayloadReader::open(payload, from.as_ref())) {
+                    Some(Ok(reader)) => self.payload = Some(reader),
+                    Some(Err(error)) => self.fail(Failure::Refused(error.to_string())),
+                    None => self.fail(Failure::Refused("a function asked for bytes that its call does not have".to_owned())),
+                }
+            }
+            Ok(Progress::WantsMore) => {
+                self.payload = Some(PayloadReader::of(library().later(job.call.function, &mut self.known)));
+            }
             Ok(Progress::Ended(reply)) => {
                 self.payload = None;
                 // After exit status 74 the shell is gone: what was still on the way was not read.
