@@ -59,6 +59,16 @@ fn a_host_that_freezes_in_the_middle_is_a_debt() {
 }
 
 #[test]
+fn a_host_that_is_only_slow_is_waited_for() {
+    let site = Site::new("");
+    site.ssh_config("  ServerAliveInterval 1\n  ServerAliveCountMax 1");
+    let script = "let h = hosts(\"all\")[0];\nh.probe(\"sleep 8; echo there >>/run/test.once\");\n";
+    site.write(&site.project.dir().join("deploy.rhai"), script);
+    site.run().expect(0);
+    assert_eq!(site.host().read("/run/test.once"), "there\n");
+}
+
+#[test]
 fn login_shells_are_what_they_are() {
     let site = Site::new("");
     for (name, shell) in [("fishy", "/usr/bin/fish"), ("tcshy", "/bin/tcsh"), ("cshy", "/bin/csh"), ("dashy", "/bin/sh")] {

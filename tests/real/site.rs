@@ -66,7 +66,10 @@ impl Site {
             "Port {PORT}\nHostKey {PLACE}/host\nAuthorizedKeysFile {PLACE}/authorized\nPidFile {PLACE}/pid\nStrictModes no\nUsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\nLogLevel VERBOSE\n{lines}\n"
         );
         std::fs::write(self.host().path(&format!("{PLACE}/config")), config).unwrap();
-        self.host().say(&format!("mkdir -p /run/sshd && /usr/sbin/sshd -E {PLACE}/log -f {PLACE}/config"));
+        // As a unit it is a part of the host, and is frozen with it.
+        self.host().say(&format!(
+            "mkdir -p /run/sshd && systemd-run -q --collect --unit=test-sshd /usr/sbin/sshd -D -E {PLACE}/log -f {PLACE}/config"
+        ));
         eventually("the server listens", || self.host().path(&format!("{PLACE}/pid")).exists());
     }
 
@@ -180,9 +183,7 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        let script = format!(
-            "[ ! -e {PLACE}/pid ] || kill $(cat {PLACE}/pid); for u in $(ls /home); do userdel -rf $u; done; rm -rf /root/box {PLACE}"
-        );
+        let script = format!("systemctl stop test-sshd; for u in $(ls /home); do userdel -rf $u; done; rm -rf /root/box {PLACE}");
         // The next user of the host looks.
         let _ = lab_command(&["in", &self.host().name, "sh", "-c", &script]).output();
     }

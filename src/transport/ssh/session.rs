@@ -32,10 +32,14 @@ pub(super) struct Alive {
 }
 
 impl Alive {
+    /// libssh2 sends none sooner than this after the last one, and counts whole seconds.
+    pub(super) const LEAST: Duration = Duration::from_secs(2);
+
     /// As `ServerAliveInterval` and `ServerAliveCountMax` say; a run that could wait for ever for a dead host helps nobody.
     pub(super) fn of(options: &SshOptions) -> Self {
-        let every = options.alive_interval.unwrap_or(Duration::from_secs(5)).max(Duration::from_secs(1));
-        Self { every, lost_after: every.saturating_mul(options.alive_count.unwrap_or(3).max(1)) }
+        let every = options.alive_interval.unwrap_or(Duration::from_secs(5)).max(Self::LEAST);
+        let lost_after = every.saturating_mul(options.alive_count.unwrap_or(3).max(1)) + Duration::from_secs(1);
+        Self { every, lost_after }
     }
 }
 
