@@ -98,8 +98,8 @@ wl_learn() {
   { echo "$i $h" >"$r"; } 2>/dev/null
 }
 #: parts
-# wl_part SHA256 SIZE FILE: what an earlier connection left in FILE makes room; of a large one it is kept. A copy: that connection's
-# shell may still be writing.
+# wl_part SHA256 SIZE FILE: what an earlier connection left in FILE makes room; of a large one it is kept, as a copy: that
+# connection's shell may still be writing.
 wl_part() {
   if [ "$2" -ge 1048576 ] && [ -s "$3" ]; then
     wl_private; [ -d "$W/p" ] || mkdir -m 700 "$W/p"; cp -- "$3" "$W/p/$1" 2>/dev/null || rm -f "$W/p/$1"
@@ -120,7 +120,8 @@ wl_fetch() {
     sync "$4" 2>/dev/null || sync
   else wl_need "$3" "$4"; fi
   has=$(stat -c %s "$4") || exit 1
-  [ "$has" = "$3" ] || { wl_part "$2" "$3" "$4"; exit 74; }
+  # Cut off. Another connection may be at it by now: FILE is left to that one's wl_part, or to wl_forget.
+  [ "$has" = "$3" ] || exit 74
   : >"$W/p/$1.at"
 }
 #: put
