@@ -32,7 +32,7 @@ wl_parent() {
 wl_hash() { h=$(sha256sum <"$1") || exit 1; h=${h%% *}; }
 # Makes the directories that nobody else can enter.
 wl_private() {
-  [ -d "$W/s" ] || ( umask 077; mkdir -p "$W/s" "$W/x" "$wl_home/sums" ) || exit 1
+  [ -d "$W/s" ] || ( umask 077; mkdir -p "$W/s" "$W/x" "$W/p" "$wl_home/sums" ) || exit 1
   [ -O "$wl_home" ] || wl_die "$wl_home belongs to somebody else"
 }
 #: saves
@@ -102,14 +102,14 @@ wl_learn() {
 # connection's shell may still be writing.
 wl_part() {
   if [ "$2" -ge 1048576 ] && [ -s "$3" ]; then
-    wl_private; [ -d "$W/p" ] || mkdir -m 700 "$W/p"; cp -- "$3" "$W/p/$1" 2>/dev/null || rm -f "$W/p/$1"
+    wl_private; cp -- "$3" "$W/p/$1" 2>/dev/null || rm -f "$W/p/$1"
   fi
   rm -f -- "$3"
 }
 # wl_fetch SAVE SHA256 SIZE FILE: asks for a file's bytes; of a large one, for those that have not arrived by an earlier connection.
 wl_fetch() {
   [ "$3" -ge 1048576 ] || { wl_need "$3" "$4"; return; }
-  wl_private; [ -d "$W/p" ] || mkdir -m 700 "$W/p"; printf '%s' "$4" >"$W/p/$1.at"
+  wl_private; printf '%s' "$4" >"$W/p/$1.at"
   part=$W/p/$2
   if [ -s "$part" ]; then
     wl_hash "$part"; has=$(stat -c %s "$part") || exit 1
@@ -119,10 +119,13 @@ wl_fetch() {
     rm -f "$part"; head -c "$(($3-from))" >>"$4" || exit 74
     sync "$4" 2>/dev/null || sync
   else wl_need "$3" "$4"; fi
-  has=$(stat -c %s "$4") || exit 1
-  # Cut off. Another connection may be at it by now: FILE is left to that one's wl_part, or to wl_forget.
-  [ "$has" = "$3" ] || exit 74
   : >"$W/p/$1.at"
+}
+# wl_whole SAVE SIZE FILE: ends here when FILE was cut off. Another connection may be at it by now: it is left to that one's
+# wl_part, or to wl_forget, and nothing is made for a run that has been forgotten.
+wl_whole() {
+  has=$(stat -c %s "$3") || exit 1
+  [ "$has" = "$2" ] || { { printf '%s' "$3" >"$W/p/$1.at"; } 2>/dev/null; exit 74; }
 }
 #: put
 # wl_mask MODE: new files get that mode; false when it takes a chmod.
@@ -160,7 +163,7 @@ wl_put() {
   if [ $# -ge 10 ]; then { printf '%s' "${10}" >"$t" && { sync "$t" 2>/dev/null || sync; }; } || { rm -f "$t"; exit 74; }
   else
     wl_fetch "$1" "$3" "$4" "$t"; wl_hash "$t"
-    [ "$h" = "$3" ] || { rm -f "$t"; wl_die "$p arrived with sha256 $h, expected $3"; }
+    [ "$h" = "$3" ] || { wl_whole "$1" "$4" "$t"; rm -f "$t"; wl_die "$p arrived with sha256 $h, expected $3"; }
   fi
   # What root writes stays whose it was.
   if [ -n "$old" ] && [ -O "$t" ] && ! [ -O "$p" ]; then [ -n "$o" ] || o=${old% *}; [ -n "$g" ] || g=${old#* }; fi
@@ -530,7 +533,7 @@ wl_tree_put() {
   [ ! -e "$a" ] || wl_part "$7" "$8" "$a"
   [ ! -e "$t" ] || rm -rf -- "$t"
   ( umask 077; printf '' >"$a" ) 2>/dev/null || wl_die "no new file can be made in $dir (no permission, or no space)"
-  wl_fetch "$1" "$7" "$8" "$a"
+  wl_fetch "$1" "$7" "$8" "$a"; wl_whole "$1" "$8" "$a"
   mkdir -m 755 -- "$t" || exit 1
   tar -xompf "$a" -C "$t" </dev/null || { rm -rf -- "$t" "$a"; wl_die "what arrived for $p cannot be unpacked"; }
   rm -f -- "$a"; wl_private
