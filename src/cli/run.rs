@@ -5,7 +5,7 @@ use super::check::{refuse_errors, refuse_unknown_params};
 use super::error::CliError;
 use super::pins::{self, Purpose};
 use super::printer::Printer;
-use super::settings::{Labs, environment, environment_name, executable, ledger, params, project, script, store, who};
+use super::settings::{Labs, agent, environment, environment_name, executable, ledger, params, project, script, store, who};
 use crate::event::Watcher;
 use crate::fleet::{Class, Environment, Project, selector};
 use crate::id::RunId;
@@ -16,7 +16,7 @@ use crate::report::{Counts, JsonReport, LiveReport, TextReport, Tone, Where, clo
 use crate::run::{Crash, Finish, Outset, Runner, live_stack};
 use crate::script::{Facts, Load, Program, ProjectSources, STANDARD};
 use crate::stop::Stop;
-use crate::transport::Password;
+use crate::transport::{Credentials, Passphrases, Password};
 use rand::RngExt;
 use std::fs::{File, TryLockError};
 use std::io::{IsTerminal, Write};
@@ -268,12 +268,25 @@ impl Desk {
         Runner {
             ledger,
             registry: Arc::new(Registry::standard()),
-            stack: live_stack(password),
+            stack: live_stack(Credentials { password, passphrases: self.passphrases(), agent: agent() }),
             watcher,
             interrupt: self.interrupt.clone(),
             stop: self.stop.clone(),
             crash,
         }
+    }
+
+    /// Asked on the terminal, where there is one, once the host has said that it would take the key.
+    fn passphrases(&self) -> Passphrases {
+        if !std::io::stdin().is_terminal() {
+            return Passphrases::default();
+        }
+        let report = self.report.clone();
+        let ask = |question: &str| rpassword::prompt_password(question).ok().filter(|answer| !answer.is_empty());
+        Passphrases::asked_by(move |question| match &report {
+            Report::Live(live) => live.aside(|| ask(question)),
+            Report::Json(_) => ask(question),
+        })
     }
 
     /// Works with the first SIGINT or SIGTERM asking to stop after the steps under way, and the second ending them.

@@ -3,7 +3,7 @@
 use super::args::{Common, Selection};
 use super::error::CliError;
 use crate::artifact::DirectoryStore;
-use crate::fleet::{Environment, EnvironmentSource, Host, Inventory, Operator, Project, environment_file};
+use crate::fleet::{Environment, EnvironmentSource, Host, Inventory, Operator, Project, SshOptions, environment_file};
 use crate::ledger::SqliteLedger;
 use crate::op::Registry;
 use crate::script::{Facts, Load, Program, ProjectSources, STANDARD};
@@ -124,6 +124,7 @@ fn with_lab(environment: &Environment, lab: &LabReady, count: u32, name: &str) -
         host.identity_files = vec![lab.key.clone()];
         host.known_hosts_files = vec![lab.known_hosts.clone()];
         host.known_hosts_name = format!("[{}]:{}", lab_host.address, lab_host.port);
+        host.ssh = SshOptions::default();
         host.unsupported.clear();
         host.jumps.clear();
         host.transport = crate::fleet::Transport::Ssh;
@@ -154,6 +155,7 @@ fn fresh(name: &str) -> Result<Host, CliError> {
         vars: Map::new(),
         transport: crate::fleet::Transport::Ssh,
         jumps: Vec::new(),
+        ssh: SshOptions::default(),
         sudo: None,
         unsupported: Vec::new(),
     })
@@ -218,7 +220,22 @@ fn operator() -> Result<Operator, CliError> {
         std::env::var("HOME").map_err(|_| CliError::input("HOME is not set").with_help("set it to your home directory"))?;
     let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "root".to_owned());
     let home = PathBuf::from(home);
-    Ok(Operator { ssh_config: home.join(".ssh/config"), home, user })
+    let text = |name: std::ffi::OsString| name.into_string().ok();
+    Ok(Operator {
+        ssh_config: home.join(".ssh/config"),
+        system_ssh_config: PathBuf::from("/etc/ssh/ssh_config"),
+        home,
+        user,
+        uid: rustix::process::getuid().as_raw(),
+        machine: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        // What is not text cannot be named in an ssh_config either.
+        variables: std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect(),
+    })
+}
+
+/// The socket of the operator's agent.
+pub(super) fn agent() -> Option<PathBuf> {
+    std::env::var_os("SSH_AUTH_SOCK").filter(|socket| !socket.is_empty()).map(PathBuf::from)
 }
 
 /// Who starts a run, as `user@machine`.

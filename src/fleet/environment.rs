@@ -135,7 +135,12 @@ mod tests {
     }
 
     fn operator() -> Operator {
-        Operator { home: PathBuf::from("/home/op"), user: "op".to_owned(), ssh_config: PathBuf::from("/nonexistent/config") }
+        Operator {
+            home: PathBuf::from("/home/op"),
+            user: "op".to_owned(),
+            ssh_config: PathBuf::from("/nonexistent/config"),
+            ..Operator::default()
+        }
     }
 
     const LAB: &str = r#"

@@ -1,20 +1,26 @@
 //! Performs effects on live hosts.
 
 use super::Controller;
+use super::fetch::fetch;
 use super::follow::Follow;
+use super::reboot::{Wish, reboot};
 use crate::effect::{Effect, EffectClass, EffectError, Effects, HttpRequest, Login, Reply};
 use crate::event::Watcher;
 use crate::id::HostName;
 use crate::stop::Stop;
 use crate::transport::http::{Place, exchange};
 use crate::transport::{Failure, Pool, remote};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Live hosts, and the controller.
 pub struct Apply {
     pool: Arc<Pool>,
     controller: Controller,
     stop: Stop,
+    /// What hosts said they are.
+    facts: Mutex<BTreeMap<Login, Reply>>,
     follow: Follow,
 }
 
@@ -22,7 +28,7 @@ impl Apply {
     /// Speaks to hosts through this pool; what goes on inside long calls is told to the watcher.
     #[must_use]
     pub fn new(pool: Arc<Pool>, controller: Controller, stop: Stop, watcher: Arc<dyn Watcher>) -> Self {
-        Self { pool, controller, stop, follow: Follow::new(watcher) }
+        Self { pool, controller, stop, follow: Follow::new(watcher), facts: Mutex::default() }
     }
 
     fn on_host(&self, at: &Login, effect: &Effect) -> Result<Reply, EffectError> {
@@ -41,6 +47,17 @@ impl Apply {
         let reply = remote::reply(host, effect, &said)?;
         self.follow.ended(host, effect, &reply);
         Ok(reply)
+    }
+
+    /// Asked once, and told from memory until the host starts anew.
+    fn facts(&self, at: &Login) -> Result<Reply, EffectError> {
+        let known = || self.facts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(facts) = known().get(at) {
+            return Ok(facts.clone());
+        }
+        let facts = self.on_host(at, &Effect::Facts)?;
+        known().insert(at.clone(), facts.clone());
+        Ok(facts)
     }
 
     fn http(&self, host: &HostName, request: &HttpRequest) -> Result<Reply, EffectError> {
@@ -64,6 +81,15 @@ impl Effects for Apply {
         }
         match effect {
             Effect::Http { request } => self.http(&at.host, request),
+            Effect::Facts => self.facts(at),
+            Effect::Fetch { path, to } => fetch(&self.pool, &self.controller, at, path, to),
+            Effect::Reboot { within_millis, message, begun, save, after } => {
+                let within = Duration::from_millis(*within_millis);
+                let wish = Wish { within, message: message.as_deref(), begun: *begun, save, after: after.as_ref() };
+                let reply = reboot(&self.pool, at, &wish, &self.stop);
+                self.facts.lock().unwrap_or_else(PoisonError::into_inner).retain(|login, _| login.host != at.host);
+                reply
+            }
             Effect::Connect { address, port } => self.connect(&at.host, address, *port),
             _ if effect.class() == EffectClass::Controller => self.controller.perform(effect, &self.stop),
             _ => self.on_host(at, effect),
@@ -71,7 +97,7 @@ impl Effects for Apply {
     }
 }
 
-fn explain(host: &HostName, failure: Failure) -> EffectError {
+pub(super) fn explain(host: &HostName, failure: Failure) -> EffectError {
     let reason = failure.to_string();
     match failure {
         Failure::Unreachable { reason, help } => EffectError::Unreachable { host: host.clone(), reason, help },

@@ -2,7 +2,9 @@
 
 mod apply;
 mod controller;
+mod fetch;
 mod follow;
+mod reboot;
 mod retry;
 mod stack;
 mod trees;

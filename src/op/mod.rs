@@ -65,9 +65,11 @@ macro_rules! operations {
 }
 
 operations! {
+    account: User, Group;
     block: Block;
     chmod: Chmod;
     chown: Chown;
+    copy: CopyFile;
     cron: Cron;
     digest: FileDigest;
     exists: Exists;
@@ -76,7 +78,9 @@ operations! {
     expect_identity: ExpectIdentity;
     expect_tcp: ExpectTcp;
     expect_unit: ExpectUnit;
+    fact: Fact;
     fail: Fail;
+    fetch: Fetch;
     line: Line;
     list: List;
     log: Log;
@@ -84,15 +88,18 @@ operations! {
     move_: Move;
     notify: Notify;
     now: Now;
+    packages: Packages;
     point_of_no_return: PointOfNoReturn;
     probe: Probe;
     read: Read;
+    reboot: Reboot;
     remove: Remove;
     run: Run;
     service: Start, Stop, Restart, Reload, Enable, Disable, Status;
     stat: Stat;
     symlink: Symlink;
     template: Template;
+    unit: Unit;
     unpack: Unpack;
     upload: Upload;
     write: Write;

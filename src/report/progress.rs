@@ -77,6 +77,12 @@ impl LiveReport {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).text.counts()
     }
 
+    /// Does something on the terminal while nothing moves there: asking a person.
+    pub fn aside<T>(&self, work: impl FnOnce() -> T) -> T {
+        let bars = self.inner.lock().unwrap_or_else(PoisonError::into_inner).bars.clone();
+        bars.suspend(work)
+    }
+
     /// Takes the moving lines away.
     pub fn close(&self) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);

@@ -15,7 +15,7 @@ use crate::saga;
 use crate::script::{Diagnostic, Facts, Load, Program, ScriptFailure, StoredSources};
 use crate::step::{ErrorKind, StepError};
 use crate::stop::Stop;
-use crate::transport::{Password, Pool, PoolOptions};
+use crate::transport::{Credentials, Pool, PoolOptions};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -27,12 +27,12 @@ const STACK: usize = 16 << 20;
 /// Makes the layers that the effects of a run go through. An embedder puts one of its own over them.
 pub type StackBuilder = Arc<dyn Fn(&StoredRun, &RunId, Stop, Arc<dyn Watcher>) -> Arc<dyn Effects> + Send + Sync>;
 
-/// The layers of a real run: the live hosts of its environment, with the password for those on which sudo wants one, and its
+/// The layers of a real run: the live hosts of its environment, with what a person gives for logging in and for sudo, and its
 /// project on this machine.
 #[must_use]
-pub fn live_stack(password: Password) -> StackBuilder {
+pub fn live_stack(credentials: Credentials) -> StackBuilder {
     Arc::new(move |stored, id, stop, watcher| {
-        let options = PoolOptions { stop: stop.clone(), password: password.clone(), ..PoolOptions::new(id.clone()) };
+        let options = PoolOptions { stop: stop.clone(), credentials: credentials.clone(), ..PoolOptions::new(id.clone()) };
         let pool = Arc::new(Pool::new(&stored.environment.hosts, options));
         let store = Arc::new(DirectoryStore::new(&stored.store));
         apply_stack(pool, Controller::new(Path::new(&stored.root), store), stop, watcher)

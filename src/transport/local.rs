@@ -28,7 +28,7 @@ pub(super) struct LocalShell {
 
 impl LocalShell {
     pub(super) fn new(options: &PoolOptions) -> Self {
-        let (stop, password) = (options.stop.clone(), options.password.clone());
+        let (stop, password) = (options.stop.clone(), options.credentials.password.clone());
         let (run, home) = (options.run.to_string(), options.local_home.clone());
         Self { run, home, idle: Mutex::new(Vec::new()), stop, password }
     }
@@ -146,6 +146,10 @@ impl Process {
             match frame.progress()? {
                 Progress::Ended(reply) => return Ok(reply),
                 Progress::Wants(from) => self.send_payload(call, from.as_ref())?,
+                Progress::WantsMore => {
+                    let text = library().later(call.function, &mut self.known);
+                    self.stdin.write_all(&text).map_err(lost)?;
+                }
                 Progress::More => self.read_more(&mut frame).map_err(lost)?,
             }
             if let Some((_, seconds)) = deadline.filter(|(at, _)| Instant::now() >= *at) {

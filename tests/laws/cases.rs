@@ -27,7 +27,7 @@ fn cases() -> (Vec<Case>, Vec<String>) {
 
 /// The names of the directories that hold at least one case.
 pub(crate) fn covered() -> Vec<String> {
-    let mut names: Vec<String> = all().iter().filter_map(|case| case.file.split('/').next().map(ToOwned::to_owned)).collect();
+    let mut names: Vec<String> = all().iter().map(|case| case.primitive().to_owned()).collect();
     names.dedup();
     names
 }

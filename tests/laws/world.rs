@@ -188,7 +188,8 @@ impl World {
         let host = |name: String| (name, json!({ "transport": "local", "roles": ["web"] }));
         let hosts: Map<String, Value> = names.into_iter().map(host).collect();
         let value = json!({ "class": "single-box", "hosts": hosts });
-        let operator = Operator { home: self.home(), user: "laws".to_owned(), ssh_config: self.home().join("none") };
+        let operator =
+            Operator { home: self.home(), user: "laws".to_owned(), ssh_config: self.home().join("none"), ..Operator::default() };
         let project = Project::load(&self.root()).unwrap();
         Environment::from_value(&project, "box", value, "box.rhai", &operator).unwrap()
     }

@@ -43,6 +43,11 @@ impl Host {
         Path::new("/proc").join(init.trim())
     }
 
+    /// Where the other hosts and the tool find it.
+    pub(crate) fn address(&self) -> String {
+        lab_address(self.number)
+    }
+
     /// How many connections its SSH server has.
     pub(crate) fn ssh_connections(&self) -> usize {
         let table = std::fs::read_to_string(self.init().join("net/tcp")).unwrap();

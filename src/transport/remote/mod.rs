@@ -1,13 +1,14 @@
 //! The host's side: a library of shell functions, and how an effect becomes a call of one.
 
 mod calls;
+mod facts;
 mod library;
 mod replies;
 mod sudo;
 
-pub use calls::{EXEC_LIMIT, call, look, peek};
+pub use calls::{EXEC_LIMIT, call, look, measure, peek, piece, reboot};
 pub(super) use library::{Known, library};
-pub use replies::{differs, reply};
+pub use replies::{differs, own_words as refusal, reply};
 pub(super) use sudo::Become;
 pub use sudo::Password;
 
