@@ -58,6 +58,12 @@ pub(super) fn pins(
     Ok((pins, wrong))
 }
 
+/// What a run is pinned to, for its headline: `, with api 1.0, web 1.1`; empty when it asks for nothing.
+pub(super) fn listed(pins: &[Pin]) -> String {
+    let named: Vec<String> = pins.iter().map(|pin| format!("{} {}", pin.name, pin.version)).collect();
+    if named.is_empty() { String::new() } else { format!(", with {}", named.join(", ")) }
+}
+
 fn given(pairs: &[(ArtifactName, Version)]) -> Result<Wishes, CliError> {
     let mut given = Wishes::new();
     for (name, version) in pairs {

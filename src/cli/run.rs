@@ -45,7 +45,8 @@ pub(super) fn run(common: &Common, args: &RunArgs, printer: &Printer) -> Result<
         Some(limit) => selector::select(&environment.hosts, limit)?.len(),
         None => environment.hosts.hosts().len(),
     };
-    printer.say(&format!("run {id}: {script} on {name} ({hosts} host{})", if hosts == 1 { "" } else { "s" }));
+    let pinned = pins::listed(&stored.artifacts);
+    printer.say(&format!("run {id}: {script} on {name} ({hosts} host{}){pinned}", if hosts == 1 { "" } else { "s" }));
     let outset = Outset { id, stored, by: who() };
     let desk = Desk::new(printer, &environment);
     let runner = desk.runner(ledger, args.crash_at, ask_password(args.ask_sudo_password)?);

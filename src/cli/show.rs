@@ -31,7 +31,9 @@ pub(super) fn show(common: &Common, args: &ShowArgs, printer: &Printer) -> Resul
         return Ok(0);
     }
     let paint = printer.out_paint;
-    let heading = format!("run {}: {} on {}, by {}, {} UTC", row.id, row.script, row.environment, row.by, clock(row.started));
+    let pinned = super::pins::listed(&ledger.stored(&row.id)?.artifacts);
+    let when = clock(row.started);
+    let heading = format!("run {}: {} on {}{pinned}, by {}, {when} UTC", row.id, row.script, row.environment, row.by);
     printer.data(&paint.tone(Tone::Strong, &heading));
     let width = state
         .steps

@@ -104,7 +104,8 @@ fn take_up(
     let stored = ledger.stored(&row.id)?;
     let _in_use = DirectoryStore::new(&stored.store).hold()?;
     let what = if job == Job::Resume { "resuming" } else { "undoing" };
-    printer.say(&format!("{what} run {}: {} on {}", row.id, row.script, row.environment));
+    let pinned = super::pins::listed(&stored.artifacts);
+    printer.say(&format!("{what} run {}: {} on {}{pinned}", row.id, row.script, row.environment));
     let desk = Desk::new(printer, &stored.environment);
     desk.know(&ledger.records(&row.id)?);
     let ledger: Arc<dyn Ledger> = ledger;

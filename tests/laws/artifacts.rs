@@ -139,8 +139,9 @@ fn a_version_is_chosen_by_the_nearest_that_says_one() {
     shop.environment("[artifacts]\nweb = \"1.0\"\n");
     code(&shop.run(&[]), 0);
     assert_eq!(shop.live(), "1.0");
-    code(&shop.run(&["--artifact", "web=1.1"]), 0);
+    assert!(code(&shop.run(&["--artifact", "web=1.1"]), 0).contains("(1 host), with web 1.1"));
     assert_eq!(shop.live(), "1.1");
+    assert!(shop.says(0, &["show"]).contains("on box, with web 1.1, by"));
     assert!(code(&shop.run(&["--artifact", "web=3"]), 1).contains("no version `3` of web"));
     assert!(code(&shop.run(&["--artifact", "wbe=1.1"]), 2).contains("it asks for: web"));
     assert!(code(&shop.run(&["--artifact", "web"]), 2).contains("NAME=VERSION"));
@@ -172,4 +173,24 @@ fn a_run_that_is_taken_up_has_what_it_began_with_and_gc_leaves_it() {
     assert_eq!(shop.json(0, &["artifact", "list"]).len(), 2);
     shop.says(0, &["artifact", "drop", "web", "1.1", "--force"]);
     assert_eq!(shop.json(0, &["artifact", "list"])[0]["version"], "1.2");
+}
+
+#[test]
+fn what_a_run_with_a_limit_left_elsewhere_stays() {
+    let shop = Shop::new();
+    let root = shop.world.root();
+    let hosts = "class = \"single-box\"\ntransport = \"local\"\n[hosts.\"h[1:2]\"]\n";
+    std::fs::write(root.join("environments/box.toml"), hosts).unwrap();
+    let script = "let web = artifact(\"web\");\nfor h in hosts(\"all\") { h.upload(web, param(\"dir\") + `/${h.name}`); }\n";
+    std::fs::write(root.join("deploy.rhai"), script).unwrap();
+    for (version, build) in [("1.0", "build/1"), ("1.1", "build/2")] {
+        shop.says(0, &["artifact", "add", "web", version, build]);
+    }
+    code(&shop.run(&["--artifact", "web=1.0"]), 0);
+    code(&shop.run(&["--artifact", "web=1.1", "--limit", "h1"]), 0);
+    // 1.0 is what h2 has.
+    assert!(shop.says(0, &["artifact", "gc", "--keep", "0"]).contains("nothing to drop"));
+    code(&shop.run(&["--artifact", "web=1.1"]), 0);
+    assert!(shop.says(0, &["artifact", "gc", "--keep", "0"]).contains("dropped web 1.0"));
+    assert_eq!(shop.json(0, &["artifact", "list"])[0]["version"], "1.1");
 }

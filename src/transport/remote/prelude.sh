@@ -106,8 +106,8 @@ wl_learn() {
   { echo "$i $h" >"$r"; } 2>/dev/null
 }
 #: parts
-# wl_part SHA256 SIZE FILE: what an earlier connection left in FILE makes room; of a large one it is kept. A copy: that connection's
-# shell may still be writing.
+# wl_part SHA256 SIZE FILE: what an earlier connection left in FILE makes room; of a large one it is kept, as a copy: that
+# connection's shell may still be writing.
 wl_part() {
   if [ "$2" -ge 1048576 ] && [ -s "$3" ]; then
     wl_private; cp -- "$3" "$W/p/$1" 2>/dev/null || rm -f "$W/p/$1"
@@ -129,10 +129,11 @@ wl_fetch() {
   else wl_need "$3" "$4"; fi
   : >"$W/p/$1.at"
 }
-# wl_whole SHA256 SIZE FILE: a file whose end was cut off is kept for the next connection.
+# wl_whole SAVE SIZE FILE: ends here when FILE was cut off. Another connection may be at it by now: it is left to that one's
+# wl_part, or to wl_forget, and nothing is made for a run that has been forgotten.
 wl_whole() {
   has=$(stat -c %s "$3") || exit 1
-  [ "$has" = "$2" ] || { wl_part "$1" "$2" "$3"; exit 74; }
+  [ "$has" = "$2" ] || { { printf '%s' "$3" >"$W/p/$1.at"; } 2>/dev/null; exit 74; }
 }
 #: put
 # wl_mask MODE: new files get that mode; false when it takes a chmod.
@@ -170,7 +171,7 @@ wl_put() {
   if [ $# -ge 10 ]; then { printf '%s' "${10}" >"$t" && { sync "$t" 2>/dev/null || sync; }; } || { rm -f "$t"; exit 74; }
   else
     wl_fetch "$1" "$3" "$4" "$t"; wl_hash "$t"
-    [ "$h" = "$3" ] || { wl_whole "$3" "$4" "$t"; rm -f "$t"; wl_die "$p arrived with sha256 $h, expected $3"; }
+    [ "$h" = "$3" ] || { wl_whole "$1" "$4" "$t"; rm -f "$t"; wl_die "$p arrived with sha256 $h, expected $3"; }
   fi
   # What root writes stays whose it was.
   if [ -n "$old" ] && [ -O "$t" ] && ! [ -O "$p" ]; then [ -n "$o" ] || o=${old% *}; [ -n "$g" ] || g=${old#* }; fi
@@ -551,7 +552,7 @@ wl_tree_put() {
   [ ! -e "$a" ] || wl_part "$7" "$8" "$a"
   [ ! -e "$t" ] || rm -rf -- "$t"
   ( umask 077; printf '' >"$a" ) 2>/dev/null || wl_die "no new file can be made in $dir (no permission, or no space)"
-  wl_fetch "$1" "$7" "$8" "$a"; wl_whole "$7" "$8" "$a"
+  wl_fetch "$1" "$7" "$8" "$a"; wl_whole "$1" "$8" "$a"
   mkdir -m 755 -- "$t" || exit 1
   tar -xompf "$a" -C "$t" </dev/null || { rm -rf -- "$t" "$a"; wl_die "what arrived for $p cannot be unpacked"; }
   rm -f -- "$a"; wl_private
