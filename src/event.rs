@@ -34,6 +34,11 @@ pub enum Event {
         /// For what.
         text: String,
     },
+    /// What began and has no record of its own has ended: a pause.
+    Ended {
+        /// Which.
+        key: StepKey,
+    },
 }
 
 /// Sees events in the order in which they happen; called from many threads, one at a time.

@@ -87,6 +87,7 @@ impl Watcher for LiveReport {
                 }
             }
             Event::Began { key, host, op, summary } => inner.begin(key, host, self.message(host, op, summary)),
+            Event::Ended { key } => inner.finish(key),
             Event::Progress { key, host, text } => {
                 if let Some((_, Some(bar))) = inner.busy.get(key) {
                     bar.set_message(self.message(host, "waiting", text));

@@ -1,6 +1,7 @@
 //! The conductor: it hands steps their effects, keeps the journal ahead of the world, runs tasks on threads, and undoes
 //! what an unfinished run changed. It knows no script: that room calls it through [`crate::script::Conductor`].
 
+mod capacity;
 mod conductor;
 mod fork;
 mod port;

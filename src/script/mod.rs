@@ -9,6 +9,7 @@ mod diagnostic;
 mod engine;
 mod explain;
 mod failure;
+mod forks;
 mod lint;
 mod options;
 mod program;
@@ -23,7 +24,7 @@ mod symbols;
 mod test_engine;
 mod values;
 
-pub use conductor::{BatchSize, Branch, Conductor, ForkSpec, OnFailure, Task, UndoClosure};
+pub use conductor::{BatchSize, Branch, Conductor, ForkSpec, OnFailure, Order, Task, UndoClosure};
 pub use diagnostic::{Diagnostic, Label, Severity};
 pub use failure::ScriptFailure;
 pub use program::{Load, Program};
