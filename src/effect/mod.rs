@@ -77,8 +77,15 @@ pub enum Effect {
     /// Starts, stops, restarts, reloads, enables or disables a service. Reply: [`Reply::Service`].
     Service { unit: ServiceUnit, verb: Verb, save: SaveId },
     /// A command that may change anything; its receipt stays on the host. Reply: [`Reply::Command`].
-    /// With `after`, only when the command of that receipt began.
-    Exec { command: Invocation, receipt: SaveId, after: Option<SaveId> },
+    /// With `after`, only when the command of that receipt began. Of each path in `keeps`, what is there is copied first, and
+    /// kept under its name.
+    Exec {
+        command: Invocation,
+        receipt: SaveId,
+        after: Option<SaveId>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        keeps: Vec<(SaveId, RemotePath)>,
+    },
 
     /// Puts back what a save kept; when it `surely` kept something and has it no more, that is a failure. Reply: [`Reply::Done`].
     Restore { save: SaveId, surely: bool },

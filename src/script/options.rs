@@ -97,9 +97,9 @@ impl OptionCheck for KnownOptions<'_> {
         let entry = self.0.get(primitive)?;
         // Positional arguments are not known here, and must not be what is complained of; nor values known only later.
         let as_whom = |key: &str| entry.subject == Subject::Host && matches!(key, "sudo" | "user");
-        let literal =
-            options.iter().filter(|(key, _)| !as_whom(key) && !unknown.iter().any(|path| path.split('.').next() == Some(key)));
-        let given: JsonMap<String, Value> = literal.map(|(key, value)| (key.clone(), value.clone())).collect();
+        let known =
+            options.iter().filter(|(key, _)| !as_whom(key) && literal(key));
+        let given: JsonMap<String, Value> = known.map(|(key, value)| (key.clone(), value.clone())).collect();
         let stray = given.keys().find(|key| entry.positional.contains(&key.as_str()));
         if let Some(key) = stray {
             return Some(OptionError::unknown(primitive, key, Vec::new(), Position::NONE));

@@ -2,7 +2,7 @@
 //! is written.
 
 use crate::effect::{Attributes, Content, Effect, EffectError, Invocation, ServiceUnit, UnitScope, Words};
-use crate::id::SaveId;
+use crate::id::{RemotePath, SaveId};
 use crate::transport::remote::quote;
 use crate::transport::{Call, Payload};
 use std::fmt::Write as _;
@@ -27,7 +27,7 @@ pub fn call(effect: &Effect) -> Result<Call, EffectError> {
         E::ServiceStatus { unit } => Call::new("wl_status").args(scope_and_name(unit)),
         E::ServiceLog { unit, lines } => Call::new("wl_log").args(scope_and_name(unit)).arg(lines.to_string()),
         E::Probe { command } => exec("wl_probe", &probe_receipt(command), command, None),
-        E::Exec { command, receipt, after } => exec("wl_exec", receipt.as_str(), command, after.as_ref()),
+        E::Exec { command, receipt, after, keeps } => keeping(keeps, exec("wl_exec", receipt.as_str(), command, after.as_ref())),
         E::Write { path, content, attributes, validate, save } => {
             let size = content.bytes().len().to_string();
             let call = Call::new("wl_put").save(save).arg(path.as_str()).arg(content.digest().as_str()).arg(size);
@@ -125,6 +125,16 @@ fn exec(function: &'static str, receipt: &str, command: &Invocation, after: Opti
         Some(content) if size > 0 => call.payload(Payload::Bytes(content.clone())),
         _ => call,
     }
+}
+
+/// The call with, before it, what the host is to keep.
+fn keeping(keeps: &[(SaveId, RemotePath)], call: Call) -> Call {
+    if keeps.is_empty() {
+        return call;
+    }
+    let pairs = keeps.iter().flat_map(|(save, path)| [save.to_string(), path.to_string()]);
+    let args = [keeps.len().to_string()].into_iter().chain(pairs).chain(call.args.iter().cloned()).collect();
+    Call { function: "wl_exec_keeping", args, ..call }
 }
 
 /// The script that a command becomes: its variables, then its own text, or its words as they are.

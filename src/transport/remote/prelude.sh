@@ -245,6 +245,26 @@ wl_exec() {
   fi
   wl_await "$2"
 }
+# wl_exec_keeping COUNT (SAVE PATH)... EXEC-ARGS: the same, after a copy of each PATH was kept: a command writes into files that
+# are there, so another name of the file would change with it.
+wl_exec_keeping() {
+  left=$1; shift
+  while [ "$left" -gt 0 ]; do wl_path "$2"; wl_copy "$1"; shift 2; left=$((left-1)); done
+  wl_exec "$@"
+}
+wl_copy() { # SAVE
+  d=$W/s/$1
+  [ ! -e "$d.done" ] || return 0
+  if [ ! -e "$p" ] && [ ! -L "$p" ]; then
+    # the parents that it makes go with it
+    while u=${p%/*}; [ -n "$u" ] && [ ! -e "$u" ] && [ ! -L "$u" ]; do p=$u; done
+    wl_keep "$1"; return 0
+  fi
+  [ -f "$p" ] || [ -d "$p" ] || [ -L "$p" ] || wl_die "$p is neither a file, a directory nor a link"
+  wl_private
+  rm -rf "$d.was"; cp -a -- "$p" "$d.was" && printf '%s' "$p" >"$d.path" && echo copy >"$d.done" || exit 1
+  wl_open
+}
 # Waits for a command that an earlier connection left behind, then tells how it ended.
 wl_await() {
   while [ ! -s "$x.code" ]; do
@@ -363,6 +383,12 @@ wl_end() {
   done
   echo changed
 }
+# wl_alike ONE OTHER: true when both are files of the same content, mode and owner.
+wl_alike() {
+  [ -f "$1" ] && [ ! -L "$1" ] && [ -f "$2" ] && [ ! -L "$2" ] || return 1
+  [ "$(stat -c '%s %a %u %g' -- "$1")" = "$(stat -c '%s %a %u %g' -- "$2")" ] || return 1
+  wl_hash "$1"; o=$h; wl_hash "$2"; [ "$o" = "$h" ]
+}
 wl_restore() { # SAVE SURELY
   d=$W/s/$1
   [ -e "$d.done" ] || { [ -z "$2" ] || wl_die "what the step kept of before is gone from $W, so it cannot be put back"; echo same; exit 0; }
@@ -381,6 +407,11 @@ wl_restore() { # SAVE SURELY
       { [ -e "$t" ] || [ -L "$t" ]; } || exit 1
       # two names of one file: mv would do nothing and leave both
       if [ "$t" -ef "$p" ] && [ ! -L "$t" ]; then rm -f "$t"; else mv -fT -- "$t" "$p" || exit 1; fi ;;
+    copy)
+      [ -e "$d.was" ] || [ -L "$d.was" ] || wl_die "what was kept of $p is gone from $W, so it cannot be put back"
+      wl_alike "$d.was" "$p" && { echo same; exit 0; }
+      [ -d "${p%/*}/" ] || mkdir -p -- "${p%/*}/" || exit 1
+      rm -rf -- "$t"; cp -a -- "$d.was" "$t" && rm -rf -- "$p" && mv -T -- "$t" "$p" || exit 1 ;;
     attributes) set -- $was; chown -- "$2:$3" "$p" 2>/dev/null; chmod -- "00$1" "$p" || exit 1 ;;
     moved)
       if [ -e "$was" ] || [ -L "$was" ]; then
