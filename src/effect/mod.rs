@@ -54,9 +54,9 @@ pub enum Effect {
     /// A command that promises to change nothing. Reply: [`Reply::Command`].
     Probe { command: Invocation },
     /// An HTTP request made from the host's own network. Reply: [`Reply::Http`].
-    Http { request: HttpRequest },
-    /// A TCP connection made from the host's own network, and closed again. Reply: [`Reply::Done`].
-    Connect { address: String, port: u16 },
+    Http { request: HttpRequest, via: Via },
+    /// A TCP connection made from the host's own network, and closed again. Reply: [`Reply::Connected`].
+    Connect { address: String, port: u16, via: Via },
 
     /// Writes a file: temporary file, flush, validation, atomic rename. Reply: [`Reply::Done`].
     Write { path: RemotePath, content: Content, attributes: Attributes, validate: Option<String>, save: SaveId },
@@ -197,6 +197,22 @@ pub enum Words {
     Shell(String),
     /// A program and its arguments, taken as they are.
     List(Vec<String>),
+}
+
+/// From where a connection is made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    /// Through the host's SSH connection; by a program on the host where that is forbidden.
+    #[default]
+    Tunnel,
+    /// By a program on the host: curl, python3, perl, bash, nc or wget.
+    Exec,
+    /// From the machine on which Windlass runs.
+    Controller,
+    /// Through the host's SSH connection, and no other way: asks whether that is allowed.
+    #[serde(skip_deserializing)]
+    Forwarding,
 }
 
 /// A request to an HTTP server, as seen from the host.

@@ -1,10 +1,10 @@
 //! Performs effects on live hosts.
 
 use super::Controller;
-use crate::effect::{Effect, EffectClass, EffectError, Effects, HttpRequest, Login, Reply};
+use super::vantage::Vantage;
+use crate::effect::{Effect, EffectClass, EffectError, Effects, Login, Reply};
 use crate::id::HostName;
 use crate::stop::Stop;
-use crate::transport::http::{Place, exchange};
 use crate::transport::{Failure, Pool, remote};
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use std::sync::Arc;
 pub struct Apply {
     pool: Arc<Pool>,
     controller: Controller,
+    vantage: Vantage,
     stop: Stop,
 }
 
@@ -19,7 +20,7 @@ impl Apply {
     /// Speaks to hosts through this pool.
     #[must_use]
     pub fn new(pool: Arc<Pool>, controller: Controller, stop: Stop) -> Self {
-        Self { pool, controller, stop }
+        Self { pool, controller, vantage: Vantage::default(), stop }
     }
 
     fn on_host(&self, at: &Login, effect: &Effect) -> Result<Reply, EffectError> {
@@ -29,19 +30,6 @@ impl Apply {
         let said = shell.call(&call).map_err(|failure| explain(host, failure))?;
         remote::reply(host, effect, &said)
     }
-
-    fn http(&self, host: &HostName, request: &HttpRequest) -> Result<Reply, EffectError> {
-        let place = Place::parse(&request.url).map_err(EffectError::failed)?;
-        let shell = self.pool.shell(host).map_err(|failure| explain(host, failure))?;
-        let stream = shell.connect(&place.address, place.port).map_err(|failure| explain(host, failure))?;
-        let vantage = format!("asked from {host}");
-        exchange(stream, &place, request, &vantage).map(Reply::Http).map_err(EffectError::failed)
-    }
-
-    fn connect(&self, host: &HostName, address: &str, port: u16) -> Result<Reply, EffectError> {
-        let shell = self.pool.shell(host).map_err(|failure| explain(host, failure))?;
-        shell.connect(address, port).map(|_| Reply::done(false)).map_err(|failure| explain(host, failure))
-    }
 }
 
 impl Effects for Apply {
@@ -50,21 +38,21 @@ impl Effects for Apply {
             return Err(EffectError::Interrupted);
         }
         match effect {
-            Effect::Http { request } => self.http(&at.host, request),
-            Effect::Connect { address, port } => self.connect(&at.host, address, *port),
+            Effect::Http { request, via } => self.vantage.http(&self.pool, at, request, *via),
+            Effect::Connect { address, port, via } => self.vantage.connect(&self.pool, at, address, *port, *via),
             _ if effect.class() == EffectClass::Controller => self.controller.perform(effect, &self.stop),
             _ => self.on_host(at, effect),
         }
     }
 }
 
-fn explain(host: &HostName, failure: Failure) -> EffectError {
+pub(super) fn explain(host: &HostName, failure: Failure) -> EffectError {
     let reason = failure.to_string();
     match failure {
         Failure::Unreachable { reason, help } => EffectError::Unreachable { host: host.clone(), reason, help },
         Failure::Denied { reason, help } => EffectError::Denied { host: host.clone(), reason, help },
         Failure::Lost(reason) => EffectError::Lost { host: host.clone(), reason },
-        Failure::Refused(_) => EffectError::failed(reason),
+        Failure::Refused(_) | Failure::Forbidden(_) => EffectError::failed(reason),
         Failure::Timeout(_) => EffectError::Timeout { message: reason, stderr: String::new() },
         Failure::Stopped => EffectError::Interrupted,
     }

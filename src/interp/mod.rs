@@ -4,6 +4,7 @@ mod apply;
 mod controller;
 mod retry;
 mod stack;
+mod vantage;
 
 pub use apply::Apply;
 pub use controller::Controller;

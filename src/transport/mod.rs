@@ -1,6 +1,7 @@
 //! Speaks to hosts: over SSH, or to this machine. Owns sessions, authentication, host keys, the host-side functions and
 //! the only place where shell text is built. Knows effects; knows nothing of runs, journals or scripts.
 
+pub(crate) mod direct;
 pub mod embedded;
 mod frame;
 pub(crate) mod http;

@@ -103,13 +103,13 @@ fn with_content(call: Call, content: &Content) -> Call {
     }
 }
 
-fn probe_receipt(command: &Invocation) -> String {
+pub(super) fn probe_receipt(command: &Invocation) -> String {
     // A shell runs one probe at a time, and adds its own number to the name.
     let digest = crate::id::Digest::of(format!("{command:?}").as_bytes());
     format!("p{}", digest.short())
 }
 
-fn exec(function: &'static str, receipt: &str, command: &Invocation, after: Option<&SaveId>) -> Call {
+pub(super) fn exec(function: &'static str, receipt: &str, command: &Invocation, after: Option<&SaveId>) -> Call {
     let size = command.stdin.as_ref().map_or(0, |content| content.bytes().len());
     let call = Call::new(function)
         .arg(receipt)

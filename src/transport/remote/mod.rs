@@ -1,9 +1,11 @@
 //! The host's side: a library of shell functions, and how an effect becomes a call of one.
 
+mod ask;
 mod calls;
 mod replies;
 mod sudo;
 
+pub(crate) use ask::{answer, ask_http, ask_tcp};
 pub use calls::{EXEC_LIMIT, call};
 pub use replies::reply;
 pub(super) use sudo::Become;
