@@ -239,7 +239,7 @@ wl_exec() {
       trap : TERM
       sh "$x.body" <"$3" >>"$x.out" 2>>"$x.err" &
       echo $! >"$x.child"; wait $!; echo $? >"$x.code"
-      [ "$2" = 0 ] || { read -r k <"$x.clock" && kill "$k"; } 2>/dev/null
+      [ "$2" = 0 ] || { until [ -s "$x.clock" ] || [ ! -d "${x%/*}" ]; do sleep 0.05; done; read -r k <"$x.clock" && kill "$k"; } 2>/dev/null
     ' windlass-run "$x" "$3" "$in" </dev/null >/dev/null 2>&1 &
     wait $!
   fi
@@ -289,7 +289,7 @@ wl_tell() {
 }
 # The same for a command that only looks: nothing of it stays, and without a clock it needs no receipt.
 wl_probe() { # RECEIPT LIMIT SECONDS DIRECTORY STDIN-SIZE BODY
-  r=$1-$$; x=$W/x/$r
+  r=$1-$$-$wl_n; x=$W/x/$r # the clock of an earlier look may still be about
   if [ "$3:$5" != 0:0 ] || [ ${#6} -gt 100000 ]; then shift; ( wl_exec "$r" "$@" ); c=$?; rm -f "$x".*; exit $c; fi
   wl_private; printf '' >"$x.out" && printf '' >"$x.err" || exit 1; wl_open
   case $4 in '') at=$HOME; [ -d "$at" ] || at=/ ;; *) wl_path "$4"; at=$p ;; esac
