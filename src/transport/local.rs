@@ -2,7 +2,7 @@
 
 use super::frame::{Frame, Progress};
 use super::pool::PoolOptions;
-use super::remote::PRELUDE;
+use super::remote::{Known, library};
 use super::remote::{Become, Password};
 use super::shell::{Call, CallReply, Failure, Shell};
 use super::stream::PayloadReader;
@@ -82,6 +82,7 @@ struct Process {
     stderr: ChildStderr,
     user: Option<String>,
     key: String,
+    known: Known,
     calls: u64,
 }
 
@@ -102,11 +103,13 @@ impl Process {
             return Err(unreachable("/bin/sh has no streams".to_owned()));
         };
         let key = format!("wl-{:032x}", rand::random::<u128>());
-        let mut process = Self { child, stdin, stdout, stderr, user: user.map(ToOwned::to_owned), key, calls: 0 };
+        let (user, known) = (user.map(ToOwned::to_owned), Known::default());
+        let mut process = Self { child, stdin, stdout, stderr, user, key, known, calls: 0 };
         if let Some(change) = &change {
             process.become_user(change)?;
         }
-        let head = format!("cd\nwl_k={}\nwl_run={run}\n{PRELUDE}\nwl 0 true\n", process.key);
+        let first = library().first(&mut process.known);
+        let head = format!("cd\nwl_k={}\nwl_run={run}\n{first}wl 0 true\n", process.key);
         process.stdin.write_all(head.as_bytes()).map_err(|error| unreachable(error.to_string()))?;
         Ok(process)
     }
@@ -134,7 +137,8 @@ impl Process {
         let lost = |error: std::io::Error| Failure::Lost(error.to_string());
         let mut frame =
             if self.calls == 1 { Frame::first(&self.key, 1, call.limit) } else { Frame::new(&self.key, self.calls, call.limit) };
-        self.stdin.write_all(&call.line(self.calls)).map_err(lost)?;
+        let before = library().before(call.function, &mut self.known);
+        self.stdin.write_all(before.as_bytes()).and_then(|()| self.stdin.write_all(&call.line(self.calls))).map_err(lost)?;
         let deadline = call.deadline_seconds.map(|seconds| (Instant::now() + Duration::from_secs(seconds), seconds));
         loop {
             match frame.progress()? {

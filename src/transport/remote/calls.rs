@@ -113,7 +113,7 @@ pub(super) fn exec(function: &'static str, receipt: &str, command: &Invocation, 
     let size = command.stdin.as_ref().map_or(0, |content| content.bytes().len());
     let call = Call::new(function)
         .arg(receipt)
-        .arg(EXEC_LIMIT.to_string())
+        .arg((EXEC_LIMIT + 1).to_string())
         .arg(command.timeout_seconds.unwrap_or(0).to_string())
         .arg(command.directory.as_ref().map(crate::id::RemotePath::as_str).unwrap_or_default())
         .arg(size.to_string())

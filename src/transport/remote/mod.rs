@@ -2,17 +2,16 @@
 
 mod ask;
 mod calls;
+mod library;
 mod replies;
 mod sudo;
 
 pub(crate) use ask::{answer, ask_http, ask_tcp};
 pub use calls::{EXEC_LIMIT, call};
+pub(super) use library::{Known, library};
 pub use replies::reply;
 pub(super) use sudo::Become;
 pub use sudo::Password;
-
-/// The functions that one persistent `sh` on a host is given.
-pub const PRELUDE: &str = include_str!("prelude.sh");
 
 /// Quotes a word for `sh`: what comes out is taken as it is, whatever it holds.
 ///

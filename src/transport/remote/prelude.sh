@@ -1,5 +1,6 @@
 # Windlass, host side: functions for one persistent POSIX sh. Needs coreutils (GNU or busybox); systemctl for services.
-# The controller sends this text once, then one line `wl N FUNCTION ARGS` at a time, and reads until the mark.
+# The controller sends lines `wl N FUNCTION ARGS`, one at a time, and reads until the mark. Before a function is called for the first
+# time, it sends the section that has it, and those that this one needs: a section begins at `#: NAME`, the first goes out at once.
 # wl_k (the mark, a secret of this session) and wl_run (the run's name) are set before this text.
 if [ -d "$HOME" ] && [ -w "$HOME" ]; then wl_home=$HOME/.windlass; else wl_home=/var/tmp/.windlass-$(id -u); fi
 W=$wl_home/runs/$wl_run
@@ -13,10 +14,14 @@ wl() {
   [ $wl_c != 74 ] || exit 74 # what the controller still sends is no command
 }
 wl_die() { printf 'windlass: %s\n' "$*" >&2; exit 1; }
-# wl_need SIZE FILE: asks the controller for SIZE bytes and keeps them in FILE.
+# wl_need SIZE FILE: asks the controller for SIZE bytes and keeps them in FILE, which is empty; on disk, where dd can do that.
 wl_need() {
   printf '\n%s %s need\n' "$wl_k" "$wl_n"
-  head -c "$1" >"$2" || exit 74
+  said=$(LC_ALL=C dd bs=256k iflag=fullblock,count_bytes count="$1" conv=fsync of="$2" 2>&1) && return 0
+  case $said in
+    *nvalid*|*nrecognized*|*"not found"*) head -c "$1" >"$2" || exit 74; sync "$2" 2>/dev/null || sync ;; # a dd that cannot count bytes
+    *) printf '%s\n' "${said%%"$LF"*}" >&2; exit 74 ;;
+  esac
 }
 # The path behind ~, in p.
 wl_path() { case $1 in "~") p=$HOME ;; "~/"*) p=$HOME/${1#"~/"} ;; *) p=$1 ;; esac; }
@@ -25,27 +30,25 @@ wl_parent() {
   [ -d "$dir" ] || wl_die "the directory $dir is not there"
 }
 wl_hash() { h=$(sha256sum <"$1") || exit 1; h=${h%% *}; }
-wl_umask=$(umask)
-# Private files are made between wl_private and wl_open.
+# Makes the directories that nobody else can enter.
 wl_private() {
-  umask 077
-  [ -d "$W/s" ] || mkdir -p "$W/s" "$W/x" || exit 1
+  [ -d "$W/s" ] || ( umask 077; mkdir -p "$W/s" "$W/x" "$wl_home/sums" ) || exit 1
   [ -O "$wl_home" ] || wl_die "$wl_home belongs to somebody else"
 }
-wl_open() { umask "$wl_umask"; }
+#: saves
 # wl_keep SAVE: keeps what is at $p, once, as $d.was (a file's other name, or a copy), $d.path and, last, $d.done.
 wl_keep() {
   d=$W/s/$1
   if [ -e "$d.done" ]; then read -r k <"$d.done"; return 0; fi
   wl_private
   printf '%s' "$p" >"$d.path" || exit 1
-  if [ -L "$p" ]; then rm -f "$d.was"; cp -P "$p" "$d.was" && k=link
-  elif [ -f "$p" ]; then rm -f "$d.was"; { ln "$p" "$d.was" 2>/dev/null || cp -p "$p" "$d.was"; } && k=file
+  [ ! -e "$d.was" ] && [ ! -L "$d.was" ] || rm -f "$d.was"
+  if [ -L "$p" ]; then cp -P "$p" "$d.was" && k=link
+  elif [ -f "$p" ]; then { ln "$p" "$d.was" 2>/dev/null || cp -p "$p" "$d.was"; } && k=file
   elif [ -d "$p" ]; then k=directory
   elif [ -e "$p" ]; then wl_die "$p is neither a file, a directory nor a link"
   else k=absent; fi || exit 1
   echo "$k" >"$d.done" || exit 1
-  wl_open
 }
 # wl_note SAVE KIND TEXT: keeps a text of that kind instead.
 wl_note() {
@@ -53,7 +56,6 @@ wl_note() {
   [ -e "$d.done" ] && return 0
   wl_private
   printf '%s' "$p" >"$d.path" && printf '%s' "$3" >"$d.was" && echo "$2" >"$d.done" || exit 1
-  wl_open
 }
 # wl_same SAVE: it is as asked. When this very step made it so before its answer was lost, it has changed it.
 wl_same() { if [ -e "$W/s/$1.done" ]; then echo changed; else echo same; fi; exit 0; }
@@ -80,49 +82,75 @@ wl_set() {
   wl_note "$1" attributes "$(stat -L -c '%a %u %g' -- "$5")"
   wl_attributes "$2" "$3" "$4" "$5"
 }
+#: sums
+# wl_know FILE: which file it is (i), and its sha256 (h) when that is on record for this very file: one that was not touched since.
+wl_know() {
+  i=$(stat -L -c '%d:%i:%s:%.Y:%.Z' -- "$1") || exit 1
+  was=; h=; r=${i#*:}; r=$wl_home/sums/${i%%:*}-${r%%:*}
+  [ ! -f "$r" ] || [ ! -O "$r" ] || read -r was h <"$r"
+  [ "$was" = "$i" ] || h=
+}
+# wl_learn: puts h on record for the file of wl_know. Without fractions of a second a change could go unseen.
+wl_learn() {
+  case $i in *.*:*.*) ;; *) return 0 ;; esac
+  wl_private
+  set -- "$wl_home"/sums/*; [ $# -lt 100 ] || rm -f -- "$@"
+  { echo "$i $h" >"$r"; } 2>/dev/null
+}
+#: put
+# wl_mask MODE: new files get that mode; false when it takes a chmod.
+wl_mask() {
+  case $1 in *[!0246]*|????*|?|??) umask 077; return 1 ;; esac
+  set -- "${1%??}" "${1#?}"; umask "$((7-$1))$((7-${2%?}))$((7-${2#?}))"
+}
 # wl_put SAVE PATH SHA256 SIZE MODE OWNER GROUP VALIDATE SHOW [CONTENT]: a file with that content. Without CONTENT it is asked for.
 wl_put() {
   wl_path "$2"; wl_parent
   [ -L "$p" ] && wl_die "$p is a symbolic link (to $(readlink "$p")), not a file; remove the link first, or name its target"
   [ -d "$p" ] && wl_die "$p is a directory, not a file"
   [ ! -e "$p" ] || [ -f "$p" ] || wl_die "$p is neither a file, a directory nor a link"
+  old=
   if [ -f "$p" ]; then
-    wl_hash "$p"
+    # Of a large file, its size and what is on record are asked first.
+    if [ "$4" -lt 262144 ]; then wl_hash "$p"
+    else
+      wl_know "$p"; q=${i#*:*:}
+      if [ "${q%%:*}" != "$4" ]; then h=none
+      elif [ -z "$h" ]; then wl_hash "$p"; [ "$h" != "$3" ] || wl_learn; fi
+    fi
     if [ "$h" = "$3" ]; then
       wl_differs "$5" "$6" "$7" "$p" || wl_same "$1"
       wl_set "$1" "$5" "$6" "$7" "$p"; echo changed; exit 0
     fi
+    old=$(stat -c '%a %u %g' -- "$p") || exit 1
   fi
+  m=${5:-${old%% *}}; m=${m:-644}; o=$6; g=$7; old=${old#* }
   t=$dir/.wl-$1
   [ ! -e "$t" ] || rm -f "$t"
-  umask 077; printf '' 2>/dev/null >"$t" || wl_die "no new file can be made in $dir (no permission, or no space)"; wl_open
-  if [ $# -ge 10 ]; then printf '%s' "${10}" >"$t" || { rm -f "$t"; exit 74; }
+  c=; [ -z "$8" ] || u=$(umask); wl_mask "$m" || c=1
+  printf '' 2>/dev/null >"$t" || wl_die "no new file can be made in $dir (no permission, or no space)"
+  if [ $# -ge 10 ]; then { printf '%s' "${10}" >"$t" && { sync "$t" 2>/dev/null || sync; }; } || { rm -f "$t"; exit 74; }
   else
     wl_need "$4" "$t"; wl_hash "$t"
     [ "$h" = "$3" ] || { rm -f "$t"; wl_die "$p arrived with sha256 $h, expected $3"; }
   fi
-  m=$5; o=$6; g=$7
-  if [ -f "$p" ]; then
-    old=$(stat -c '%a %u %g' -- "$p") || exit 1
-    [ -n "$m" ] || m=${old%% *}
-    old=${old#* }
-    # What root writes stays whose it was.
-    if [ -O "$t" ] && ! [ -O "$p" ]; then [ -n "$o" ] || o=${old% *}; [ -n "$g" ] || g=${old#* }; fi
-  fi
+  # What root writes stays whose it was.
+  if [ -n "$old" ] && [ -O "$t" ] && ! [ -O "$p" ]; then [ -n "$o" ] || o=${old% *}; [ -n "$g" ] || g=${old#* }; fi
   [ -z "$o" ] || chown -- "$o" "$t" || { rm -f "$t"; exit 1; }
   [ -z "$g" ] || chgrp -- "$g" "$t" || { rm -f "$t"; exit 1; }
-  chmod -- "00${m:-644}" "$t" || { rm -f "$t"; exit 1; }
+  [ -z "$c" ] || chmod -- "00$m" "$t" || { rm -f "$t"; exit 1; }
   if [ -n "$8" ]; then
-    out=$(sh -c "$8" windlass-validate "$t" </dev/null 2>&1) || { rm -f "$t"; wl_die "the new $p does not pass \`validate\`:$LF$out"; }
+    out=$(umask "$u"; sh -c "$8" windlass-validate "$t" </dev/null 2>&1) || { rm -f "$t"; wl_die "the new $p does not pass \`validate\`:$LF$out"; }
   fi
-  sync "$t" 2>/dev/null || sync
   wl_keep "$1"
   if [ -z "$9" ]; then echo changed
   elif [ "$k" = absent ]; then echo made
   elif [ "$(stat -c %s "$d.was")" -le 65536 ]; then echo replaced; cat "$d.was"
   else echo changed; fi
   mv -fT -- "$t" "$p" || { rm -f "$t"; exit 1; }
+  [ "$4" -lt 262144 ] || { wl_know "$p"; h=$3; wl_learn; }
 }
+#: looks
 wl_content() { # PATH LIMIT
   wl_path "$1"
   [ -e "$p" ] || wl_die "$p is not there"
@@ -146,6 +174,7 @@ wl_list() { # PATTERN; a pattern that matches nothing gives nothing
   if [ "$g" = . ]; then printf '%s\0' "$HOME"; exit 0; fi
   IFS=; for f in $g; do if [ -e "$f" ] || [ -L "$f" ]; then printf '%s%s\0' "$b" "$f"; fi; done
 }
+#: files
 wl_mkdir() { # SAVE PATH MODE OWNER GROUP
   wl_path "$2"
   if [ -d "$p" ]; then
@@ -163,7 +192,9 @@ wl_link() { # SAVE PATH TARGET
   if [ -L "$p" ]; then [ "$(readlink -- "$p"; echo .)" != "$3$LF." ] || wl_same "$1"
   elif [ -d "$p" ]; then wl_die "$p is a directory, not a link; move it away first"
   elif [ -e "$p" ]; then wl_die "$p is a file, not a link; remove it first"; fi
-  t=$dir/.wl-$1; rm -f "$t"; ln -s -- "$3" "$t" || exit 1
+  if [ ! -L "$p" ]; then wl_keep "$1"; ln -sT -- "$3" "$p" && echo changed; exit; fi
+  t=$dir/.wl-$1; [ ! -L "$t" ] || rm -f "$t"
+  ln -s -- "$3" "$t" || exit 1
   wl_keep "$1"
   mv -fT -- "$t" "$p" && echo changed
 }
@@ -192,24 +223,25 @@ wl_chmod() { # SAVE PATH MODE OWNER GROUP
   wl_differs "$3" "$4" "$5" "$p" || wl_same "$1"
   wl_set "$1" "$3" "$4" "$5" "$p"; echo changed
 }
+#: archives
 wl_unpack() { # SAVE ARCHIVE DIRECTORY STRIP
   wl_path "$2"; a=$p; wl_path "$3"; wl_parent
   [ -f "$a" ] || wl_die "the archive $a is not there"
-  i=$(stat -L -c '%d:%i:%s:%Y:%Z' -- "$a") || exit 1
-  h=
+  wl_know "$a"
   if [ -d "$p" ] && [ -f "$p/.windlass-unpacked" ]; then
     read -r was strip it <"$p/.windlass-unpacked"
     [ "$strip $it" != "$4 $i" ] || wl_same "$1" # the very file that was unpacked
-    wl_hash "$a"; [ "$was $strip" != "$h $4" ] || wl_same "$1"
+    [ -n "$h" ] || wl_hash "$a"
+    [ "$was $strip" != "$h $4" ] || wl_same "$1"
   elif [ -d "$p" ]; then
     [ -z "$(ls -A "$p")" ] || wl_die "$p holds files that no unpack put there; an archive is unpacked into a directory of its own"
   elif [ -e "$p" ] || [ -L "$p" ]; then wl_die "$p is there, and is not a directory"; fi
   [ -n "$h" ] || wl_hash "$a"
   t=$dir/.wl-$1; [ ! -e "$t" ] || rm -rf "$t"
-  umask 022; mkdir "$t" || exit 1; wl_open
+  mkdir -m 755 "$t" || exit 1
   if [ "$4" = 0 ]; then tar -xof "$a" -C "$t" </dev/null; else tar -xof "$a" -C "$t" --strip-components="$4" </dev/null; fi ||
     { rm -rf "$t"; wl_die "$a could not be unpacked; is it a tar archive, whole, and is its packer (gzip, xz, zstd, bzip2) on this host?"; }
-  rm -rf "$t/.windlass-unpacked" # an archive may hold a link of that name
+  f=$t/.windlass-unpacked; [ ! -e "$f" ] && [ ! -L "$f" ] || rm -rf "$f" # an archive may hold a link of that name
   echo "$h $4 $i" >"$t/.windlass-unpacked" || { rm -rf "$t"; exit 1; }
   if [ -d "$p" ]; then
     o=$dir/.wl-trash-$1; wl_note "$1" moved "$o"
@@ -217,11 +249,12 @@ wl_unpack() { # SAVE ARCHIVE DIRECTORY STRIP
   else wl_keep "$1"; fi
   mv -T -- "$t" "$p" && echo changed
 }
+#: commands
 # wl_exec RECEIPT LIMIT SECONDS DIRECTORY STDIN-SIZE BODY [AFTER]: BODY as a script of its own, away from this connection;
 # nothing when the command with the receipt AFTER never began.
 wl_exec() {
   x=$W/x/$1
-  if [ -n "$7" ] && [ ! -e "$W/x/$7.started" ]; then echo "0 0 0"; exit 0; fi
+  if [ -n "$7" ] && [ ! -e "$W/x/$7.started" ]; then echo "0"; exit 0; fi
   if [ ! -e "$x.started" ]; then
     wl_private
     printf '%s' "$6" >"$x.body" || exit 74
@@ -232,14 +265,17 @@ wl_exec() {
     printf '' >"$x.out" && printf '' >"$x.err" || exit 1
     b=
     read -r b 2>/dev/null </proc/sys/kernel/random/boot_id; echo "$b" >"$x.boot" && echo >"$x.started" || exit 1
-    wl_open
     setsid sh -c '
       x=$1; echo $$ >"$x.pid"
-      [ "$2" = 0 ] || ( sleep "$2" & echo $! >"$x.clock"; wait; [ -s "$x.code" ] || { trap "" TERM; echo >"$x.over"; kill -TERM -$$; i=0; while [ $i -lt 10 ] && kill -0 "$(cat "$x.child")"; do sleep 0.2; i=$((i+1)); done; kill -KILL -$$; } ) >/dev/null 2>&1 </dev/null &
+      [ "$2" = 0 ] || {
+        ( trap "kill \$s; exit" TERM; sleep "$2" & s=$!; wait $s; trap "" TERM
+          [ -s "$x.code" ] || { echo >"$x.over"; kill -TERM -$$; i=0; while [ $i -lt 10 ] && kill -0 "$(cat "$x.child")"; do sleep 0.2; i=$((i+1)); done; kill -KILL -$$; }
+        ) >/dev/null 2>&1 </dev/null & clock=$!
+      }
       trap : TERM
       sh "$x.body" <"$3" >>"$x.out" 2>>"$x.err" &
       echo $! >"$x.child"; wait $!; echo $? >"$x.code"
-      [ "$2" = 0 ] || { until [ -s "$x.clock" ] || [ ! -d "${x%/*}" ]; do sleep 0.05; done; read -r k <"$x.clock" && kill "$k"; } 2>/dev/null
+      [ "$2" = 0 ] || kill "$clock" 2>/dev/null
     ' windlass-run "$x" "$3" "$in" </dev/null >/dev/null 2>&1 &
     wait $!
   fi
@@ -263,7 +299,6 @@ wl_copy() { # SAVE
   [ -f "$p" ] || [ -d "$p" ] || [ -L "$p" ] || wl_die "$p is neither a file, a directory nor a link"
   wl_private
   rm -rf "$d.was"; cp -a -- "$p" "$d.was" && printf '%s' "$p" >"$d.path" && echo copy >"$d.done" || exit 1
-  wl_open
 }
 # Waits for a command that an earlier connection left behind, then tells how it ended.
 wl_await() {
@@ -282,21 +317,22 @@ wl_await() {
 }
 # wl_tell LIMIT: how a command ended (c), and what it said.
 wl_tell() {
-  o=0; e=0
-  [ ! -s "$x.out" ] || o=$(stat -c %s "$x.out"); [ ! -s "$x.err" ] || e=$(stat -c %s "$x.err")
-  echo "$c $o $e"
-  [ "$o" = 0 ] || head -c "$1" "$x.out"; [ "$e" = 0 ] || head -c "$1" "$x.err" >&2
+  echo "$c"
+  [ ! -s "$x.out" ] || head -c "$1" "$x.out"; [ ! -s "$x.err" ] || head -c "$1" "$x.err" >&2
 }
+wl_sweep() { [ $# -lt 40 ] || rm -f -- "$@"; }
 # The same for a command that only looks: nothing of it stays, and without a clock it needs no receipt.
 wl_probe() { # RECEIPT LIMIT SECONDS DIRECTORY STDIN-SIZE BODY
-  r=$1-$$-$wl_n; x=$W/x/$r # the clock of an earlier look may still be about
-  if [ "$3:$5" != 0:0 ] || [ ${#6} -gt 100000 ]; then shift; ( wl_exec "$r" "$@" ); c=$?; rm -f "$x".*; exit $c; fi
-  wl_private; printf '' >"$x.out" && printf '' >"$x.err" || exit 1; wl_open
+  if [ "$3:$5" != 0:0 ] || [ ${#6} -gt 100000 ]; then r=$1-$$-$wl_n; x=$W/x/$r; shift; ( wl_exec "$r" "$@" ); c=$?; rm -f "$x".*; exit $c; fi
+  # Names of their own, since what a look left running may go on writing. They are removed a few at a time.
+  x=$W/x/p$$-$wl_n; wl_sweep "$W/x/p$$-"*
+  wl_private; printf '' >"$x.out" && printf '' >"$x.err" || exit 1
   case $4 in '') at=$HOME; [ -d "$at" ] || at=/ ;; *) wl_path "$4"; at=$p ;; esac
   cd -- "$at" || exit 1
   sh -c "$6" windlass-probe </dev/null >"$x.out" 2>"$x.err"; c=$?
-  wl_tell "$2"; rm -f "$x.out" "$x.err"
+  wl_tell "$2"
 }
+#: services
 wl_sc() {
   command -v systemctl >/dev/null || wl_die "there is no systemctl on this host"
   if [ "$scope" = user ]; then
@@ -369,6 +405,7 @@ wl_service() { # SAVE VERB SCOPE UNIT
   echo >"$W/s/$1.acted"
   wl_show "$4"; wl_told changed
 }
+#: undo
 # wl_end RECEIPT: a command that still runs is ended, with all that it started.
 wl_end() {
   x=$W/x/$1; q=
@@ -445,6 +482,7 @@ wl_resume() { # SAVE: what ran when the run began runs again, on its old files; 
   else wl_act restart "$u"; echo >"$f.back"; fi
   echo changed
 }
+#: forget
 wl_forget() {
   for f in "$W"/s/*.done; do
     k=; [ ! -e "$f" ] || read -r k <"$f"
@@ -452,5 +490,9 @@ wl_forget() {
     t=$(cat "${f%.done}.was"; echo .); t=${t%.}
     case $t in */.wl-trash-*) rm -rf -- "$t" ;; esac
   done
-  rm -rf -- "$W"; rmdir "$wl_home/runs" "$wl_home" 2>/dev/null; echo changed
+  [ ! -d "$W" ] || rm -rf -- "$W" || exit 1
+  # What is known of large files stays; without that, nothing does.
+  set -- "$wl_home"/sums/*
+  [ ! -d "$wl_home" ] || [ -e "$1" ] || rmdir "$wl_home/sums" "$wl_home/runs" "$wl_home" 2>/dev/null
+  echo changed
 }

@@ -118,22 +118,20 @@ fn service(said: &CallReply) -> Option<Reply> {
     Some(Reply::Service { changed, state: ServiceState { known, active, enabled, main_pid, restarts, result } })
 }
 
-/// `CODE OUT ERR`, then the kept part of standard output; standard error came on its own stream.
+/// `CODE`, then the kept part of standard output, and a byte more when there was more; standard error came on its own stream.
 fn command(host: &HostName, said: &CallReply) -> Result<Reply, EffectError> {
     let split = said.stdout.iter().position(|byte| *byte == b'\n').ok_or_else(|| nonsense(host, said))?;
-    let (head, rest) = said.stdout.split_at(split);
-    let head = String::from_utf8_lossy(head).into_owned();
-    let fields: Vec<&str> = head.split(' ').collect();
-    let [code, out, err] = fields[..] else { return Err(nonsense(host, said)) };
-    let (Ok(out), Ok(err)) = (out.parse::<u64>(), err.parse::<u64>()) else { return Err(nonsense(host, said)) };
-    if code == "over" {
+    let (code, rest) = said.stdout.split_at(split);
+    if code == b"over" {
         return Err(EffectError::Timeout {
             message: "it did not end in time; it and its process group were ended".to_owned(),
             stderr: said.stderr_text(),
         });
     }
-    let code = code.parse().map_err(|_| nonsense(host, said))?;
-    let stdout = Content::new(rest.get(1..).unwrap_or_default());
-    let truncated = out > EXEC_LIMIT || err > EXEC_LIMIT;
-    Ok(Reply::Command(CommandResult { code, stdout, stderr: Content::new(said.stderr.clone()), truncated }))
+    let code = std::str::from_utf8(code).ok().and_then(|code| code.parse().ok()).ok_or_else(|| nonsense(host, said))?;
+    let (stdout, stderr) = (rest.get(1..).unwrap_or_default(), said.stderr.as_slice());
+    let most = usize::try_from(EXEC_LIMIT).unwrap_or(usize::MAX);
+    let truncated = stdout.len() > most || stderr.len() > most;
+    let kept = |bytes: &[u8]| Content::new(&bytes[..bytes.len().min(most)]);
+    Ok(Reply::Command(CommandResult { code, stdout: kept(stdout), stderr: kept(stderr), truncated }))
 }

@@ -2,7 +2,7 @@
 
 use super::session::would_block;
 use crate::transport::frame::{Frame, Progress};
-use crate::transport::remote::PRELUDE;
+use crate::transport::remote::{Known, library};
 use crate::transport::remote::{Become, Password};
 use crate::transport::shell::{Call, CallReply, Failure};
 use crate::transport::stream::PayloadReader;
@@ -36,6 +36,7 @@ pub(super) struct Slot {
     user: Option<String>,
     becoming: Option<Becoming>,
     key: String,
+    known: Known,
     calls: u64,
     busy: Option<(Job, Frame)>,
     out: Vec<u8>,
@@ -66,7 +67,8 @@ pub(super) enum Moved {
 impl Slot {
     /// A shell that has just been asked for; its functions go out with the first call.
     pub(super) fn new(channel: ssh2::Channel, key: &str, run: &str, change: Option<(String, Become)>) -> Self {
-        let head = format!("wl_k={key}\nwl_run={run}\n{PRELUDE}\nwl 0 true\n");
+        let mut known = Known::default();
+        let head = format!("wl_k={key}\nwl_run={run}\n{}wl 0 true\n", library().first(&mut known));
         let (user, change) = change.unzip();
         let (head, becoming) = match change {
             None => (head.into_bytes(), None),
@@ -81,6 +83,7 @@ impl Slot {
             becoming,
             channel,
             key: key.to_owned(),
+            known,
             calls: 0,
             busy: None,
             out: head,
@@ -109,7 +112,8 @@ impl Slot {
         let limit = job.call.limit;
         let frame =
             if self.calls == 1 { Frame::first(&self.key, self.calls, limit) } else { Frame::new(&self.key, self.calls, limit) };
-        let line = job.call.line(self.calls);
+        let mut line = library().before(job.call.function, &mut self.known).into_bytes();
+        line.extend(job.call.line(self.calls));
         match &mut self.becoming {
             Some(becoming) => becoming.held.extend(line),
             None => self.out.extend(line),
