@@ -69,6 +69,7 @@ impl Vantage {
                 known().insert(host.clone());
                 Ok(None)
             }
+            Err(Failure::Forbidden(reason)) => Err(EffectError::Denied { host: host.clone(), reason, help: None }),
             Err(failure) => Err(explain(failure)),
         }
     }

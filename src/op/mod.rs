@@ -5,10 +5,13 @@ mod context;
 mod edit;
 mod expect;
 mod registry;
+mod size;
 mod units;
 
 pub use context::{StepContext, StepPort};
 pub use registry::{AnyOperation, BadArguments, Entry, Registry, Subject};
+pub use preflight::Missing;
+pub use size::Size;
 pub use units::{Mode, Said, Span};
 
 use crate::step::StepError;
@@ -85,6 +88,7 @@ operations! {
     notify: Notify;
     now: Now;
     point_of_no_return: PointOfNoReturn;
+    preflight: Preflight;
     probe: Probe;
     read: Read;
     remove: Remove;

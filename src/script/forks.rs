@@ -185,7 +185,7 @@ fn reach(ctx: &NativeCallContext<'_>, tag: &Tag, task: &Task, host: &Dynamic) ->
     tag.conductor()?.step(task, command, operation.as_ref()).map(drop)
 }
 
-fn spec(ctx: &NativeCallContext<'_>, word: &'static str, hosts: &Array) -> Raised<ForkSpec> {
+pub(super) fn spec(ctx: &NativeCallContext<'_>, word: &'static str, hosts: &Array) -> Raised<ForkSpec> {
     let tag = tag(ctx)?;
     let bad = |message: String, help: &str| {
         let mut error = StepError::bad_input(message).with_help(help);

@@ -12,6 +12,7 @@ mod failure;
 mod forks;
 mod lint;
 mod options;
+mod preflight;
 mod program;
 mod resolver;
 mod runtime;

@@ -3,6 +3,7 @@
 use super::explain::OptionError;
 use super::forks::{self, ParallelOptions, RollingOptions};
 use super::lint::OptionCheck;
+use super::preflight;
 use super::runtime::Raised;
 use super::values::ServiceOptions;
 use crate::op::{BadArguments, Registry, Subject};
@@ -54,15 +55,28 @@ type Judge = fn(Value) -> Result<(), BadArguments>;
 struct Construct {
     name: &'static str,
     known: &'static [&'static str],
-    at: usize,
+    at: &'static [usize],
     judge: Judge,
 }
 
 const CONSTRUCTS: &[Construct] = &[
-    Construct { name: "rolling", known: forks::ROLLING, at: 1, judge: |given| typed::<RollingOptions>(given)?.judge() },
-    Construct { name: "parallel", known: forks::PARALLEL, at: 1, judge: |given| typed::<ParallelOptions>(given).map(drop) },
-    Construct { name: "service", known: &["scope"], at: 1, judge: |given| typed::<ServiceOptions>(given).map(drop) },
+    Construct { name: "rolling", known: forks::ROLLING, at: &[1], judge: |given| typed::<RollingOptions>(given)?.judge() },
+    Construct { name: "parallel", known: forks::PARALLEL, at: &[1], judge: |given| typed::<ParallelOptions>(given).map(drop) },
+    // The method takes its options as the first argument, the function as the second.
+    Construct { name: "preflight", known: preflight::KNOWN, at: &[0, 1], judge: preflight_options },
+    Construct { name: "service", known: &["scope"], at: &[1], judge: |given| typed::<ServiceOptions>(given).map(drop) },
 ];
+
+fn preflight_options(given: Value) -> Result<(), BadArguments> {
+    let Value::Object(mut given) = given else { return Ok(()) };
+    match given.remove("sudo") {
+        None | Some(Value::Bool(_)) => typed::<crate::op::Preflight>(Value::Object(given)).map(drop),
+        Some(_) => {
+            let message = "`sudo` is true or false".to_owned();
+            Err(BadArguments { path: "sudo".to_owned(), message, known: Vec::new() })
+        }
+    }
+}
 
 /// The options of a construct in its own type.
 fn typed<T: DeserializeOwned>(value: Value) -> Result<T, BadArguments> {
@@ -120,7 +134,7 @@ impl OptionCheck for KnownOptions<'_> {
 
     fn takes_options(&self, primitive: &str, argument: usize) -> bool {
         if let Some(construct) = CONSTRUCTS.iter().find(|construct| construct.name == primitive) {
-            return argument == construct.at;
+            return construct.at.contains(&argument);
         }
         self.0.get(primitive).is_some_and(|entry| entry.subject != Subject::Service && argument == entry.positional.len())
     }

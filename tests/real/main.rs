@@ -17,4 +17,5 @@ mod network;
 mod page;
 mod project;
 mod units;
+mod vantage;
 mod wait;
