@@ -34,11 +34,11 @@ fn a_program_on_the_host_looks_where_forwarding_is_forbidden() {
     closed.assert_serves("1.1");
 
     let looks = "rolling(hosts(\"web\"), |h| {\n\
-        let url = \"http://127.0.0.1:8080/healthz\";\n\
+        let url = `http://${h.address}:8080/healthz`;\n\
         let held = h.expect_http(url, #{ within: \"5s\", body: \"1.1\" }).found;\n\
         log(h.name + \" http \" + held);\n\
-        log(h.name + \" tcp \" + h.expect_tcp(8080, #{ within: \"5s\" }).found);\n\
-        log(h.name + \" direct \" + h.expect_http(`http://${h.address}:8080/healthz`, #{ via: \"controller\", within: \"5s\" }).found);\n\
+        log(h.name + \" tcp \" + h.expect_tcp(8080, #{ address: h.address, within: \"5s\" }).found);\n\
+        log(h.name + \" direct \" + h.expect_http(url, #{ via: \"controller\", within: \"5s\" }).found);\n\
     });\n";
     std::fs::write(project.dir().join("looks.rhai"), looks).unwrap();
     let (closed, open) = (&closed.name, &open.name);
