@@ -102,6 +102,10 @@ pub enum Effect {
     Template { name: String },
     /// The time. Controller. Reply: [`Reply::Time`].
     Now,
+    /// Random bytes. Controller. Reply: [`Reply::Content`].
+    Entropy { bytes: u32 },
+    /// Asks a person. Controller. Reply: [`Reply::Content`], the answer.
+    Ask { question: Question },
     /// Waits. Controller. Reply: [`Reply::Done`].
     Sleep { millis: u64 },
     /// Tells people something. Controller; never fails a run. Reply: [`Reply::Done`].
@@ -149,11 +153,30 @@ impl Effect {
             | Self::Resume { .. }
             | Self::Forget => EffectClass::Write,
             Self::Exec { .. } => EffectClass::Opaque,
-            Self::Source { .. } | Self::Template { .. } | Self::Now | Self::Sleep { .. } | Self::Notify { .. } => {
-                EffectClass::Controller
-            }
+            Self::Source { .. }
+            | Self::Template { .. }
+            | Self::Now
+            | Self::Entropy { .. }
+            | Self::Ask { .. }
+            | Self::Sleep { .. }
+            | Self::Notify { .. } => EffectClass::Controller,
         }
     }
+}
+
+/// A question to a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// What an answer that is given beforehand calls it.
+    pub name: String,
+    /// What is asked.
+    pub text: String,
+    /// The answers that there are; any text when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
+    /// The answer when there is no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<String>,
 }
 
 /// Mode, owner and group of a file; what is not given stays as it is.

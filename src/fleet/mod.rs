@@ -4,6 +4,7 @@
 //! It reads the operator's own files and nothing else: no connection is made here, and the process environment
 //! is not read (`Operator` brings what is needed of it). What leaves this room is parsed, expanded and checked.
 
+mod channel;
 mod document;
 mod duration;
 mod environment;
@@ -19,6 +20,7 @@ pub mod selector;
 mod ssh_config;
 mod ssh_settings;
 
+pub use channel::{Channel, ChannelKind, Channels, Webhook};
 pub use environment::{Class, Environment};
 pub use error::{FleetError, Place};
 pub use inventory::{Host, Inventory, Operator, Transport};

@@ -1,6 +1,7 @@
 //! The project: the directory with `windlass.toml`, and the environments that it has.
 
 use super::{
+    channel::Channels,
     document::{self, Document},
     error::FleetError,
 };
@@ -31,6 +32,9 @@ pub struct Project {
     /// Where artifacts are kept: a path, or the URL of an object store.
     #[serde(default = "store")]
     pub store: String,
+    /// Where notifications go.
+    #[serde(default)]
+    pub notify: Channels,
     /// What applies when the command line does not say.
     #[serde(default)]
     pub defaults: Defaults,

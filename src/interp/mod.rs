@@ -2,11 +2,15 @@
 
 mod apply;
 mod controller;
+mod outbox;
+mod people;
 mod retry;
 mod stack;
 mod vantage;
 
 pub use apply::Apply;
 pub use controller::Controller;
+pub use outbox::{Mailbox, Origin, Outbox, Unsent};
+pub use people::{Answers, NoAnswer, People};
 pub use retry::Retry;
 pub use stack::apply as apply_stack;

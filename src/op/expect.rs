@@ -29,6 +29,13 @@ pub(super) struct Timing {
     pub(super) scope: UnitScope,
 }
 
+impl Timing {
+    /// These times, and nothing else.
+    pub(super) fn plain(within: Span, every: Span) -> Self {
+        Self { within, every, hold: default_hold(), k_of_n: None, unit: None, scope: UnitScope::default() }
+    }
+}
+
 fn default_within() -> Span {
     Span::from_seconds(30)
 }

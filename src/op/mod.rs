@@ -10,6 +10,7 @@ mod units;
 
 pub use context::{StepContext, StepPort};
 pub use registry::{AnyOperation, BadArguments, Entry, Registry, Subject};
+pub use external::Service as ExternalService;
 pub use preflight::Missing;
 pub use size::Size;
 pub use units::{Mode, Said, Span};
@@ -68,6 +69,7 @@ macro_rules! operations {
 }
 
 operations! {
+    ask: Ask;
     block: Block;
     chmod: Chmod;
     chown: Chown;
@@ -79,6 +81,7 @@ operations! {
     expect_identity: ExpectIdentity;
     expect_tcp: ExpectTcp;
     expect_unit: ExpectUnit;
+    external: Healthy, MustBeHealthy;
     fail: Fail;
     line: Line;
     list: List;
@@ -99,5 +102,7 @@ operations! {
     template: Template;
     unpack: Unpack;
     upload: Upload;
+    uuid: Uuid;
+    wait_for: WaitFor;
     write: Write;
 }

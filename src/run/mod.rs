@@ -10,5 +10,5 @@ mod unwind;
 mod writer;
 
 pub use conductor::Mode;
-pub use runner::{Finish, Job, Outset, Runner, StackBuilder, live_stack};
+pub use runner::{Finish, Job, Outset, Runner, StackBuilder, live_stack, live_stack_with};
 pub use writer::{Crash, Writer};

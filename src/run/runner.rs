@@ -6,7 +6,7 @@ use super::writer::{Crash, Writer, now};
 use crate::effect::{Effect, Effects, Login};
 use crate::event::Watcher;
 use crate::id::{Digest, HostName, RunId, StepKey};
-use crate::interp::{Controller, apply_stack};
+use crate::interp::{Controller, People, apply_stack};
 use crate::journal::{Cursor, Entry, RunPhase, RunState, StartInfo};
 use crate::ledger::{Ledger, LedgerError, StoredRun};
 use crate::op::Registry;
@@ -30,10 +30,16 @@ pub type StackBuilder = Arc<dyn Fn(&StoredRun, &RunId, Stop) -> Arc<dyn Effects>
 /// project on this machine.
 #[must_use]
 pub fn live_stack(password: Password) -> StackBuilder {
+    live_stack_with(password, People::default())
+}
+
+/// The same, with people to ask and to tell.
+#[must_use]
+pub fn live_stack_with(password: Password, people: People) -> StackBuilder {
     Arc::new(move |stored, id, stop| {
         let options = PoolOptions { stop: stop.clone(), password: password.clone(), ..PoolOptions::new(id.clone()) };
         let pool = Arc::new(Pool::new(&stored.environment.hosts, options));
-        apply_stack(pool, Controller::new(Path::new(&stored.root)), stop)
+        apply_stack(pool, Controller::new(Path::new(&stored.root)).with_people(people.clone()), stop)
     })
 }
 

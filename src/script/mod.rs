@@ -24,6 +24,7 @@ mod symbols;
 #[cfg(test)]
 mod test_engine;
 mod values;
+mod wait;
 
 pub use conductor::{BatchSize, Branch, Conductor, ForkSpec, OnFailure, Order, Task, UndoClosure};
 pub use diagnostic::{Diagnostic, Label, Severity};

@@ -136,6 +136,6 @@ impl OptionCheck for KnownOptions<'_> {
         if let Some(construct) = CONSTRUCTS.iter().find(|construct| construct.name == primitive) {
             return construct.at.contains(&argument);
         }
-        self.0.get(primitive).is_some_and(|entry| entry.subject != Subject::Service && argument == entry.positional.len())
+        self.0.get(primitive).is_some_and(|entry| !matches!(entry.subject, Subject::Service | Subject::External) && argument == entry.positional.len())
     }
 }

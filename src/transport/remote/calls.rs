@@ -63,6 +63,8 @@ pub fn call(effect: &Effect) -> Result<Call, EffectError> {
         | E::Source { .. }
         | E::Template { .. }
         | E::Now
+        | E::Entropy { .. }
+        | E::Ask { .. }
         | E::Sleep { .. }
         | E::Notify { .. } => {
             return Err(EffectError::Unsupported(format!("no shell does this: {effect:?}")));
