@@ -1,7 +1,7 @@
 //! What happened, for whoever watches: each durable record as it is written, and what passes in between. A report made
 //! from a journal sees the same records again.
 
-use crate::id::{HostName, RunId, StepKey};
+use crate::id::{HostName, RunId, SaveId, StepKey};
 use crate::journal::Record;
 
 /// Something to show.
@@ -38,6 +38,30 @@ pub enum Event {
     Ended {
         /// Which.
         key: StepKey,
+    },
+    /// A command that runs printed something. Not on record: its step's end has the whole output.
+    Printed {
+        /// Where.
+        host: HostName,
+        /// Under which of its step's saves the command runs.
+        receipt: SaveId,
+        /// Whether on standard error.
+        is_error: bool,
+        /// What; pieces end anywhere.
+        text: String,
+        /// When, in milliseconds since 1970-01-01 UTC.
+        at: i64,
+    },
+    /// An upload got on.
+    Sent {
+        /// Where to.
+        host: HostName,
+        /// Under which of its step's saves.
+        save: SaveId,
+        /// Bytes that were sent.
+        sent: u64,
+        /// Bytes in all.
+        size: u64,
     },
 }
 

@@ -215,8 +215,18 @@ impl StepKey {
     /// The name under which the host keeps the `n`th pre-image of this step. Short, and safe as a file name.
     #[must_use]
     pub fn save(&self, n: u32) -> SaveId {
+        SaveId(format!("{}{n}", self.save_prefix()))
+    }
+
+    /// Whether a save is one of this step's.
+    #[must_use]
+    pub fn owns(&self, save: &SaveId) -> bool {
+        save.as_str().starts_with(&self.save_prefix())
+    }
+
+    fn save_prefix(&self) -> String {
         let task = Digest::of(self.task.as_str().as_bytes());
-        SaveId(format!("{}-{}-{n}", &task.short()[..10], self.n))
+        format!("{}-{}-", &task.short()[..10], self.n)
     }
 }
 

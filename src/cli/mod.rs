@@ -7,6 +7,7 @@ mod error;
 mod history;
 mod init;
 mod lab;
+mod people;
 mod printer;
 mod run;
 mod settings;

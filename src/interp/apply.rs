@@ -1,8 +1,10 @@
 //! Performs effects on live hosts.
 
 use super::Controller;
+use super::follow::Follow;
 use super::vantage::Vantage;
 use crate::effect::{Effect, EffectClass, EffectError, Effects, Login, Reply};
+use crate::event::Watcher;
 use crate::id::HostName;
 use crate::stop::Stop;
 use crate::transport::{Failure, Pool, remote};
@@ -14,21 +16,25 @@ pub struct Apply {
     controller: Controller,
     vantage: Vantage,
     stop: Stop,
+    follow: Follow,
 }
 
 impl Apply {
-    /// Speaks to hosts through this pool.
+    /// Speaks to hosts through this pool; what goes on inside long calls is told to the watcher.
     #[must_use]
-    pub fn new(pool: Arc<Pool>, controller: Controller, stop: Stop) -> Self {
-        Self { pool, controller, vantage: Vantage::default(), stop }
+    pub fn new(pool: Arc<Pool>, controller: Controller, stop: Stop, watcher: Arc<dyn Watcher>) -> Self {
+        Self { pool, controller, vantage: Vantage::default(), stop, follow: Follow::new(watcher) }
     }
 
     fn on_host(&self, at: &Login, effect: &Effect) -> Result<Reply, EffectError> {
         let host = &at.host;
         let call = remote::call(effect)?.as_user(at.user.clone());
         let shell = self.pool.shell(host).map_err(|failure| explain(host, failure))?;
-        let said = shell.call(&call).map_err(|failure| explain(host, failure))?;
-        remote::reply(host, effect, &said)
+        let mut followed = self.follow.call(host, shell.as_ref(), effect, &call);
+        let said = shell.call(&call, &mut || followed.tick()).map_err(|failure| explain(host, failure))?;
+        let reply = remote::reply(host, effect, &said)?;
+        self.follow.ended(host, effect, &reply);
+        Ok(reply)
     }
 }
 

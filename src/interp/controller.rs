@@ -129,7 +129,7 @@ fn entropy(bytes: u32) -> Content {
 
 /// Milliseconds since 1970-01-01 UTC.
 #[expect(clippy::disallowed_methods, reason = "this is the one clock of the interpreters")]
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -2,6 +2,7 @@
 
 mod apply;
 mod controller;
+mod follow;
 mod outbox;
 mod people;
 mod retry;

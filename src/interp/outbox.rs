@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// Time for one attempt, and the pauses before further ones.
 const ATTEMPT: Duration = Duration::from_secs(5);
-const PAUSES: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5)];
+const PAUSES: [Duration; 3] = [Duration::from_millis(300), Duration::from_secs(1), Duration::from_secs(3)];
 
 /// Where messages to one name go.
 #[derive(Clone)]

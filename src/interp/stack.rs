@@ -2,12 +2,13 @@
 
 use super::{Apply, Controller, Retry};
 use crate::effect::Effects;
+use crate::event::Watcher;
 use crate::stop::Stop;
 use crate::transport::Pool;
 use std::sync::Arc;
 
 /// `run`, `resume`, `unwind`: Retry, Apply. (The fence of 3-semantics comes between them with leases.)
 #[must_use]
-pub fn apply(pool: Arc<Pool>, controller: Controller, stop: Stop) -> Arc<dyn Effects> {
-    Arc::new(Retry::new(Apply::new(pool, controller, stop.clone()), stop))
+pub fn apply(pool: Arc<Pool>, controller: Controller, stop: Stop, watcher: Arc<dyn Watcher>) -> Arc<dyn Effects> {
+    Arc::new(Retry::new(Apply::new(pool, controller, stop.clone(), watcher), stop))
 }

@@ -77,7 +77,7 @@ impl Vantage {
 
 fn by_program(pool: &Pool, host: &HostName, call: &Call) -> Result<(String, Vec<u8>), EffectError> {
     let explain = |failure| super::apply::explain(host, failure);
-    let said = pool.shell(host).and_then(|shell| shell.call(call)).map_err(explain)?;
+    let said = pool.shell(host).and_then(|shell| shell.call(call, &mut || {})).map_err(explain)?;
     // It is answered as any command is.
     let command = Invocation {
         words: Words::List(Vec::new()),

@@ -2,7 +2,7 @@
 
 use super::text::Counts;
 use crate::event::{Event, Watcher};
-use crate::id::{RunId, StepKey};
+use crate::id::{HostName, RunId, SaveId, StepKey};
 use crate::journal::{Entry, Record};
 use crate::step::{Command, Outcome};
 use serde_json::{Map, Value, json};
@@ -17,6 +17,7 @@ pub struct JsonReport<W> {
 
 struct Inner<W> {
     out: W,
+    run: Option<RunId>,
     steps: BTreeMap<StepKey, (Command, String)>,
     counts: Counts,
 }
@@ -24,7 +25,7 @@ struct Inner<W> {
 impl<W: Write + Send> JsonReport<W> {
     /// Writes to this.
     pub fn new(out: W) -> Self {
-        Self { inner: Mutex::new(Inner { out, steps: BTreeMap::new(), counts: Counts::default() }) }
+        Self { inner: Mutex::new(Inner { out, run: None, steps: BTreeMap::new(), counts: Counts::default() }) }
     }
 
     /// Takes note of the steps that began before this report did.
@@ -52,15 +53,34 @@ impl<W: Write + Send> JsonReport<W> {
 
 impl<W: Write + Send> Watcher for JsonReport<W> {
     fn see(&self, event: &Event) {
-        let Event::Recorded { run, record } = event else { return };
         let object = {
             let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-            let Inner { steps, counts, .. } = &mut *inner;
-            self::event(run, record, steps, counts)
+            match event {
+                Event::Recorded { run, record } => {
+                    inner.run.get_or_insert_with(|| run.clone());
+                    let Inner { steps, counts, .. } = &mut *inner;
+                    self::event(run, record, steps, counts)
+                }
+                Event::Printed { host, receipt, is_error, text, at } => {
+                    let stream = if *is_error { "stderr" } else { "stdout" };
+                    inner.printed(host, receipt, &json!({"stream": stream, "text": text, "at": at}))
+                }
+                Event::Began { .. } | Event::Progress { .. } | Event::Ended { .. } | Event::Sent { .. } => None,
+            }
         };
         if let Some(object) = object {
             self.write(&object);
         }
+    }
+}
+
+impl<W> Inner<W> {
+    /// What a command that still runs printed.
+    fn printed(&self, host: &HostName, receipt: &SaveId, what: &Value) -> Option<Value> {
+        let key = self.steps.iter().find(|(key, (command, _))| command.host == *host && key.owns(receipt)).map(|(key, _)| key)?;
+        let mut fields = with_step("output", key, &self.steps, what);
+        fields.insert("run".to_owned(), json!(self.run));
+        Some(Value::Object(fields))
     }
 }
 

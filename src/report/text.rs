@@ -51,6 +51,12 @@ impl TextReport {
         Self { paint, wordiness, width: width.max(4), steps: BTreeMap::new(), ends: BTreeSet::new(), counts: Counts::default() }
     }
 
+    /// How much it says.
+    #[must_use]
+    pub(super) fn wordiness(&self) -> Wordiness {
+        self.wordiness
+    }
+
     /// How many steps ended how, so far.
     #[must_use]
     pub fn counts(&self) -> Counts {

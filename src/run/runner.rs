@@ -24,7 +24,7 @@ use std::thread;
 const STACK: usize = 16 << 20;
 
 /// Makes the layers that the effects of a run go through. An embedder puts one of its own over them.
-pub type StackBuilder = Arc<dyn Fn(&StoredRun, &RunId, Stop) -> Arc<dyn Effects> + Send + Sync>;
+pub type StackBuilder = Arc<dyn Fn(&StoredRun, &RunId, Stop, Arc<dyn Watcher>) -> Arc<dyn Effects> + Send + Sync>;
 
 /// The layers of a real run: the live hosts of its environment, with the password for those on which sudo wants one, and its
 /// project on this machine.
@@ -36,10 +36,10 @@ pub fn live_stack(password: Password) -> StackBuilder {
 /// The same, with people to ask and to tell.
 #[must_use]
 pub fn live_stack_with(password: Password, people: People) -> StackBuilder {
-    Arc::new(move |stored, id, stop| {
+    Arc::new(move |stored, id, stop, watcher| {
         let options = PoolOptions { stop: stop.clone(), password: password.clone(), ..PoolOptions::new(id.clone()) };
         let pool = Arc::new(Pool::new(&stored.environment.hosts, options));
-        apply_stack(pool, Controller::new(Path::new(&stored.root)).with_people(people.clone()), stop)
+        apply_stack(pool, Controller::new(Path::new(&stored.root)).with_people(people.clone()), stop, watcher)
     })
 }
 
@@ -178,7 +178,7 @@ impl Runner {
         Arc::new(Run {
             cursor: Cursor::new(state.clone()),
             writer: Writer::new(id.clone(), state, self.ledger.clone(), self.watcher.clone(), self.crash),
-            effects: (self.stack)(stored, id, self.stop.clone()),
+            effects: (self.stack)(stored, id, self.stop.clone(), self.watcher.clone()),
             registry: self.registry.clone(),
             watcher: self.watcher.clone(),
             mode: Mutex::new(mode),

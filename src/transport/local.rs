@@ -2,9 +2,9 @@
 
 use super::frame::{Frame, Progress};
 use super::pool::PoolOptions;
-use super::remote::{Known, library};
 use super::remote::{Become, Password};
-use super::shell::{Call, CallReply, Failure, Shell};
+use super::remote::{Known, library};
+use super::shell::{Call, CallReply, Failure, Shell, Tick};
 use super::stream::PayloadReader;
 use crate::stop::Stop;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -42,9 +42,9 @@ impl LocalShell {
 }
 
 impl Shell for LocalShell {
-    fn call(&self, call: &Call) -> Result<CallReply, Failure> {
+    fn call(&self, call: &Call, tick: Tick<'_>) -> Result<CallReply, Failure> {
         let mut process = self.take(call.user.as_deref())?;
-        let reply = process.call(call, &self.stop)?;
+        let reply = process.call(call, &self.stop, tick)?;
         if reply.code != 74
             && let Ok(mut idle) = self.idle.lock()
         {
@@ -132,7 +132,7 @@ impl Process {
         self.stdin.write_all(change.second().as_bytes()).map_err(unreachable)
     }
 
-    fn call(&mut self, call: &Call, stop: &Stop) -> Result<CallReply, Failure> {
+    fn call(&mut self, call: &Call, stop: &Stop, tick: Tick<'_>) -> Result<CallReply, Failure> {
         self.calls += 1;
         let lost = |error: std::io::Error| Failure::Lost(error.to_string());
         let mut frame =
@@ -152,6 +152,7 @@ impl Process {
             if stop.is_stopped() {
                 return Err(Failure::Stopped);
             }
+            tick();
         }
     }
 

@@ -14,5 +14,5 @@ mod stream;
 
 pub use pool::{Pool, PoolOptions};
 pub use remote::Password;
-pub use shell::{Call, CallReply, Failure, Payload, Shell};
+pub use shell::{Call, CallReply, Failure, Payload, Shell, Tick};
 pub use ssh::KnownHosts;

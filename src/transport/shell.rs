@@ -3,6 +3,8 @@
 use crate::effect::Content;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 /// One call of a host-side function.
 #[derive(Debug, Clone)]
@@ -32,8 +34,13 @@ pub enum Payload {
         path: PathBuf,
         /// Its bytes.
         size: u64,
+        /// How many of them have been handed to the connection so far.
+        sent: Arc<AtomicU64>,
     },
 }
+
+/// Is called some ten times a second while a call is waited for.
+pub type Tick<'a> = &'a mut dyn FnMut();
 
 /// What a call printed, and its exit status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +86,7 @@ pub trait Shell: Send + Sync {
     ///
     /// # Errors
     /// See [`Failure`].
-    fn call(&self, call: &Call) -> Result<CallReply, Failure>;
+    fn call(&self, call: &Call, tick: Tick<'_>) -> Result<CallReply, Failure>;
 
     /// Connects to an address as seen from the host.
     ///

@@ -14,6 +14,7 @@ mod ledger;
 mod many;
 mod page;
 mod pages;
+mod people;
 mod server;
 mod tree;
 mod world;

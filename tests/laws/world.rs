@@ -128,10 +128,10 @@ impl World {
 
     fn stack(&self, layer: &Layer) -> StackBuilder {
         let (home, layer) = (self.home(), layer.clone());
-        Arc::new(move |stored, id, stop| {
+        Arc::new(move |stored, id, stop, watcher| {
             let options = PoolOptions { local_home: Some(home.clone()), ..PoolOptions::new(id.clone()) };
             let pool = Arc::new(Pool::new(&stored.environment.hosts, options));
-            layer(apply_stack(pool, Controller::new(Path::new(&stored.root)), stop))
+            layer(apply_stack(pool, Controller::new(Path::new(&stored.root)), stop, watcher))
         })
     }
 

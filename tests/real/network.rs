@@ -48,6 +48,43 @@ fn a_command_outlives_the_ssh_server_and_runs_once() {
 }
 
 #[test]
+fn what_a_command_prints_is_shown_once_and_whole_across_lost_connections() {
+    let lease = lab().lease(4);
+    let hosts = &lease.hosts;
+    let project = Project::new(hosts, |_| "");
+    let script = r#"parallel(hosts("all"), |h| {
+        let said = h.run("echo ran >>/run/test.ran; for i in 1 2 3 4 5 6 7 8; do echo tick $i; sleep 1; done; printf end", #{ again: "safe" });
+        log(`${h.name} said ${said.lines.len()} lines`);
+    });"#;
+    std::fs::write(project.dir().join("ticks.rhai"), script).unwrap();
+    let running = project.start(&["run", "-v", "ticks.rhai"]);
+    for host in hosts {
+        running.await_line(&format!("{:<4}  | tick 2", host.name));
+    }
+    hosts[0].fault("cut");
+    hosts[1].fault("sshd-kill");
+    hosts[2].fault("cut");
+    hosts[2].fault("sshd-kill");
+    // The others go on meanwhile.
+    running.await_line(&format!("{:<4}  | tick 7", hosts[3].name));
+    heal(&hosts[0]);
+    heal(&hosts[2]);
+    let ended = running.wait().expect(0);
+    for host in hosts {
+        let begin = format!("{:<4}  | ", host.name);
+        let shown: Vec<&str> = ended.err.lines().filter_map(|line| line.strip_prefix(&begin)).collect();
+        assert_eq!(
+            shown,
+            ["tick 1", "tick 2", "tick 3", "tick 4", "tick 5", "tick 6", "tick 7", "tick 8", "end"],
+            "{}",
+            host.name
+        );
+        assert_eq!(host.read("/run/test.ran"), "ran\n");
+        ended.says(&[&format!("{} said 9 lines", host.name)]);
+    }
+}
+
+#[test]
 fn a_host_that_is_down_stops_the_run() {
     let lease = lab().lease(2);
     let hosts = &lease.hosts;

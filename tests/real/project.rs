@@ -2,7 +2,7 @@
 
 use super::host::Host;
 use super::lab::{lab, lab_command};
-use super::wait::{PATIENCE, pause};
+use super::wait::{PATIENCE, eventually, pause};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::fs::File;
@@ -110,6 +110,11 @@ impl Running {
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits until it has said this among what is for people.
+    pub(crate) fn await_line(&self, line: &str) {
+        eventually(&format!("it says {line:?}"), || text(self.err.path()).contains(line));
     }
 
     pub(crate) fn wait(mut self) -> Ended {

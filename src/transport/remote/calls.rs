@@ -6,9 +6,20 @@ use crate::id::{RemotePath, SaveId};
 use crate::transport::remote::quote;
 use crate::transport::{Call, Payload};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 /// Bytes of a command's standard output, and of its standard error, that are kept.
 pub const EXEC_LIMIT: u64 = 1 << 20;
+
+/// Bytes of a running command's output that are fetched at once.
+const PEEK_LIMIT: u64 = 64 << 10;
+
+/// The call that gives what a running command has printed behind these places of its two outputs.
+#[must_use]
+pub fn peek(receipt: &SaveId, stdout: u64, stderr: u64) -> Call {
+    let places = [stdout + 1, stderr + 1, PEEK_LIMIT].map(|number| number.to_string());
+    Call::new("wl_peek").arg(receipt.as_str()).args(places).limit(PEEK_LIMIT).deadline_seconds(Some(10))
+}
 
 /// Content up to this size travels inside the call; more is asked for when the host needs it.
 const INLINE: usize = 16 << 10;
@@ -42,7 +53,7 @@ pub fn call(effect: &Effect) -> Result<Call, EffectError> {
             .args(triple(attributes))
             .arg("")
             .arg("")
-            .payload(Payload::File { path: source.into(), size: *size }),
+            .payload(Payload::File { path: source.into(), size: *size, sent: Arc::default() }),
         E::Unpack { archive, directory, strip, save } => {
             Call::new("wl_unpack").save(save).arg(archive.as_str()).arg(directory.as_str()).arg(strip.to_string())
         }

@@ -7,7 +7,7 @@ mod replies;
 mod sudo;
 
 pub(crate) use ask::{answer, ask_http, ask_tcp};
-pub use calls::{EXEC_LIMIT, call};
+pub use calls::{EXEC_LIMIT, call, peek};
 pub(super) use library::{Known, library};
 pub use replies::reply;
 pub(super) use sudo::Become;

@@ -300,6 +300,12 @@ wl_copy() { # SAVE
   wl_private
   rm -rf "$d.was"; cp -a -- "$p" "$d.was" && printf '%s' "$p" >"$d.path" && echo copy >"$d.done" || exit 1
 }
+# wl_peek RECEIPT OUT ERR LIMIT: what a command printed from those bytes on, while it runs.
+wl_peek() {
+  x=$W/x/$1
+  [ ! -s "$x.out" ] || tail -c "+$2" "$x.out" | head -c "$4"
+  [ ! -s "$x.err" ] || tail -c "+$3" "$x.err" | head -c "$4" >&2
+}
 # Waits for a command that an earlier connection left behind, then tells how it ended.
 wl_await() {
   while [ ! -s "$x.code" ]; do

@@ -2,8 +2,8 @@
 
 use super::session::would_block;
 use crate::transport::frame::{Frame, Progress};
-use crate::transport::remote::{Known, library};
 use crate::transport::remote::{Become, Password};
+use crate::transport::remote::{Known, library};
 use crate::transport::shell::{Call, CallReply, Failure};
 use crate::transport::stream::PayloadReader;
 use std::io::{ErrorKind, Read, Write};

@@ -7,7 +7,7 @@ use super::slot::{Answer, Job, Moved, Opening, Slot};
 use super::tunnel::Tunnel;
 use crate::stop::Stop;
 use crate::transport::remote::Password;
-use crate::transport::shell::{Call, CallReply, Failure, Shell};
+use crate::transport::shell::{Call, CallReply, Failure, Shell, Tick};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use ssh2::BlockDirections;
 use std::collections::VecDeque;
@@ -83,7 +83,7 @@ impl SshShell {
         }
     }
 
-    fn ask<T>(&self, request: Request, answer: &Receiver<Result<T, Failure>>) -> Result<T, Failure> {
+    fn ask<T>(&self, request: Request, answer: &Receiver<Result<T, Failure>>, tick: Tick<'_>) -> Result<T, Failure> {
         let ended = || Failure::Unreachable { reason: "the connection has ended".to_owned(), help: None };
         self.requests.send(request).map_err(|_| ended())?;
         // A full counter wakes the worker as well.
@@ -94,7 +94,7 @@ impl SshShell {
                 Err(RecvTimeoutError::Disconnected) => return Err(Failure::Lost("the connection's thread ended".to_owned())),
                 // A command goes on without us; its receipt is found again.
                 Err(RecvTimeoutError::Timeout) if self.stop.is_stopped() => return Err(Failure::Stopped),
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => tick(),
             }
         }
     }
@@ -111,14 +111,14 @@ impl Drop for SshShell {
 }
 
 impl Shell for SshShell {
-    fn call(&self, call: &Call) -> Result<CallReply, Failure> {
+    fn call(&self, call: &Call, tick: Tick<'_>) -> Result<CallReply, Failure> {
         let (answer, result) = sync_channel(1);
-        self.ask(Request::Call(call.clone(), answer), &result)
+        self.ask(Request::Call(call.clone(), answer), &result, tick)
     }
 
     fn connect(&self, address: &str, port: u16) -> Result<UnixStream, Failure> {
         let (answer, result) = sync_channel(1);
-        self.ask(Request::Connect(address.to_owned(), port, answer), &result)
+        self.ask(Request::Connect(address.to_owned(), port, answer), &result, &mut || {})
     }
 
     fn is_usable(&self) -> bool {
