@@ -238,6 +238,14 @@ pub enum Via {
     Forwarding,
 }
 
+impl Via {
+    /// Whether it is the way that is taken when none is named.
+    #[must_use]
+    pub fn is_usual(&self) -> bool {
+        *self == Self::Tunnel
+    }
+}
+
 /// A request to an HTTP server, as seen from the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpRequest {

@@ -27,7 +27,7 @@ pub struct ExpectHttp {
     #[serde(default = "five_seconds")]
     timeout: Span,
     /// From where; through the host's connection when not given.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Via::is_usual")]
     via: Via,
     #[serde(flatten)]
     timing: Timing,

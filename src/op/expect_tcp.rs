@@ -15,7 +15,7 @@ pub struct ExpectTcp {
     #[serde(default = "loopback")]
     address: String,
     /// From where; through the host's connection when not given.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Via::is_usual")]
     via: Via,
     #[serde(flatten)]
     timing: Timing,

@@ -3,4 +3,8 @@
 use super::sources::StdTable;
 
 /// Every module of `std/`.
-pub const STANDARD: StdTable = &[("std/systemd", include_str!("../../stdlib/systemd.rhai"))];
+pub const STANDARD: StdTable = &[
+    ("std/git", include_str!("../../stdlib/git.rhai")),
+    ("std/slack", include_str!("../../stdlib/slack.rhai")),
+    ("std/systemd", include_str!("../../stdlib/systemd.rhai")),
+];

@@ -36,6 +36,7 @@ pub(crate) fn can(needs: Option<&str>) -> bool {
     match needs {
         // A server runs wherever tests do.
         None | Some("http") => true,
+        Some("git") => std::process::Command::new("git").arg("--version").output().is_ok(),
         Some("root") => rustix::process::geteuid().is_root(),
         Some("user") => !rustix::process::geteuid().is_root(),
         Some(_) => false,

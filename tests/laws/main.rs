@@ -16,5 +16,6 @@ mod page;
 mod pages;
 mod people;
 mod server;
+mod standard;
 mod tree;
 mod world;
