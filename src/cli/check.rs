@@ -69,10 +69,16 @@ pub(super) fn refuse_unknown_channels(program: &Program, environment: &Environme
     let known: Vec<&str> = channels.keys().map(String::as_str).chain(["log"]).collect();
     let near = known.iter().find(|other| strsim::damerau_levenshtein(other, &name) <= 2);
     let help = near.map_or_else(
-        || format!("there are: {}; write [notify.{name}] with a webhook into windlass.toml or the environment's file", known.join(", ")),
+        || {
+            format!(
+                "there are: {}; write [notify.{name}] with a webhook into windlass.toml or the environment's file",
+                known.join(", ")
+            )
+        },
         |near| format!("did you mean `{near}`?"),
     );
-    Err(CliError::input(format!("notify(.., #{{ to: \"{name}\" }}): there is no such channel in {}", environment.name)).with_help(help))
+    Err(CliError::input(format!("notify(.., #{{ to: \"{name}\" }}): there is no such channel in {}", environment.name))
+        .with_help(help))
 }
 
 /// The errors that a script has, as an error of the command.

@@ -68,8 +68,7 @@ impl Answers for Desk {
 impl Desk {
     fn ask(&self, question: &Question) -> Result<String, NoAnswer> {
         let default = question.default.as_ref().map(|text| format!(" [{text}]")).unwrap_or_default();
-        let choices =
-            if question.choices.is_empty() { String::new() } else { format!(" ({})", question.choices.join(", ")) };
+        let choices = if question.choices.is_empty() { String::new() } else { format!(" ({})", question.choices.join(", ")) };
         for _ in 0..TRIES {
             // A prompt that cannot be shown is answered by what is typed all the same.
             let _ = write!(std::io::stderr(), "{}{}: ", plain(&format!("{}{choices}", question.text)), plain(&default));

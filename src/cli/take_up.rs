@@ -49,7 +49,13 @@ pub(super) fn settle(common: &Common, args: &SettleArgs, printer: &Printer) -> R
     for row in rows {
         if owes(ledger.as_ref(), &row)? {
             paid += 1;
-            worst = worst.max(take_up(common, row.id.as_str(), Job::Unwind, Given { crash: None, password: password.clone(), answers: &[] }, printer)?);
+            worst = worst.max(take_up(
+                common,
+                row.id.as_str(),
+                Job::Unwind,
+                Given { crash: None, password: password.clone(), answers: &[] },
+                printer,
+            )?);
         }
     }
     if paid == 0 {
@@ -88,13 +94,7 @@ pub(super) fn owes(ledger: &dyn Ledger, row: &RunRow) -> Result<bool, CliError> 
     Ok(!state.debts().is_empty())
 }
 
-fn take_up(
-    common: &Common,
-    run: &str,
-    job: Job,
-    given: Given<'_>,
-    printer: &Printer,
-) -> Result<u8, CliError> {
+fn take_up(common: &Common, run: &str, job: Job, given: Given<'_>, printer: &Printer) -> Result<u8, CliError> {
     let project = project(common)?;
     let ledger = ledger(&project)?;
     let row = ledger.find(run)?;

@@ -2,11 +2,11 @@
 //! `environments/NAME.rhai` returns.
 
 use super::{
+    channel::Channels,
     document::Document,
     error::FleetError,
     form::EnvironmentForm,
     inventory::{Inventory, Operator},
-    channel::Channels,
     policy::{Check, External, Policy},
     project::Project,
     resolve::Resolver,
@@ -150,7 +150,15 @@ mod tests {
 
     fn project() -> Project {
         let (script, store, ledger) = (PathBuf::new(), String::new(), String::new());
-        Project { root: PathBuf::from("/project"), name: "shop".to_owned(), script, ledger, store, defaults: Defaults::default(), notify: Channels::new() }
+        Project {
+            root: PathBuf::from("/project"),
+            name: "shop".to_owned(),
+            script,
+            ledger,
+            store,
+            defaults: Defaults::default(),
+            notify: Channels::new(),
+        }
     }
 
     fn operator() -> Operator {
@@ -240,7 +248,12 @@ windows = ["Mon-Thu 09:00-16:00 Europe/Copenhagen"]
                 "",
                 Some("70000"),
             ),
-            (host("[externals.pay]\ncheck = { tcp = \"x:1\" }\nfrom = \"web2\""), "`from` names web2, which is no host", "", Some("pay")),
+            (
+                host("[externals.pay]\ncheck = { tcp = \"x:1\" }\nfrom = \"web2\""),
+                "`from` names web2, which is no host",
+                "",
+                Some("pay"),
+            ),
             (host("[notify.ops]\nwebhook = \"hooks/secret\""), "expected a URL with http://", "", Some("\"hooks/secret\"")),
             (host("roles = \"web\""), "`hosts.web1.roles`: expected a list, found string \"web\"", "", Some("\"web\"")),
             (host("roles = [\"a b\"]"), "role `a b` has other characters", "", Some("[\"a b\"]")),

@@ -92,7 +92,8 @@ impl Outbox {
         let mut ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
         let way = ways.entry(name.to_owned()).or_insert_with(|| {
             let (way, letters) = channel();
-            let postman = Postman { name: name.to_owned(), mailbox: mailbox.clone(), from: self.from.clone(), desk: self.desk.clone() };
+            let postman =
+                Postman { name: name.to_owned(), mailbox: mailbox.clone(), from: self.from.clone(), desk: self.desk.clone() };
             // Without a thread its messages are told of as not sent, when the run has ended.
             let _ = thread::Builder::new().name(format!("notify {name}")).spawn(move || postman.work(&letters));
             way
@@ -177,7 +178,9 @@ impl Postman {
             let why = match self.attempt(&place, text) {
                 Ok(200..=299) => return Ok(()),
                 // Asking again would not make it right.
-                Ok(status @ (400..=407 | 409..=428 | 430..=499)) => return Err(format!("its webhook answered with status {status}")),
+                Ok(status @ (400..=407 | 409..=428 | 430..=499)) => {
+                    return Err(format!("its webhook answered with status {status}"));
+                }
                 Ok(status) => format!("its webhook answered with status {status}"),
                 Err(why) => why,
             };

@@ -9,9 +9,9 @@ mod size;
 mod units;
 
 pub use context::{StepContext, StepPort};
-pub use registry::{AnyOperation, BadArguments, Entry, Registry, Subject};
 pub use external::Service as ExternalService;
 pub use preflight::Missing;
+pub use registry::{AnyOperation, BadArguments, Entry, Registry, Subject};
 pub use size::Size;
 pub use units::{Mode, Said, Span};
 

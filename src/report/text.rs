@@ -220,7 +220,22 @@ fn of_task(key: &StepKey) -> &str {
 fn looks(op: &str) -> bool {
     op.starts_with("expect_")
         || op.starts_with("external.")
-        || matches!(op, "read" | "exists" | "stat" | "digest" | "probe" | "log" | "notify" | "now" | "uuid" | "ask" | "preflight" | "wait_for" | "service.status")
+        || matches!(
+            op,
+            "read"
+                | "exists"
+                | "stat"
+                | "digest"
+                | "probe"
+                | "log"
+                | "notify"
+                | "now"
+                | "uuid"
+                | "ask"
+                | "preflight"
+                | "wait_for"
+                | "service.status"
+        )
 }
 
 fn plural(hosts: usize) -> &'static str {

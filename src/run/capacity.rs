@@ -22,9 +22,9 @@ pub(super) fn check(spec: &ForkSpec, batches: &[Vec<HostName>]) -> Result<(), St
     }
     let mut capacity = Capacity::new(spec);
     for batch in batches {
-        capacity.may_take(batch).map_err(|error| {
-            refusal(spec, format!("`batch` and `min_available` cannot both hold: {}", error.message))
-        })?;
+        capacity
+            .may_take(batch)
+            .map_err(|error| refusal(spec, format!("`batch` and `min_available` cannot both hold: {}", error.message)))?;
         capacity.took(batch, []);
     }
     Ok(())
@@ -48,18 +48,17 @@ impl<'a> Capacity<'a> {
     pub(super) fn may_take(&self, batch: &[HostName]) -> Result<(), StepError> {
         let Some(needed) = self.spec.min_available else { return Ok(()) };
         let (needed, total) = (needed.at_least(self.spec.hosts.len()), self.spec.hosts.len());
-        let taken: Vec<&str> =
-            batch.iter().filter(|host| self.healthy.contains(host)).map(|host| host.as_str()).collect();
+        let taken: Vec<&str> = batch.iter().filter(|host| self.healthy.contains(host)).map(HostName::as_str).collect();
         let left = self.healthy.len() - taken.len();
         if taken.is_empty() || left >= needed {
             return Ok(());
         }
-        let sick: Vec<&str> =
-            self.spec.hosts.iter().filter(|host| !self.healthy.contains(host)).map(|host| host.as_str()).collect();
+        let sick: Vec<&str> = self.spec.hosts.iter().filter(|host| !self.healthy.contains(host)).map(HostName::as_str).collect();
         let sick = if sick.is_empty() { String::new() } else { format!("; not healthy: {}", sick.join(", ")) };
         let taken = taken.join(", ");
-        let mut error =
-            StepError::failed(format!("while {taken} would be worked on, {left} of {total} hosts serve, and {needed} must{sick}"));
+        let mut error = StepError::failed(format!(
+            "while {taken} would be worked on, {left} of {total} hosts serve, and {needed} must{sick}"
+        ));
         (error.op, error.site) = (self.spec.word.to_owned(), self.spec.site.clone());
         Err(error)
     }

@@ -107,8 +107,8 @@ fn halted(spec: &ForkSpec, failures: &Failures, owed: &BTreeSet<HostName>, begun
         (those(&|host| !failed(host) && !begun(host)), "was not begun", "were not begun"),
     ];
     let parts = groups.iter().filter(|(hosts, ..)| !hosts.is_empty()).map(|(hosts, one, many)| match hosts.as_slice() {
-        all if all.len() == spec.hosts.len() && all.len() > 1 => format!("all {} hosts {many}", all.len()),
         [host] => format!("{host} {one}"),
+        all if all.len() == spec.hosts.len() => format!("all {} hosts {many}", all.len()),
         hosts => format!("{} {many}", names(hosts)),
     });
     parts.collect::<Vec<_>>().join(", ")
@@ -128,13 +128,7 @@ fn names(hosts: &[&HostName]) -> String {
 
 /// Puts the failed hosts back as they were; the others are not touched. Gives those that cannot be reached: they stay on
 /// record as owed.
-fn restore(
-    run: &Run,
-    task: &Task,
-    spec: &ForkSpec,
-    key: &StepKey,
-    failures: &Failures,
-) -> Result<BTreeSet<HostName>, StepError> {
+fn restore(run: &Run, task: &Task, spec: &ForkSpec, key: &StepKey, failures: &Failures) -> Result<BTreeSet<HostName>, StepError> {
     let mut owed = BTreeSet::new();
     for (host, _) in failures {
         let path = task.path.child(key.n, spec.word, host.as_str());

@@ -81,7 +81,8 @@ fn call(ctx: &NativeCallContext<'_>, entry: &Entry, form: Form, args: &mut [&mut
             service.login
         }
         Subject::External => {
-            let external = rest.next().and_then(|external| external.read_lock::<ScriptExternal>().map(|external| external.clone()));
+            let external =
+                rest.next().and_then(|external| external.read_lock::<ScriptExternal>().map(|external| external.clone()));
             let Some(external) = external else { return Err(bad("", "it is called on an external".to_owned())) };
             given.insert("external".to_owned(), serde_json::to_value(&external.service).unwrap_or(Value::Null));
             external.login

@@ -70,16 +70,14 @@ enum OneOrMany {
 impl RollingOptions {
     /// What can be told to be wrong without knowing the hosts.
     pub(super) fn judge(&self) -> Result<(), BadArguments> {
-        let refuse =
-            |path: &str, message: &str| Err(BadArguments { path: path.to_owned(), message: message.to_owned(), known: Vec::new() });
+        let refuse = |path: &str, message: &str| {
+            Err(BadArguments { path: path.to_owned(), message: message.to_owned(), known: Vec::new() })
+        };
         if matches!(&self.batch, Some(OneOrMany::Many(sizes)) if sizes.is_empty()) {
             return refuse("batch", "`batch` says no size; give at least one, as in [1, \"25%\"]");
         }
         if self.on_failure == OnFailure::Continue && self.max_failures == 0 {
-            return refuse(
-                "on_failure",
-                "`continue` goes on within `max_failures`, and that is 0; say how many hosts may fail",
-            );
+            return refuse("on_failure", "`continue` goes on within `max_failures`, and that is 0; say how many hosts may fail");
         }
         Ok(())
     }
@@ -138,12 +136,7 @@ fn queue(hosts: &[HostName], order: Order, sick: &BTreeSet<HostName>, run: &str)
 }
 
 /// Looks at all hosts at once, before the first is taken: those of which `health` does not give true, or that cannot be reached.
-fn sick_hosts(
-    ctx: &NativeCallContext<'_>,
-    hosts: &Array,
-    spec: &ForkSpec,
-    health: Option<FnPtr>,
-) -> Raised<BTreeSet<HostName>> {
+fn sick_hosts(ctx: &NativeCallContext<'_>, hosts: &Array, spec: &ForkSpec, health: Option<FnPtr>) -> Raised<BTreeSet<HostName>> {
     let tag = tag(ctx)?;
     let health = health.map(snapshot_closure);
     let values = values(hosts);

@@ -111,8 +111,7 @@ impl OptionCheck for KnownOptions<'_> {
         let entry = self.0.get(primitive)?;
         // Positional arguments are not known here, and must not be what is complained of; nor values known only later.
         let as_whom = |key: &str| entry.subject == Subject::Host && matches!(key, "sudo" | "user");
-        let known =
-            options.iter().filter(|(key, _)| !as_whom(key) && literal(key));
+        let known = options.iter().filter(|(key, _)| !as_whom(key) && literal(key));
         let given: JsonMap<String, Value> = known.map(|(key, value)| (key.clone(), value.clone())).collect();
         let stray = given.keys().find(|key| entry.positional.contains(&key.as_str()));
         if let Some(key) = stray {
@@ -136,6 +135,8 @@ impl OptionCheck for KnownOptions<'_> {
         if let Some(construct) = CONSTRUCTS.iter().find(|construct| construct.name == primitive) {
             return construct.at.contains(&argument);
         }
-        self.0.get(primitive).is_some_and(|entry| !matches!(entry.subject, Subject::Service | Subject::External) && argument == entry.positional.len())
+        self.0.get(primitive).is_some_and(|entry| {
+            !matches!(entry.subject, Subject::Service | Subject::External) && argument == entry.positional.len()
+        })
     }
 }

@@ -29,7 +29,8 @@ fn preflight(ctx: &NativeCallContext<'_>, hosts: &Array, mut options: Map) -> Ra
     let bad = |path: &str, message: &str| {
         wrong(ctx, "preflight", BadArguments { path: path.to_owned(), message: message.to_owned(), known: Vec::new() })
     };
-    let sudo = options.remove("sudo").map_or(Ok(false), |sudo| sudo.as_bool().map_err(|_| bad("sudo", "`sudo` is true or false")))?;
+    let sudo =
+        options.remove("sudo").map_or(Ok(false), |sudo| sudo.as_bool().map_err(|_| bad("sudo", "`sudo` is true or false")))?;
     let options = super::options::json(&Dynamic::from_map(options)).map_err(|message| bad("", &message))?;
     let entry = tag.runtime.registry.get("preflight").copied();
     let entry = entry.ok_or_else(|| bad("", "there is no such primitive"))?;
@@ -43,9 +44,7 @@ fn preflight(ctx: &NativeCallContext<'_>, hosts: &Array, mut options: Map) -> Ra
     let found: Mutex<BTreeMap<HostName, Vec<Missing>>> = Mutex::default();
     let branch = |task: &Task, host: &HostName| -> Result<(), StepError> {
         let login = logins.get(host).cloned().unwrap_or_else(|| Login::plain(host));
-        let ask = |user: Option<String>, options: &Value| {
-            look(ctx, task, &entry, &Login { host: host.clone(), user }, options)
-        };
+        let ask = |user: Option<String>, options: &Value| look(ctx, task, &entry, &Login { host: host.clone(), user }, options);
         let mut missing = lacks("reach", ask(login.user.clone(), &options))?;
         if sudo && missing.iter().all(|missing| missing.check != "reach") {
             missing.extend(lacks("sudo", ask(Some("root".to_owned()), &json!({})))?);
@@ -91,11 +90,8 @@ fn lacks(check: &str, looked: Result<Vec<Missing>, StepError>) -> Result<Vec<Mis
 
 /// One line for each thing that is lacking, in columns.
 fn report(spec: &ForkSpec, found: &BTreeMap<HostName, Vec<Missing>>) -> Option<String> {
-    let rows: Vec<(&HostName, &Missing)> = spec
-        .hosts
-        .iter()
-        .flat_map(|host| found.get(host).into_iter().flatten().map(move |missing| (host, missing)))
-        .collect();
+    let rows: Vec<(&HostName, &Missing)> =
+        spec.hosts.iter().flat_map(|host| found.get(host).into_iter().flatten().map(move |missing| (host, missing))).collect();
     if rows.is_empty() {
         return None;
     }

@@ -151,7 +151,11 @@ fn enough_healthy_hosts_stay() {
     let options = "#{ min_available: 3, max_failures: 1 }";
     let (world, ran) = run(&format!("rolling(hosts(\"web\"), {options}, |h| {{ {} }});", fails_on("h2")));
     assert_eq!(ended(&ran), (RunPhase::Unwound, 3), "{}", ran.error());
-    assert!(ran.error().contains("while h3 would be worked on, 2 of 4 hosts serve, and 3 must; not healthy: h2"), "{}", ran.error());
+    assert!(
+        ran.error().contains("while h3 would be worked on, 2 of 4 hosts serve, and 3 must; not healthy: h2"),
+        "{}",
+        ran.error()
+    );
     assert_eq!(files(&world), ["h2 as it was"]);
 }
 

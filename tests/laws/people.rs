@@ -2,19 +2,45 @@
 //! webhook is kept or shown; answers that are given beforehand.
 
 use crate::world::World;
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{self, ServerConfig, ServerConnection, StreamOwned};
 
 /// A server that keeps what is posted. It answers the first request to `/late` with 503.
 fn server() -> (u16, Arc<Mutex<Vec<String>>>) {
+    serve(|stream| Some(Box::new(stream)))
+}
+
+trait Stream: Read + Write {}
+impl<S: Read + Write> Stream for S {}
+
+/// The same behind TLS, with a certificate of its own for `localhost`.
+fn secure_server() -> (u16, Arc<Mutex<Vec<String>>>) {
+    let pem = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name);
+    let certificate = CertificateDer::from_pem_file(pem("localhost.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(pem("localhost.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = Arc::new(builder.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap());
+    serve(move |stream| {
+        let connection = ServerConnection::new(config.clone()).ok()?;
+        Some(Box::new(StreamOwned::new(connection, stream)))
+    })
+}
+
+fn serve(wrap: impl Fn(TcpStream) -> Option<Box<dyn Stream>> + Send + 'static) -> (u16, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let posted = Arc::new(Mutex::new(Vec::new()));
     let theirs = posted.clone();
     std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
+        for stream in listener.incoming().flatten() {
+            let Some(mut stream) = wrap(stream) else { continue };
             let (mut request, mut piece) = (Vec::new(), [0_u8; 4096]);
             while !is_whole(&request) {
                 match stream.read(&mut piece) {
@@ -123,4 +149,29 @@ fn answers_are_given_beforehand() {
     assert!(code == 1 && said.contains("--answer 'go=yes'"), "{said}");
     let (code, said) = windlass(&world, &["run", "--answer", "go=maybe"], &[]);
     assert!(code == 1 && said.contains("`maybe` is no answer to `Go on?`; it is one of: yes, no"), "{said}");
+}
+
+#[test]
+fn https_is_asked_of_whom_this_machine_trusts() {
+    let (port, posted) = secure_server();
+    let toml = format!("[notify.ops]\nwebhook = \"https://localhost:{port}/ops\"\n");
+    let environment = format!("[externals.pay]\ncheck = {{ http = \"https://localhost:{port}/health\", status = 200 }}\n");
+    let script = format!(
+        "log(external(\"pay\").must_be_healthy(#{{ within: \"1s\" }}).found);\n\
+         host(\"h1\").expect_http(\"https://localhost:{port}/\", #{{ via: \"controller\", within: \"1s\" }});\nnotify(\"over TLS\", #{{ to: \"ops\" }});"
+    );
+    let world = project(&script, &toml, &environment);
+    let trusted = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls/localhost.pem");
+    let (code, said) = windlass(&world, &["run"], &[("SSL_CERT_FILE", trusted.to_str().unwrap())]);
+    assert!(code == 0 && said.contains("status 200 (asked from the controller)") && !said.contains("not sent"), "{said}");
+    assert!(posted.lock().unwrap().iter().any(|text| text.ends_with("{\"text\":\"over TLS\"}")));
+    let other = world.root().join("other.pem");
+    std::fs::write(&other, "").unwrap();
+    let (code, said) = windlass(&world, &["run"], &[("SSL_CERT_FILE", other.to_str().unwrap())]);
+    assert!(code == 1 && said.contains("no certificates of authorities to trust"), "{said}");
+    let (code, said) = windlass(&world, &["run"], &[]);
+    assert!(
+        code == 1 && (said.contains("no TLS connection to localhost") || said.contains("no certificates of authorities")),
+        "{said}"
+    );
 }

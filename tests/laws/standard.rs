@@ -99,6 +99,9 @@ fn slack_is_told_where_it_comes_from() {
         })
         .collect();
     let [deployed, posted] = texts[..] else { panic!("{texts:?}") };
-    assert!(deployed.starts_with("*box*: :white_check_mark: deployed (run ") && deployed.ends_with("\n• a&lt;b 1.5"), "{deployed}");
+    assert!(
+        deployed.starts_with("*box*: :white_check_mark: deployed (run ") && deployed.ends_with("\n• a&lt;b 1.5"),
+        "{deployed}"
+    );
     assert!(posted.starts_with("*box*: x (run "), "{posted}");
 }

@@ -53,7 +53,10 @@ fn a_program_on_the_host_looks_where_forwarding_is_forbidden() {
     let fails = "host(param(\"name\")).expect_http(\"http://127.0.0.1:1/\", #{ within: \"1s\" });\n";
     std::fs::write(project.dir().join("fails.rhai"), fails).unwrap();
     let told = format!("(asked on {closed} by ");
-    project.windlass(&["run", "fails.rhai", "--set", &format!("name={closed}")]).expect(1).says(&[&told, "its sshd lets no connection through"]);
+    project
+        .windlass(&["run", "fails.rhai", "--set", &format!("name={closed}")])
+        .expect(1)
+        .says(&[&told, "its sshd lets no connection through"]);
 }
 
 #[test]

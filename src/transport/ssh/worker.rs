@@ -335,7 +335,9 @@ impl Worker {
             Err(error) if is_refusal(&error) => {
                 let prohibited = error.message().contains("prohibited");
                 let _ = answer.send(Err(if prohibited {
-                    Failure::Forbidden("its sshd forbids forwarding (AllowTcpForwarding, PermitOpen or a restricted key)".to_owned())
+                    Failure::Forbidden(
+                        "its sshd forbids forwarding (AllowTcpForwarding, PermitOpen or a restricted key)".to_owned(),
+                    )
                 } else {
                     Failure::Refused(format!("nothing answers at {address}:{port} there"))
                 }));
