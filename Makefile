@@ -1,12 +1,13 @@
 # make quickstart   deploy an example to three throwaway hosts on this machine, and see a bad version undone
 # make test         every test, also those on real hosts (root, or sudo)
 # make check        formatting, lints and documentation
+# make bench        the parts and the standard deploy, timed, the latter beside other tools (root; see benches/README.md)
 
 TARGET = $${CARGO_TARGET_DIR:-target}
 # What cargo runs tests with: those on real hosts need root.
 RUNNER = --config "target.'cfg(all())'.runner='.ci/as-root'"
 
-.PHONY: help quickstart test check packages
+.PHONY: help quickstart test check bench packages
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -29,6 +30,11 @@ check:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+
+bench:
+	cargo build --release --locked
+	benches/parts.py --windlass $(TARGET)/release/windlass $(TARGET)/bench
+	benches/compare.py --windlass $(TARGET)/release/windlass $(BENCH) $(TARGET)/bench
 
 packages:
 	@.ci/packages

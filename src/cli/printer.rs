@@ -2,7 +2,7 @@
 
 use super::args::{Color, Common, Format};
 use super::error::CliError;
-use crate::report::{Paint, Tone, Wordiness, plain, same_length};
+use crate::report::{Paint, Tone, Wordiness, json_line, plain, same_length};
 use crate::script::Diagnostic;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
 use serde_json::Value;
@@ -55,7 +55,7 @@ impl Printer {
 
     /// An object of data.
     pub(super) fn json(&self, object: &Value) {
-        self.data(&object.to_string());
+        self.data(&json_line(object));
     }
 
     /// A line for people.

@@ -1,5 +1,6 @@
 //! One JSON object a line. Field names are a public contract.
 
+use super::style::json_line;
 use super::text::Counts;
 use crate::event::{Event, Watcher};
 use crate::id::{HostName, RunId, SaveId, StepKey};
@@ -42,7 +43,7 @@ impl<W: Write + Send> JsonReport<W> {
     pub fn write(&self, object: &Value) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         // A reader that went away does not stop a deploy.
-        let _ = writeln!(inner.out, "{object}").and_then(|()| inner.out.flush());
+        let _ = writeln!(inner.out, "{}", json_line(object)).and_then(|()| inner.out.flush());
     }
 
     /// How many steps ended how.

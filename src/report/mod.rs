@@ -9,5 +9,5 @@ mod text;
 pub use duration::{ago, clock, millis};
 pub use json::{JsonReport, event as json_event};
 pub use progress::{LiveReport, Where};
-pub use style::{Paint, Tone, plain, same_length};
+pub use style::{Paint, Tone, json_line, plain, same_length};
 pub use text::{Counts, TextReport, Wordiness};

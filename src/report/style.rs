@@ -72,6 +72,26 @@ pub fn same_length(text: &str) -> String {
     safe
 }
 
+/// A value as one line of JSON in which nothing is a command for a terminal: such characters are written as escapes, which
+/// mean the same to a reader of JSON.
+///
+/// ```
+/// assert_eq!(windlass::report::json_line(&serde_json::json!("a\u{9b}b")), r#""a\u009bb""#);
+/// ```
+#[must_use]
+pub fn json_line(value: &serde_json::Value) -> String {
+    let mut safe = String::new();
+    for c in value.to_string().chars() {
+        if is_treacherous(c) {
+            // Only strings hold them, and all of them have four digits.
+            let _ = write!(safe, "\\u{:04x}", u32::from(c));
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
 /// Control characters, and those that turn the direction of writing.
 fn is_treacherous(c: char) -> bool {
     (c.is_control() && !matches!(c, '\n' | '\t')) || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -18,7 +18,7 @@ const PEEK_LIMIT: u64 = 64 << 10;
 #[must_use]
 pub fn peek(receipt: &SaveId, stdout: u64, stderr: u64) -> Call {
     let places = [stdout + 1, stderr + 1, PEEK_LIMIT].map(|number| number.to_string());
-    Call::new("wl_peek").arg(receipt.as_str()).args(places).limit(PEEK_LIMIT).deadline_seconds(Some(10))
+    Call::new("wl_peek").arg(receipt.as_str()).args(places).limit(PEEK_LIMIT)
 }
 
 /// Content up to this size travels inside the call; more is asked for when the host needs it.

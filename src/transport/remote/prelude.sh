@@ -122,7 +122,8 @@ wl_put() {
       wl_differs "$5" "$6" "$7" "$p" || wl_same "$1"
       wl_set "$1" "$5" "$6" "$7" "$p"; echo changed; exit 0
     fi
-    old=$(stat -c '%a %u %g' -- "$p") || exit 1
+    old=$(stat -c '%s %a %u %g' -- "$p") || exit 1
+    size=${old%% *}; old=${old#* }
   fi
   m=${5:-${old%% *}}; m=${m:-644}; o=$6; g=$7; old=${old#* }
   t=$dir/.wl-$1
@@ -145,7 +146,7 @@ wl_put() {
   wl_keep "$1"
   if [ -z "$9" ]; then echo changed
   elif [ "$k" = absent ]; then echo made
-  elif [ "$(stat -c %s "$d.was")" -le 65536 ]; then echo replaced; cat "$d.was"
+  elif [ "$size" -le 65536 ]; then echo replaced; cat "$d.was"
   else echo changed; fi
   mv -fT -- "$t" "$p" || { rm -f "$t"; exit 1; }
   [ "$4" -lt 262144 ] || { wl_know "$p"; h=$3; wl_learn; }
