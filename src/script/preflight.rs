@@ -39,15 +39,16 @@ fn preflight(ctx: &NativeCallContext<'_>, hosts: &Array, mut options: Map) -> Ra
         wrong(ctx, "preflight", error)
     })?;
     let spec = forks::spec(ctx, "preflight", hosts)?;
-    let logins: BTreeMap<HostName, Login> =
-        hosts.iter().filter_map(|host| host.read_lock::<ScriptHost>().map(|host| (host.name().clone(), host.login()))).collect();
+    // As whom it is looked, and as root: no sudo is needed by who logs in as root.
+    let logins = |host: &ScriptHost| (host.name().clone(), (host.login(), host.become_user("root").login()));
+    let logins: BTreeMap<HostName, (Login, Login)> =
+        hosts.iter().filter_map(|host| host.read_lock::<ScriptHost>().map(|host| logins(&host))).collect();
     let found: Mutex<BTreeMap<HostName, Vec<Missing>>> = Mutex::default();
     let branch = |task: &Task, host: &HostName| -> Result<(), StepError> {
-        let login = logins.get(host).cloned().unwrap_or_else(|| Login::plain(host));
-        let ask = |user: Option<String>, options: &Value| look(ctx, task, &entry, &Login { host: host.clone(), user }, options);
-        let mut missing = lacks("reach", ask(login.user.clone(), &options))?;
+        let Some((own, root)) = logins.get(host) else { return Ok(()) };
+        let mut missing = lacks("reach", look(ctx, task, &entry, own, &options))?;
         if sudo && missing.iter().all(|missing| missing.check != "reach") {
-            missing.extend(lacks("sudo", ask(Some("root".to_owned()), &json!({})))?);
+            missing.extend(lacks("sudo", look(ctx, task, &entry, root, &json!({})))?);
         }
         found.lock().unwrap_or_else(PoisonError::into_inner).insert(host.clone(), missing);
         Ok(())

@@ -1,10 +1,15 @@
 //! What `rolling` and `parallel` do with hosts that fail: policies, results, exit codes and the states of a run.
 
+use crate::effects::none;
+use crate::ledger::MemoryLedger;
 use crate::tree::tree;
 use crate::world::{Ran, World, bare};
 use serde_json::json;
+use std::sync::Arc;
 use windlass::id::HostName;
 use windlass::journal::{Entry, Group, RunPhase};
+use windlass::ledger::Ledger as _;
+use windlass::run::Job;
 use windlass::step::ErrorKind;
 
 /// Runs a script over four hosts; `D` is a directory, and `mark(h)` leaves a file of the host there.
@@ -123,6 +128,20 @@ fn sick_hosts_are_taken_first() {
     let (_, ran) = run("rolling(hosts(\"web\"), #{ health: |h| 1 }, |h| mark(h));");
     assert_eq!(ended(&ran), (RunPhase::Unwound, 1));
     assert!(ran.error().contains("`health` gives true or false, and gave int for h1"), "{}", ran.error());
+}
+
+#[test]
+fn who_was_sick_is_known_when_the_run_is_resumed() {
+    let script =
+        "rolling(hosts(\"web\"), #{ min_available: 3, health: |h| h.exists(`${D}/${h.name}`) || h.name > \"h2\" }, |h| mark(h));";
+    let (world, ran) = run(script);
+    assert_eq!(taken(&ran), [["h1"], ["h2"], ["h3"], ["h4"]], "{}", ran.error());
+    let (layer, asked) = none();
+    // By now all hosts are healthy: what the journal says counts.
+    let records = &ran.records[..ran.records.len() - 1];
+    let ledger = Arc::new(MemoryLedger::holding(&ran.id, ran.ledger.stored(&ran.id).unwrap(), records));
+    let again = world.take_up(&ledger, &ran.id, Job::Resume, &layer);
+    assert_eq!((ended(&again), asked.lock().unwrap().len()), ((RunPhase::Succeeded, 0), 0), "{}", again.error());
 }
 
 #[test]

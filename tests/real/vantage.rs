@@ -83,5 +83,7 @@ fn a_preflight_tells_of_all_that_all_hosts_lack() {
         &format!("{w}  ports_free  something listens on 22"),
         "failed before it changed anything",
     ]);
+    // Who logs in as root needs no sudo for it.
+    assert!(!ended.err.contains(" sudo "), "{}", ended.err);
     assert!(!closed.path("/srv/late").exists());
 }
