@@ -109,7 +109,7 @@ up_rtt() {
   local n=$1 ms=$2 rate=${3:-0} i
   [ "$n" -le 250 ] || die "at most 250 hosts"
   prepare; echo "rtt $ms $rate" > $LAB/mode
-  [ -x $LAB/delaylink ] || rustc -O --edition 2021 "$HERE/delaylink.rs" -o $LAB/delaylink
+  [ -x $LAB/delaylink ] || rustc -O --edition 2021 "$HERE/link/delaylink.rs" -o $LAB/delaylink
   for i in labctl labhosts; do ip netns add $i; ip -n $i link set lo up; done
   in_cg lablink $LAB/delaylink labctl labhosts $((ms * 500)) $rate > $LAB/link.out 2>&1 &
   echo $! > $LAB/link.pid

@@ -19,6 +19,7 @@
 //! assert!(registry.iter().all(|entry| entry.page.starts_with("# ")));
 //! ```
 
+pub mod artifact;
 pub mod cli;
 pub mod effect;
 pub mod event;

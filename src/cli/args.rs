@@ -1,5 +1,6 @@
 //! The words of the command line.
 
+use crate::artifact::{ArtifactName, Version};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -76,6 +77,9 @@ pub enum Command {
     Show(ShowArgs),
     /// Make a project that works at once
     Init(InitArgs),
+    /// Built bundles: add, list, check and clean up
+    #[command(subcommand)]
+    Artifact(ArtifactCommand),
     /// Throwaway hosts on this machine to rehearse on
     #[command(subcommand)]
     Lab(LabCommand),
@@ -97,6 +101,9 @@ pub struct Selection {
     /// A parameter of the script
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = parse_pair)]
     pub set: Vec<(String, String)>,
+    /// Which version of an artifact to deploy
+    #[arg(long = "artifact", value_name = "NAME=VERSION", value_parser = parse_pin)]
+    pub artifacts: Vec<(ArtifactName, Version)>,
     /// Only these hosts; an error when it matches none
     #[arg(long, value_name = "SELECTOR")]
     pub limit: Option<String>,
@@ -205,6 +212,59 @@ pub struct InitArgs {
     /// Which project to start from
     #[arg(long, value_name = "NAME", default_value = "quickstart")]
     pub template: String,
+    /// Only list the templates
+    #[arg(long)]
+    pub list: bool,
+}
+
+/// `artifact`.
+#[derive(Debug, Subcommand)]
+pub enum ArtifactCommand {
+    /// Keep a file or directory as a version of an artifact
+    Add {
+        /// What it is called, as in shop-web
+        name: ArtifactName,
+        /// Which build of it, as in 1.4.2; it means this content for ever
+        #[arg(value_name = "VERSION")]
+        build: Version,
+        /// A file, kept as it is; or a directory, which is packed by tar and gzip
+        path: PathBuf,
+    },
+    /// List what is kept
+    List {
+        /// Only this artifact
+        name: Option<ArtifactName>,
+    },
+    /// Show an artifact: its versions, or one of them in full
+    Show {
+        /// What it is called
+        name: ArtifactName,
+        /// Which build of it
+        #[arg(value_name = "VERSION")]
+        build: Option<Version>,
+    },
+    /// Hash everything again; exit code 1 when something is damaged
+    Verify,
+    /// Take a version away
+    Drop {
+        /// What it is called
+        name: ArtifactName,
+        /// Which build of it
+        #[arg(value_name = "VERSION")]
+        build: Version,
+        /// Even when a run needs it
+        #[arg(long)]
+        force: bool,
+    },
+    /// Take old versions away, but nothing that runs or that an unfinished run needs
+    Gc {
+        /// How many of the newest versions of each artifact stay
+        #[arg(long, value_name = "N", default_value_t = 5)]
+        keep: usize,
+        /// Only say what would go
+        #[arg(short = 'n', long)]
+        dry_run: bool,
+    },
 }
 
 /// `lab`.
@@ -271,6 +331,12 @@ pub struct Answer {
 
 fn parse_answer(text: &str) -> Result<Answer, String> {
     parse_pair(text).map(|(name, value)| Answer { name, value })
+}
+
+fn parse_pin(text: &str) -> Result<(ArtifactName, Version), String> {
+    let (name, version) = text.split_once('=').ok_or("write NAME=VERSION")?;
+    let name = ArtifactName::parse(name).map_err(|error| error.to_string())?;
+    Ok((name, Version::parse(version).map_err(|error| error.to_string())?))
 }
 
 fn parse_crash(text: &str) -> Result<crate::run::Crash, String> {

@@ -2,8 +2,9 @@
 
 use super::args::{CheckArgs, Common, Format};
 use super::error::CliError;
+use super::pins::{self, Purpose};
 use super::printer::Printer;
-use super::settings::{Labs, environment, environment_name, params, project, script};
+use super::settings::{Labs, environment, environment_name, params, project, script, store};
 use crate::fleet::Environment;
 use crate::op::Registry;
 use crate::script::{Diagnostic, Facts, Load, Program, ProjectSources, STANDARD, Severity};
@@ -19,7 +20,15 @@ pub(super) fn check(common: &Common, args: &CheckArgs, printer: &Printer) -> Res
         None => None,
     };
     let known = environment.clone();
-    let facts = Facts { environment, params: params(&args.selection), limit: None, run: String::new(), mode: "check" };
+    let wishes = environment.as_ref().map(|environment| environment.artifacts.clone()).unwrap_or_default();
+    let facts = Facts {
+        environment,
+        params: params(&args.selection),
+        limit: None,
+        artifacts: Vec::new(),
+        run: String::new(),
+        mode: "check",
+    };
     let sources = Arc::new(ProjectSources::new(&project.root, STANDARD));
     let registry = Arc::new(Registry::standard());
     let program = Program::load(Load { sources, script: script.clone(), registry, facts, stop: Stop::default() })?;
@@ -27,7 +36,8 @@ pub(super) fn check(common: &Common, args: &CheckArgs, printer: &Printer) -> Res
     if let Some(environment) = &known {
         refuse_unknown_channels(&program, environment)?;
     }
-    let findings = program.lint();
+    let (_, wrong) = pins::pins(Purpose::Check, &program, &args.selection, &project, &wishes, &store(&project)?)?;
+    let findings: Vec<Diagnostic> = program.lint().into_iter().chain(wrong).collect();
     let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
     match printer.format {
         Format::Json => {

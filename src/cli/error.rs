@@ -1,5 +1,6 @@
 //! What went wrong, with the exit code that says so.
 
+use crate::artifact::ArtifactError;
 use crate::fleet::FleetError;
 use crate::ledger::LedgerError;
 use crate::script::Diagnostic;
@@ -60,6 +61,13 @@ impl From<FleetError> for CliError {
             (span.end <= text.len()).then(|| (shown(&path), text, span))
         });
         Self { help: error.help(), place, ..Self::input(error.to_string()) }
+    }
+}
+
+impl From<ArtifactError> for CliError {
+    fn from(error: ArtifactError) -> Self {
+        let code = if matches!(error, ArtifactError::Busy { .. }) { 6 } else { 1 };
+        Self { help: error.help(), ..Self::new(code, error.to_string()) }
     }
 }
 

@@ -2,18 +2,21 @@
 //! The only room that prints.
 
 mod args;
+mod artifact;
 mod check;
 mod error;
 mod history;
 mod init;
 mod lab;
 mod people;
+mod pins;
 mod printer;
 mod run;
 mod settings;
 mod show;
 mod status;
 mod take_up;
+mod templates;
 
 pub use args::Cli;
 pub use error::CliError;
@@ -48,6 +51,7 @@ pub fn main(argv: Vec<OsString>) -> ExitCode {
         Command::History(args) => history::history(&cli.common, args, &printer),
         Command::Show(args) => show::show(&cli.common, args, &printer),
         Command::Init(args) => init::init(&cli.common, args, &printer),
+        Command::Artifact(command) => artifact::artifact(&cli.common, command, &printer),
         Command::Lab(LabCommand::Init { spec }) => lab::init(spec),
         Command::Lab(command) => lab::lab(&cli.common, command, &printer),
         Command::Completions { shell } => {

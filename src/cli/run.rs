@@ -4,8 +4,9 @@ use super::args::{Answer, Common, Format, RunArgs};
 use super::check::{refuse_errors, refuse_unknown_channels, refuse_unknown_params};
 use super::error::CliError;
 use super::people::{Aside, people};
+use super::pins::{self, Purpose};
 use super::printer::Printer;
-use super::settings::{Labs, environment, environment_name, executable, ledger, params, project, script, who};
+use super::settings::{Labs, agent, environment, environment_name, executable, ledger, params, project, script, store, who};
 use crate::event::Watcher;
 use crate::fleet::{Channels, Class, Environment, Project, selector};
 use crate::id::RunId;
@@ -17,7 +18,7 @@ use crate::report::{Counts, JsonReport, LiveReport, TextReport, Tone, Where, clo
 use crate::run::{Crash, Finish, Outset, Runner, live_stack_with};
 use crate::script::{Facts, Load, Program, ProjectSources, STANDARD};
 use crate::stop::Stop;
-use crate::transport::Password;
+use crate::transport::{Credentials, Passphrases, Password};
 use rand::RngExt;
 use std::fs::{File, TryLockError};
 use std::io::{IsTerminal, Write};
@@ -34,6 +35,7 @@ pub(super) fn run(common: &Common, args: &RunArgs, printer: &Printer) -> Result<
     }
     refuse_policy(&environment)?;
     let id = new_id();
+    let _in_use = store(&project)?.hold()?;
     let stored = read_all(&project, &script, &environment, args, &id)?;
     let ledger = ledger(&project)?;
     let _lock = lock(&project, &name, ledger.as_ref())?;
@@ -68,6 +70,7 @@ fn read_all(
         environment: Some(environment.clone()),
         params: params.clone(),
         limit: limit.clone(),
+        artifacts: Vec::new(),
         run: id.to_string(),
         mode: "run",
     };
@@ -77,6 +80,11 @@ fn read_all(
     refuse_errors(&program)?;
     refuse_unknown_params(&program, &params)?;
     refuse_unknown_channels(&program, environment)?;
+    let store = store(project)?;
+    let (artifacts, wrong) = pins::pins(Purpose::Run, &program, &args.selection, project, &environment.artifacts, &store)?;
+    if !wrong.is_empty() {
+        return Err(CliError { diagnostics: wrong, ..CliError::input("") });
+    }
     let root = std::path::absolute(&project.root).unwrap_or_else(|_| project.root.clone());
     Ok(StoredRun {
         version: 1,
@@ -87,6 +95,8 @@ fn read_all(
         params,
         limit,
         root: root.display().to_string(),
+        artifacts,
+        store: store.root().display().to_string(),
     })
 }
 
@@ -276,12 +286,28 @@ impl Desk {
         Runner {
             ledger,
             registry: Arc::new(Registry::standard()),
-            stack: live_stack_with(password, self.people.clone()),
+            stack: live_stack_with(
+                Credentials { password, passphrases: self.passphrases(), agent: agent() },
+                self.people.clone(),
+            ),
             watcher,
             interrupt: self.interrupt.clone(),
             stop: self.stop.clone(),
             crash,
         }
+    }
+
+    /// Asked on the terminal, where there is one, once the host has said that it would take the key.
+    fn passphrases(&self) -> Passphrases {
+        if !std::io::stdin().is_terminal() {
+            return Passphrases::default();
+        }
+        let report = self.report.clone();
+        let ask = |question: &str| rpassword::prompt_password(question).ok().filter(|answer| !answer.is_empty());
+        Passphrases::asked_by(move |question| match &report {
+            Report::Live(live) => live.aside(|| ask(question)),
+            Report::Json(_) => ask(question),
+        })
     }
 
     /// Works with the first SIGINT or SIGTERM asking to stop after the steps under way, and the second ending them.

@@ -2,7 +2,8 @@
 
 use super::args::{Common, Selection};
 use super::error::CliError;
-use crate::fleet::{Channels, Environment, EnvironmentSource, Host, Inventory, Operator, Project, environment_file};
+use crate::artifact::DirectoryStore;
+use crate::fleet::{Channels, Environment, EnvironmentSource, Host, Inventory, Operator, Project, SshOptions, environment_file};
 use crate::ledger::SqliteLedger;
 use crate::op::Registry;
 use crate::script::{Facts, Load, Program, ProjectSources, STANDARD};
@@ -30,6 +31,17 @@ pub(super) fn ledger(project: &Project) -> Result<Arc<SqliteLedger>, CliError> {
         return Err(CliError::input(format!("`ledger = \"{}\"` is not supported", project.ledger)).with_help("write sqlite:PATH"));
     };
     Ok(Arc::new(SqliteLedger::open(&project.root.join(path))?))
+}
+
+/// The artifact store of the project.
+pub(super) fn store(project: &Project) -> Result<DirectoryStore, CliError> {
+    if project.store.contains("://") {
+        return Err(
+            CliError::input(format!("`store = \"{}\"` is not supported yet", project.store)).with_help("write a directory")
+        );
+    }
+    let path = project.root.join(&project.store);
+    Ok(DirectoryStore::new(std::path::absolute(&path).unwrap_or(path)))
 }
 
 /// The name of the environment: given, or the project's usual one.
@@ -112,6 +124,7 @@ fn with_lab(environment: &Environment, lab: &LabReady, count: u32, name: &str) -
         host.identity_files = vec![lab.key.clone()];
         host.known_hosts_files = vec![lab.known_hosts.clone()];
         host.known_hosts_name = format!("[{}]:{}", lab_host.address, lab_host.port);
+        host.ssh = SshOptions::default();
         host.unsupported.clear();
         host.jumps.clear();
         host.transport = crate::fleet::Transport::Ssh;
@@ -142,6 +155,7 @@ fn fresh(name: &str) -> Result<Host, CliError> {
         vars: Map::new(),
         transport: crate::fleet::Transport::Ssh,
         jumps: Vec::new(),
+        ssh: SshOptions::default(),
         sudo: None,
         unsupported: Vec::new(),
     })
@@ -150,7 +164,14 @@ fn fresh(name: &str) -> Result<Host, CliError> {
 /// An environment that is written as a script.
 fn scripted(project: &Project, name: &str, path: &Path, operator: &Operator) -> Result<Environment, CliError> {
     let script = inside(project, path)?;
-    let facts = Facts { environment: None, params: Map::new(), limit: None, run: String::new(), mode: "environment" };
+    let facts = Facts {
+        environment: None,
+        params: Map::new(),
+        limit: None,
+        artifacts: Vec::new(),
+        run: String::new(),
+        mode: "environment",
+    };
     let sources = Arc::new(ProjectSources::new(&project.root, STANDARD));
     // No primitive exists for it: an inventory is data.
     let registry = Arc::new(Registry::empty());
@@ -205,7 +226,22 @@ fn operator() -> Result<Operator, CliError> {
         std::env::var("HOME").map_err(|_| CliError::input("HOME is not set").with_help("set it to your home directory"))?;
     let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "root".to_owned());
     let home = PathBuf::from(home);
-    Ok(Operator { ssh_config: home.join(".ssh/config"), home, user })
+    let text = |name: std::ffi::OsString| name.into_string().ok();
+    Ok(Operator {
+        ssh_config: home.join(".ssh/config"),
+        system_ssh_config: PathBuf::from("/etc/ssh/ssh_config"),
+        home,
+        user,
+        uid: rustix::process::getuid().as_raw(),
+        machine: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        // What is not text cannot be named in an ssh_config either.
+        variables: std::env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect(),
+    })
+}
+
+/// The socket of the operator's agent.
+pub(super) fn agent() -> Option<PathBuf> {
+    std::env::var_os("SSH_AUTH_SOCK").filter(|socket| !socket.is_empty()).map(PathBuf::from)
 }
 
 /// Who starts a run, as `user@machine`.

@@ -5,6 +5,7 @@ use super::error::CliError;
 use super::printer::Printer;
 use super::run::{Desk, ask_password, lock};
 use super::settings::{channels, ledger, project};
+use crate::artifact::DirectoryStore;
 use crate::interp::Origin;
 use crate::journal::RunState;
 use crate::ledger::{Ledger, RunRow};
@@ -111,6 +112,7 @@ fn take_up(common: &Common, run: &str, job: Job, given: Given<'_>, printer: &Pri
             .with_help(format!("go on: windlass resume {}", row.id)));
     }
     let stored = ledger.stored(&row.id)?;
+    let _in_use = DirectoryStore::new(&stored.store).hold()?;
     let what = if job == Job::Resume { "resuming" } else { "undoing" };
     printer.say(&format!("{what} run {}: {} on {}", row.id, row.script, row.environment));
     let origin = Origin { run: row.id.to_string(), environment: row.environment.clone(), project: project.name.clone() };

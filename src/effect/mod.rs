@@ -6,13 +6,15 @@ mod error;
 mod login;
 mod reply;
 mod service;
+mod source;
 mod undo;
 
 pub use bytes::Content;
 pub use error::EffectError;
 pub use login::Login;
-pub use reply::{CommandResult, FileKind, FileStat, HttpReply, Reply, ServiceState, SourceInfo};
+pub use reply::{CommandResult, FileKind, FileStat, HttpReply, Reply, ServiceState, SourceInfo, TreeInfo};
 pub use service::{ServiceUnit, UnitScope, Verb};
+pub use source::SourceName;
 pub use undo::Compensation;
 
 use crate::id::{Digest, RemotePath, SaveId};
@@ -62,8 +64,12 @@ pub enum Effect {
     Write { path: RemotePath, content: Content, attributes: Attributes, validate: Option<String>, save: SaveId },
     /// Sends a file of the controller. Reply: [`Reply::Done`].
     Upload { path: RemotePath, source: String, digest: Digest, size: u64, attributes: Attributes, save: SaveId },
+    /// Sends a directory of the controller, as a tar archive that lies there: its files are put beside those of the host's directory,
+    /// or, to `delete` what else is there, instead of them. Reply: [`Reply::Done`].
+    UploadTree { path: RemotePath, tree: TreeInfo, owner: Option<String>, group: Option<String>, delete: bool, save: SaveId },
     /// Unpacks an archive that lies on the host into a directory of its own. Reply: [`Reply::Done`].
-    Unpack { archive: RemotePath, directory: RemotePath, strip: u32, save: SaveId },
+    /// With a digest, only when the archive has it.
+    Unpack { archive: RemotePath, directory: RemotePath, strip: u32, digest: Option<Digest>, save: SaveId },
     /// Makes a directory with the parents that are missing. Reply: [`Reply::Done`].
     Mkdir { path: RemotePath, attributes: Attributes, save: SaveId },
     /// Makes a symbolic link, or points it elsewhere in one instant. Reply: [`Reply::Done`].
@@ -96,8 +102,8 @@ pub enum Effect {
     /// Removes what the run kept on the host: saves, trash, receipts. Reply: [`Reply::Done`].
     Forget,
 
-    /// What a file of the project is. Controller. Reply: [`Reply::Source`].
-    Source { path: String },
+    /// What a file, directory or artifact of the controller is. Controller. Reply: [`Reply::Source`].
+    Source { source: SourceName },
     /// The text of a template of the project. Controller. Reply: [`Reply::Content`].
     Template { name: String },
     /// The time. Controller. Reply: [`Reply::Time`].
@@ -141,6 +147,7 @@ impl Effect {
             | Self::Connect { .. } => EffectClass::Read,
             Self::Write { .. }
             | Self::Upload { .. }
+            | Self::UploadTree { .. }
             | Self::Unpack { .. }
             | Self::Mkdir { .. }
             | Self::Link { .. }

@@ -40,6 +40,8 @@ pub enum Reply {
     Http(HttpReply),
     /// A file of the controller.
     Source(SourceInfo),
+    /// A directory of the controller.
+    Tree(TreeInfo),
     /// Milliseconds since 1970-01-01 UTC.
     Time(i64),
 }
@@ -146,4 +148,19 @@ pub struct SourceInfo {
     pub size: u64,
     /// Permission bits.
     pub mode: u32,
+}
+
+/// A directory of the controller, packed once for the whole run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TreeInfo {
+    /// Where its tar archive lies on the controller.
+    pub archive: String,
+    /// The sha256 of the archive.
+    pub digest: Digest,
+    /// The bytes of the archive.
+    pub archive_size: u64,
+    /// One line for each thing in it: what a host compares with its own.
+    pub listing: Content,
+    /// The bytes of all files.
+    pub size: u64,
 }

@@ -11,6 +11,7 @@ use super::{
     project::Project,
     resolve::Resolver,
 };
+use crate::artifact::Wishes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, fmt, num::NonZeroU32, path::Path};
@@ -57,6 +58,9 @@ pub struct Environment {
     pub notify: Channels,
     /// How many hosts are made on demand; the inventory may then be empty until they are.
     pub lab: Option<NonZeroU32>,
+    /// Which version of an artifact is meant here, where the command line does not say.
+    #[serde(default)]
+    pub artifacts: Wishes,
 }
 
 impl Environment {
@@ -116,6 +120,7 @@ fn build(
         externals: form.externals,
         notify: project.notify.clone().into_iter().chain(form.notify).collect(),
         lab: form.lab,
+        artifacts: form.artifacts,
     })
 }
 
@@ -150,19 +155,18 @@ mod tests {
 
     fn project() -> Project {
         let (script, store, ledger) = (PathBuf::new(), String::new(), String::new());
-        Project {
-            root: PathBuf::from("/project"),
-            name: "shop".to_owned(),
-            script,
-            ledger,
-            store,
-            defaults: Defaults::default(),
-            notify: Channels::new(),
-        }
+        let (defaults, artifacts) = (Defaults::default(), Wishes::default());
+        let notify = Channels::new();
+        Project { root: PathBuf::from("/project"), name: "shop".to_owned(), script, ledger, store, artifacts, notify, defaults }
     }
 
     fn operator() -> Operator {
-        Operator { home: PathBuf::from("/home/op"), user: "op".to_owned(), ssh_config: PathBuf::from("/nonexistent/config") }
+        Operator {
+            home: PathBuf::from("/home/op"),
+            user: "op".to_owned(),
+            ssh_config: PathBuf::from("/nonexistent/config"),
+            ..Operator::default()
+        }
     }
 
     const LAB: &str = r#"

@@ -119,7 +119,7 @@ pub enum FleetError {
         message: String,
     },
     /// The ssh_config says something about a host that Windlass cannot do, and that must not be ignored.
-    #[error("connect to {host} as {}:{line} says: `{key} {value}` is not supported", file.display())]
+    #[error("connect to {host} as {}:{line} says: `{key} {value}` {why}", file.display())]
     Unsupported {
         /// The host.
         host: String,
@@ -131,6 +131,8 @@ pub enum FleetError {
         key: String,
         /// Its value.
         value: String,
+        /// What is the matter with it, as the end of a sentence.
+        why: String,
     },
 }
 
@@ -176,8 +178,17 @@ fn suggest(nearest: Option<&str>, what: &str, known: &[String]) -> Option<String
 fn unsupported_help(key: &str) -> String {
     match key {
         "Match" => "write it as a `Host` block, or put the settings of this host into the environment file".to_owned(),
-        "ProxyJump" | "ProxyCommand" => {
-            "name the hosts on the way as [user@]host[:port] with ProxyJump, or reach the host directly: a `Host` block of its own with `ProxyCommand none` above this line".to_owned()
+        "ProxyJump" => {
+            "name the hosts on the way as [user@]host[:port] with ProxyJump, or reach the host directly: a `Host` block of its own with `ProxyJump none` above this line".to_owned()
+        }
+        "PubkeyAuthentication" | "PreferredAuthentications" => {
+            "Windlass logs in with keys, from files or from the agent: allow `publickey` in a `Host` block above this line".to_owned()
+        }
+        "PKCS11Provider" => {
+            "load its keys into the agent (ssh-add -s), and put `PKCS11Provider none` into a `Host` block above this line".to_owned()
+        }
+        "RevokedHostKeys" | "KnownHostsCommand" => {
+            format!("mark revoked keys with `@revoked` in a known_hosts file, and put `{key} none` into a `Host` block above this line")
         }
         _ => "give this host a `Host` block of its own without it, or put its settings into the environment file".to_owned(),
     }

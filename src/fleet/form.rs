@@ -30,6 +30,8 @@ pub(super) struct EnvironmentForm {
     pub notify: Channels,
     #[serde(default)]
     pub policy: Policy,
+    #[serde(default)]
+    pub artifacts: crate::artifact::Wishes,
 }
 
 /// Whether every step becomes somebody else: root, or a user by name.

@@ -1,17 +1,17 @@
 //! The hosts of an environment, with everything that is needed to reach them: a snapshot that is stored with a run.
 
-use super::{error::FleetError, jump::Jump, ssh_settings::UnsupportedKey};
+use super::{error::FleetError, jump::Jump, ssh_options::SshOptions, ssh_settings::UnsupportedKey};
 use crate::id::HostName;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 /// The person at the keyboard: what the process environment says about them, taken in at the edge of the program.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Operator {
     /// The home directory, for `~`.
     pub home: PathBuf,
@@ -19,6 +19,14 @@ pub struct Operator {
     pub user: String,
     /// Usually `~/.ssh/config`; it need not exist.
     pub ssh_config: PathBuf,
+    /// What is read after it, usually `/etc/ssh/ssh_config`; empty for nothing.
+    pub system_ssh_config: PathBuf,
+    /// The number of the user on this machine, for `%i`.
+    pub uid: u32,
+    /// The name of this machine, for `%l`.
+    pub machine: String,
+    /// The environment, for `${NAME}` in an ssh_config, and `SHELL`.
+    pub variables: BTreeMap<String, String>,
 }
 
 impl Operator {
@@ -66,6 +74,9 @@ pub struct Host {
     pub roles: BTreeSet<String>,
     /// Its own variables; those of the environment are kept there.
     pub vars: Map<String, Value>,
+    /// How a session with it is set up.
+    #[serde(default, skip_serializing_if = "SshOptions::is_usual")]
+    pub ssh: SshOptions,
     /// The hosts on the way, the first one first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub jumps: Vec<Jump>,
@@ -85,8 +96,9 @@ impl Host {
     /// # Errors
     /// With the file and line of the first key that is not supported.
     pub fn check_supported(&self) -> Result<(), FleetError> {
-        let Some(UnsupportedKey { key, value, file, line }) = self.unsupported.first().cloned() else { return Ok(()) };
-        Err(FleetError::Unsupported { host: self.name.to_string(), file, line, key, value })
+        let Some(UnsupportedKey { key, value, file, line, why }) = self.unsupported.first().cloned() else { return Ok(()) };
+        let why = why.unwrap_or_else(|| "is not supported".to_owned());
+        Err(FleetError::Unsupported { host: self.name.to_string(), file, line, key, value, why })
     }
 }
 

@@ -1,6 +1,10 @@
 //! Hosts on the way to a host: what `ProxyJump` of the ssh_config names, each resolved as `ssh` would.
 
-use super::{ssh_config::SshConfig, ssh_settings::Explicit};
+use super::{
+    ssh_config::SshConfig,
+    ssh_options::SshOptions,
+    ssh_settings::{Explicit, HostSettings, UnsupportedKey},
+};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +24,9 @@ pub struct Jump {
     pub known_hosts_files: Vec<PathBuf>,
     /// How long to wait for a connection.
     pub connect_timeout: Duration,
+    /// How a session with it is set up.
+    #[serde(default, skip_serializing_if = "SshOptions::is_usual")]
+    pub ssh: SshOptions,
 }
 
 /// One word of a `ProxyJump`: `[user@]host[:port]`.
@@ -37,6 +44,7 @@ pub(super) fn words(text: &str) -> Option<Vec<Word>> {
 }
 
 fn parse(word: &str) -> Option<Word> {
+    let word = word.strip_prefix("ssh://").map_or(word, |word| word.trim_end_matches('/'));
     let (user, rest) = word.rsplit_once('@').map_or((None, word), |(user, rest)| (Some(user.to_owned()), rest));
     let bracketed = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
     let (alias, port) = match bracketed {
@@ -50,29 +58,44 @@ fn parse(word: &str) -> Option<Word> {
     plain.then(|| Word { alias: alias.to_owned(), explicit: Explicit { user, port } })
 }
 
+/// Why there is no way.
+pub(super) enum Dead {
+    /// The words name none.
+    Unreadable(String),
+    /// A host on it cannot be reached as it should be.
+    Unsupported(Box<UnsupportedKey>),
+}
+
 impl SshConfig {
-    /// The way to a host: the first hop may itself be reached through others. Nothing when it cannot be read, or goes in a circle.
-    pub(super) fn way(&self, text: &str, made: &dyn Fn(&Word, super::HostSettings) -> Jump) -> Option<Vec<Jump>> {
+    /// The way to a host: the first hop may itself be reached through others.
+    ///
+    /// # Errors
+    /// When it cannot be read, goes in a circle, or leads through a host that asks for what cannot be done.
+    pub(super) fn way(&self, text: &str, made: &dyn Fn(&Word, HostSettings) -> Jump) -> Result<Vec<Jump>, Dead> {
         let mut way: Vec<Jump> = Vec::new();
         let mut text = Some(text.to_owned());
         while let Some(words) = text.take() {
             let mut hops = Vec::new();
-            for (n, word) in self::words(&words)?.iter().enumerate() {
-                let settings = self.resolve_with(&word.alias, &word.explicit);
-                if !settings.unsupported.is_empty() {
-                    return None;
+            let unreadable = || Dead::Unreadable("is not a list of [user@]host[:port]".to_owned());
+            for (n, word) in self::words(&words).ok_or_else(unreadable)?.iter().enumerate() {
+                let mut settings = self.resolve_with(&word.alias, &word.explicit);
+                if let Some(key) = settings.unsupported.pop() {
+                    return Err(Dead::Unsupported(Box::new(key)));
                 }
                 if n == 0 {
                     text.clone_from(&settings.proxy_jump);
+                } else {
+                    // The hop before it is how it is reached.
+                    settings.options.proxy_command = None;
                 }
                 hops.push(made(word, settings));
             }
             way.splice(0..0, hops);
             if way.len() > MOST {
-                return None;
+                return Err(Dead::Unreadable(format!("leads through more than {MOST} hosts, or in a circle")));
             }
         }
-        Some(way)
+        Ok(way)
     }
 }
 
@@ -90,7 +113,8 @@ mod tests {
         };
         assert_eq!(shown("bastion").as_deref(), Some("|bastion|0"));
         assert_eq!(shown("a@b:23,[::1]:24, c").as_deref(), Some("a|b|23 |::1|24 |c|0"));
-        for text in ["", "a,,b", "-oProxyCommand=x", "ssh://b", "b:port"] {
+        assert_eq!(shown("ssh://a@b:23,ssh://c/").as_deref(), Some("a|b|23 |c|0"));
+        for text in ["", "a,,b", "-oProxyCommand=x", "http://b", "b:port"] {
             assert!(shown(text).is_none(), "{text}");
         }
     }

@@ -2,7 +2,7 @@
 //! and how the operator's ssh_config says to reach them.
 //!
 //! It reads the operator's own files and nothing else: no connection is made here, and the process environment
-//! is not read (`Operator` brings what is needed of it). What leaves this room is parsed, expanded and checked.
+//! is not read (`Operator` brings what is needed of it). The one command that is run is that of a `Match exec`. What leaves this room is parsed, expanded and checked.
 
 mod channel;
 mod document;
@@ -12,13 +12,18 @@ mod error;
 mod form;
 mod inventory;
 mod jump;
+mod local_command;
 mod policy;
 mod project;
 mod range;
 mod resolve;
 pub mod selector;
 mod ssh_config;
+mod ssh_keys;
+mod ssh_match;
+mod ssh_options;
 mod ssh_settings;
+mod ssh_tokens;
 
 pub use channel::{Channel, ChannelKind, Channels, Webhook};
 pub use environment::{Class, Environment};
@@ -28,4 +33,5 @@ pub use jump::Jump;
 pub use policy::{Approvals, Blast, Check, External, Policy};
 pub use project::{Defaults, EnvironmentSource, Project, environment_file, environments};
 pub use ssh_config::SshConfig;
+pub use ssh_options::{AddressFamily, Agent, AlgorithmKind, Algorithms, HostKeyPolicy, ProxyCommand, SshOptions};
 pub use ssh_settings::{HostSettings, UnsupportedKey};

@@ -5,6 +5,7 @@ use super::{
     document::{self, Document},
     error::FleetError,
 };
+use crate::artifact::Wishes;
 use serde::Deserialize;
 use std::{
     num::NonZeroU32,
@@ -32,6 +33,9 @@ pub struct Project {
     /// Where artifacts are kept: a path, or the URL of an object store.
     #[serde(default = "store")]
     pub store: String,
+    /// Which version of an artifact is meant where neither the command line nor the environment says.
+    #[serde(default)]
+    pub artifacts: Wishes,
     /// Where notifications go.
     #[serde(default)]
     pub notify: Channels,

@@ -6,10 +6,11 @@ use super::{
     error::FleetError,
     form::{DefaultsForm, HostForm, Ordered, SudoForm},
     inventory::{Host, Inventory, Operator, Transport, project_path},
-    jump::{self, Jump},
+    jump::{self, Dead, Jump},
     project::Project,
     range::{self, Member},
     ssh_config::SshConfig,
+    ssh_options::SshOptions,
     ssh_settings::{Explicit, HostSettings, UnsupportedKey},
 };
 use crate::id::HostName;
@@ -21,8 +22,9 @@ use std::{
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const IDENTITIES: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
-const SYSTEM_KNOWN_HOSTS: &str = "/etc/ssh/ssh_known_hosts";
+const IDENTITIES: [&str; 5] = ["id_ed25519", "id_ecdsa", "id_rsa", "id_ed25519_sk", "id_ecdsa_sk"];
+const KNOWN_HOSTS: [&str; 2] = ["known_hosts", "known_hosts2"];
+const SYSTEM_KNOWN_HOSTS: [&str; 2] = ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"];
 
 /// What all hosts of one environment share.
 pub(super) struct Resolver<'a> {
@@ -92,13 +94,15 @@ impl<'a> Resolver<'a> {
         };
         let port = port.or(settings.port).unwrap_or(22);
         let jumps = self.jumps(&mut settings);
+        let (ssh, known_hosts_files) = self.known_hosts(&mut settings);
         Ok(Host {
             jumps,
             port,
             user: user.or(settings.user).unwrap_or_else(|| self.operator.user.clone()),
             identity_files: self.identity_files(key, form, settings.identity_files)?,
-            known_hosts_files: self.known_hosts_files(settings.user_known_hosts_files, settings.global_known_hosts_files),
-            known_hosts_name: known_hosts_name(&settings.host_name, port),
+            known_hosts_name: ssh.host_key_alias.clone().unwrap_or_else(|| known_hosts_name(&settings.host_name, port)),
+            known_hosts_files,
+            ssh,
             connect_timeout: self.defaults.connect_timeout.or(settings.connect_timeout).unwrap_or(CONNECT_TIMEOUT),
             address: settings.host_name,
             roles: self.roles(key, form)?,
@@ -142,28 +146,40 @@ impl<'a> Resolver<'a> {
         file.map(|file| vec![file]).ok_or_else(|| self.document.invalid(path, message(), None))
     }
 
-    fn known_hosts_files(&self, own: Option<Vec<PathBuf>>, system: Option<Vec<PathBuf>>) -> Vec<PathBuf> {
-        let mut files = own.unwrap_or_else(|| vec![self.ssh_directory().join("known_hosts")]);
-        files.extend(system.unwrap_or_else(|| vec![PathBuf::from(SYSTEM_KNOWN_HOSTS)]));
-        files
+    /// Where host keys are looked up, and with the options where one is recorded: in the first of the operator's own files.
+    fn known_hosts(&self, settings: &mut HostSettings) -> (SshOptions, Vec<PathBuf>) {
+        let own = || KNOWN_HOSTS.map(|file| self.ssh_directory().join(file)).to_vec();
+        let mut files = settings.user_known_hosts_files.take().unwrap_or_else(own);
+        let options = SshOptions { record_in: files.first().cloned(), ..std::mem::take(&mut settings.options) };
+        let system = settings.global_known_hosts_files.take();
+        files.extend(system.unwrap_or_else(|| SYSTEM_KNOWN_HOSTS.map(PathBuf::from).to_vec()));
+        (options, files)
     }
 
     /// The hosts on the way. A way that cannot be followed refuses its host.
     fn jumps(&self, settings: &mut HostSettings) -> Vec<Jump> {
         let Some(text) = settings.proxy_jump.clone() else { return Vec::new() };
-        let made = |word: &jump::Word, settings: HostSettings| Jump {
-            port: word.explicit.port.or(settings.port).unwrap_or(22),
-            user: word.explicit.user.clone().or(settings.user).unwrap_or_else(|| self.operator.user.clone()),
-            identity_files: settings
-                .identity_files
-                .unwrap_or_else(|| IDENTITIES.map(|file| self.ssh_directory().join(file)).to_vec()),
-            known_hosts_files: self.known_hosts_files(settings.user_known_hosts_files, settings.global_known_hosts_files),
-            connect_timeout: settings.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
-            address: settings.host_name,
+        let made = |word: &jump::Word, mut settings: HostSettings| {
+            let (ssh, known_hosts_files) = self.known_hosts(&mut settings);
+            Jump {
+                ssh,
+                known_hosts_files,
+                port: word.explicit.port.or(settings.port).unwrap_or(22),
+                user: word.explicit.user.clone().or(settings.user).unwrap_or_else(|| self.operator.user.clone()),
+                identity_files: settings
+                    .identity_files
+                    .unwrap_or_else(|| IDENTITIES.map(|file| self.ssh_directory().join(file)).to_vec()),
+                connect_timeout: settings.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
+                address: settings.host_name,
+            }
         };
-        self.ssh.way(&text, &made).unwrap_or_else(|| {
-            let (key, file) = ("ProxyJump".to_owned(), self.operator.ssh_config.clone());
-            settings.unsupported.push(UnsupportedKey { key, value: text, file, line: 0 });
+        self.ssh.way(&text, &made).unwrap_or_else(|stop| {
+            let (file, line) = settings.proxy_jump_at.clone().unwrap_or_default();
+            let key = "ProxyJump".to_owned();
+            settings.unsupported.push(match stop {
+                Dead::Unreadable(why) => UnsupportedKey { key, value: text, file, line, why: Some(why) },
+                Dead::Unsupported(key) => *key,
+            });
             Vec::new()
         })
     }
@@ -209,7 +225,7 @@ mod tests {
     use std::fs;
 
     const SSH: &str = "Host web1 10.0.0.1\n  HostName h.example\n  User alice\n  Port 2201\n  IdentityFile ~/.ssh/%r_%h\n\
-        Host jumped\n  ProxyCommand nc\nHost far\n  ProxyJump me@bastion:23\nHost bastion\n  ProxyJump edge\nHost *\n  ConnectTimeout 7\n";
+        Host jumped\n  BindInterface eth0\nHost far\n  ProxyJump me@bastion:23\nHost bastion\n  ProxyJump edge\nHost *\n  ConnectTimeout 7\n";
 
     fn load(text: &str) -> Result<Inventory, FleetError> {
         let directory = tempfile::tempdir().unwrap();
@@ -220,7 +236,12 @@ mod tests {
         fs::write(root.join("environments/e.toml"), format!("class = \"lab\"\n{text}")).unwrap();
         let project = Project { root: PathBuf::from("/project"), ..Project::load(root).unwrap() };
         assert!(environment_file(&Project::load(root).unwrap(), "e").is_ok());
-        let operator = Operator { home: PathBuf::from("/home/op"), user: "op".to_owned(), ssh_config: root.join("config") };
+        let operator = Operator {
+            home: PathBuf::from("/home/op"),
+            user: "op".to_owned(),
+            ssh_config: root.join("config"),
+            ..Operator::default()
+        };
         Environment::load(&project, "e", &root.join("environments/e.toml"), &operator).map(|environment| environment.hosts)
     }
 
@@ -231,7 +252,7 @@ mod tests {
 
     #[test]
     fn precedence() {
-        let built_in = "/home/op/.ssh/id_ed25519,/home/op/.ssh/id_ecdsa,/home/op/.ssh/id_rsa";
+        let built_in = "/home/op/.ssh/id_ed25519,/home/op/.ssh/id_ecdsa,/home/op/.ssh/id_rsa,/home/op/.ssh/id_ed25519_sk,/home/op/.ssh/id_ecdsa_sk";
         for (text, wanted) in [
             ("[hosts.db1]", format!("op@db1:22 {built_in} 7s")),
             ("[hosts.web1]", "alice@h.example:2201 /home/op/.ssh/alice_h.example 7s".to_owned()),
@@ -259,8 +280,9 @@ mod tests {
         let inventory = load("[hosts.web1]\n[hosts.DB1]\n").unwrap();
         let names: Vec<_> = inventory.hosts().iter().map(|host| host.known_hosts_name.as_str()).collect();
         assert_eq!(names, ["[h.example]:2201", "db1"]);
-        let files = [PathBuf::from("/home/op/.ssh/known_hosts"), PathBuf::from(SYSTEM_KNOWN_HOSTS)];
-        assert_eq!(inventory.hosts()[0].known_hosts_files, files);
+        let files: Vec<_> = inventory.hosts()[0].known_hosts_files.iter().map(|file| file.display().to_string()).collect();
+        let own = ["/home/op/.ssh/known_hosts", "/home/op/.ssh/known_hosts2"];
+        assert_eq!(files, [own, SYSTEM_KNOWN_HOSTS].concat());
     }
 
     #[test]
@@ -269,7 +291,7 @@ mod tests {
         assert!(inventory.hosts()[0].check_supported().is_ok());
         let error = inventory.hosts()[1].check_supported().unwrap_err().to_string();
         assert!(
-            error.starts_with("connect to jumped as ") && error.ends_with("config:7 says: `ProxyCommand nc` is not supported"),
+            error.starts_with("connect to jumped as ") && error.ends_with("config:7 says: `BindInterface eth0` is not supported"),
             "{error}"
         );
     }

@@ -209,6 +209,7 @@ mod tests {
             roles: roles.split(' ').map(str::to_owned).collect(),
             vars: serde_json::Map::new(),
             jumps: Vec::new(),
+            ssh: crate::fleet::SshOptions::default(),
             transport: Transport::Ssh,
             sudo: None,
             unsupported: Vec::new(),

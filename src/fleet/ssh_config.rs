@@ -1,4 +1,4 @@
-//! Reads the operator's ssh_config, of it only the keys that say who connects to where.
+//! Reads the ssh_config of the operator and that of the machine: the keys that say who connects to where, and how.
 //!
 //! The crate `ssh2-config` 0.9 was looked at and not used: it takes `Match` for an unknown key, so that what stands below
 //! it is given to the `Host` block above; within a block it takes the last value where ssh takes the first; it cuts lines
@@ -7,9 +7,11 @@
 use super::{
     error::{FleetError, Place},
     inventory::Operator,
-    ssh_settings,
+    ssh_keys,
 };
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Files that include files deeper than this are a loop; ssh has the same limit.
 const DEEPEST: usize = 16;
@@ -18,22 +20,36 @@ const DEEPEST: usize = 16;
 #[derive(Debug, Clone)]
 pub struct SshConfig {
     pub(super) operator: Operator,
+    pub(super) scopes: Vec<Scope>,
     pub(super) lines: Vec<Line>,
+    /// A `Match final` has everything read a second time, with the name that came out of the first.
+    pub(super) twice: bool,
+    answers: Arc<Mutex<BTreeMap<String, Result<bool, String>>>>,
 }
 
 /// One setting.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
-    /// All of these have to hold.
-    pub scope: Vec<Condition>,
+    /// The block that it stands in.
+    pub scope: Option<usize>,
     /// As ssh_config(5) spells it.
     pub key: &'static str,
     pub words: Vec<String>,
+    /// All that follows the key, quotes and all.
+    pub text: String,
     pub file: PathBuf,
     pub number: usize,
 }
 
-/// When a setting counts.
+/// A block of lines: what is below a `Host` or `Match` line.
+#[derive(Debug, Clone)]
+pub(super) struct Scope {
+    /// The block in which the file of this one is included.
+    pub outer: Option<usize>,
+    pub condition: Condition,
+}
+
+/// When a block counts.
 #[derive(Debug, Clone)]
 pub(super) enum Condition {
     /// The patterns of a `Host` line.
@@ -43,22 +59,32 @@ pub(super) enum Condition {
 }
 
 impl SshConfig {
-    /// Reads the file that the operator names, and what it includes. A file that is not there says nothing.
+    /// Reads the files of the operator and of the machine, and what they include. A file that is not there says nothing.
     ///
     /// # Errors
     /// When a file cannot be read, or a line of it is not right.
     pub fn load(operator: &Operator) -> Result<Self, FleetError> {
-        let mut config = Self { operator: operator.clone(), lines: Vec::new() };
-        if operator.ssh_config.exists() {
-            config.file(&operator.ssh_config, &[], 0)?;
+        let mut config =
+            Self { operator: operator.clone(), scopes: Vec::new(), lines: Vec::new(), twice: false, answers: Arc::default() };
+        let system = operator.system_ssh_config.parent().unwrap_or(Path::new("/etc/ssh")).to_owned();
+        for (file, directory) in [(&operator.ssh_config, operator.home.join(".ssh")), (&operator.system_ssh_config, system)] {
+            if file.exists() {
+                config.file(file, &directory, None, 0)?;
+            }
         }
         Ok(config)
     }
 
-    fn file(&mut self, file: &Path, outer: &[Condition], depth: usize) -> Result<(), FleetError> {
+    /// The answer to a question that costs a process; asked once.
+    pub(super) fn asked(&self, command: &str, ask: impl FnOnce() -> Result<bool, String>) -> Result<bool, String> {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.entry(command.to_owned()).or_insert_with(ask).clone()
+    }
+
+    fn file(&mut self, file: &Path, directory: &Path, outer: Option<usize>, depth: usize) -> Result<(), FleetError> {
         let bytes = std::fs::read(file).map_err(|source| FleetError::Read { file: file.to_owned(), source })?;
         let text = String::from_utf8_lossy(&bytes);
-        let mut scope = outer.to_vec();
+        let mut scope = outer;
         let mut offset = 0;
         for (index, line) in text.split('\n').enumerate() {
             let wrong = |message: String| {
@@ -68,14 +94,25 @@ impl SshConfig {
             };
             match split(line).map_err(wrong)? {
                 None => {}
-                Some((key, words)) if key == "include" => {
-                    for included in included(&self.operator, &words, depth).map_err(wrong)? {
-                        self.file(&included, &scope, depth + 1)?;
+                Some(Split { key, words, .. }) if key == "include" => {
+                    for included in included(&self.operator, directory, &words, depth).map_err(wrong)? {
+                        self.file(&included, directory, scope, depth + 1)?;
                     }
                 }
-                Some((key, words)) => match condition(&key, &words) {
-                    Some(condition) => scope = outer.iter().cloned().chain([condition]).collect(),
-                    None => self.lines.extend(setting(&key, words, &scope, file, index + 1).map_err(wrong)?),
+                Some(Split { key, words, text }) => match condition(&key, &words) {
+                    Some(condition) => {
+                        self.twice |= is_final(&condition);
+                        scope = Some(self.scopes.len());
+                        self.scopes.push(Scope { outer, condition });
+                    }
+                    None => self.lines.extend(setting(&key, words).map_err(wrong)?.map(|(key, words)| Line {
+                        scope,
+                        key,
+                        words,
+                        text: text.to_owned(),
+                        file: file.to_owned(),
+                        number: index + 1,
+                    })),
                 },
             }
             offset += line.len() + 1;
@@ -94,15 +131,20 @@ fn condition(key: &str, words: &[String]) -> Option<Condition> {
     }
 }
 
-/// The line, when its key matters here.
-fn setting(key: &str, words: Vec<String>, scope: &[Condition], file: &Path, number: usize) -> Result<Option<Line>, String> {
-    let Some(key) = ssh_settings::known_key(key) else { return Ok(None) };
-    ssh_settings::check(key, &words)?;
-    Ok(Some(Line { scope: scope.to_vec(), key, words, file: file.to_owned(), number }))
+/// Whether it asks for a second pass.
+fn is_final(condition: &Condition) -> bool {
+    matches!(condition, Condition::Match(words) if words.iter().any(|word| word.trim_start_matches('!').eq_ignore_ascii_case("final")))
+}
+
+/// The key as it is usually spelled and its words, when it matters here.
+fn setting(key: &str, words: Vec<String>) -> Result<Option<(&'static str, Vec<String>)>, String> {
+    let Some((key, _)) = ssh_keys::known(key) else { return Ok(None) };
+    ssh_keys::check(key, &words)?;
+    Ok(Some((key, words)))
 }
 
 /// The files that the patterns of an `Include` mean, sorted; none is no error.
-fn included(operator: &Operator, patterns: &[String], depth: usize) -> Result<Vec<PathBuf>, String> {
+fn included(operator: &Operator, directory: &Path, patterns: &[String], depth: usize) -> Result<Vec<PathBuf>, String> {
     if depth == DEEPEST {
         return Err(format!("includes files more than {DEEPEST} deep"));
     }
@@ -113,7 +155,7 @@ fn included(operator: &Operator, patterns: &[String], depth: usize) -> Result<Ve
             Some(rest) => format!("{home}/{rest}"),
             None if text.starts_with(['~', '$', '%']) => return Err(format!("Include of `{text}` is not supported")),
             None if text.starts_with('/') => text.clone(),
-            None => format!("{home}/.ssh/{text}"),
+            None => format!("{}/{text}", glob::Pattern::escape(&directory.display().to_string())),
         };
         let paths = glob::glob(&pattern).map_err(|error| format!("`{text}` is no pattern of files: {}", error.msg))?;
         for path in paths {
@@ -124,8 +166,17 @@ fn included(operator: &Operator, patterns: &[String], depth: usize) -> Result<Ve
     Ok(files)
 }
 
-/// The key of a line in lowercase, and its words; `None` for a blank line or a comment.
-fn split(line: &str) -> Result<Option<(String, Vec<String>)>, String> {
+/// A line taken apart.
+struct Split<'a> {
+    /// In lowercase.
+    key: String,
+    words: Vec<String>,
+    /// What the words were.
+    text: &'a str,
+}
+
+/// Takes a line apart; `None` for a blank line or a comment.
+fn split(line: &str) -> Result<Option<Split<'_>>, String> {
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') {
         return Ok(None);
@@ -134,11 +185,12 @@ fn split(line: &str) -> Result<Option<(String, Vec<String>)>, String> {
     let (key, rest) = line.split_at(end);
     let rest = rest.trim_start();
     let key = key.trim_matches('"').to_ascii_lowercase();
-    let words = words(rest.strip_prefix('=').unwrap_or(rest))?;
+    let rest = rest.strip_prefix('=').unwrap_or(rest).trim_start();
+    let words = words(rest)?;
     if words.is_empty() {
         return Err(format!("expected a value after `{key}`, found nothing"));
     }
-    Ok(Some((key, words)))
+    Ok(Some(Split { key, words, text: rest }))
 }
 
 /// Splits as ssh does: quotes of both kinds, a backslash before a quote, a backslash or a blank, `#` where a word begins.
@@ -191,7 +243,7 @@ mod tests {
         ] {
             let found = match split(line) {
                 Ok(None) => "-".to_owned(),
-                Ok(Some((key, words))) => [vec![key], words].concat().join("|"),
+                Ok(Some(Split { key, words, .. })) => [vec![key], words].concat().join("|"),
                 Err(error) => error,
             };
             assert_eq!(found, wanted, "{line}");

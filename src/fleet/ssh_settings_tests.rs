@@ -11,9 +11,17 @@ fn load(text: &str, others: &[(&str, &str)]) -> Result<SshConfig, FleetError> {
     for (name, text) in others {
         fs::write(ssh.join(name), text).unwrap();
     }
-    let operator = Operator { home: directory.path().to_owned(), user: "op".to_owned(), ssh_config: ssh.join("config") };
+    let operator = Operator {
+        home: directory.path().to_owned(),
+        user: "op".to_owned(),
+        ssh_config: ssh.join("config"),
+        ..Operator::default()
+    };
     let mut config = SshConfig::load(&operator)?;
     config.operator.home = PathBuf::from("/h");
+    config.operator.uid = 7;
+    config.operator.machine = "ctl.example".to_owned();
+    config.operator.variables.insert("X".to_owned(), "%h".to_owned());
     Ok(config)
 }
 
@@ -25,7 +33,9 @@ fn shown(settings: &HostSettings) -> String {
     let port = settings.port.map_or("-".to_owned(), |port| port.to_string());
     let unsupported: Vec<_> = settings.unsupported.iter().map(|one| format!("{} {}:{}", one.key, one.value, one.line)).collect();
     let user = settings.user.as_deref().unwrap_or("-");
-    let unsupported: Vec<_> = settings.proxy_jump.iter().map(|way| format!("by way of {way}")).chain(unsupported).collect();
+    let way = settings.proxy_jump.iter().map(|way| format!("by way of {way}"));
+    let way = way.chain(settings.options.proxy_command.iter().map(|proxy| format!("by {}", proxy.command)));
+    let unsupported: Vec<_> = way.chain(unsupported).collect();
     format!(
         "{user}@{}:{port} {} {} {}",
         settings.host_name,
@@ -60,29 +70,42 @@ fn what_ssh_would_do() {
         ("Host x\nProxyJump bastion\nHost *\nUser a", "x", "a@x:- - - by way of bastion"),
         ("Host x\nProxyJump bastion\nHost *\nUser a", "y", "a@y:- - -"),
         ("Host x\nProxyJump none\nHost *\nProxyJump bastion", "x", "-@x:- - -"),
-        ("ProxyJump none\nProxyCommand nc", "x", "-@x:- - - ProxyCommand nc:2"),
+        ("ProxyJump none\nProxyCommand nc", "x", "-@x:- - - by exec nc"),
+        ("ProxyJump %r@bastion.%h:%p\nPort 24\nUser u", "x", "u@x:24 - - by way of u@bastion.x:24"),
+        ("ProxyJump %d", "x", "-@x:- - - by way of %d;ProxyJump %d:1"),
         ("ProxyCommand none\nProxyJump bastion", "x", "-@x:- - -"),
         ("ProxyJump bastion\nProxyCommand nc", "x", "-@x:- - - by way of bastion"),
-        ("ProxyCommand ssh b -W %h:%p", "x", "-@x:- - - ProxyCommand ssh b -W %h:%p:1"),
+        ("ProxyCommand ssh b -W '%h:%p' %% # %r\nPort 24\nUser u\nHostName y", "x", "u@y:24 - - by exec ssh b -W 'y:24' % # u"),
+        ("CanonicalizeHostname no\nRevokedHostKeys none", "x", "-@x:- - -"),
+        ("CanonicalizeHostname yes\nRevokedHostKeys /r", "x", "-@x:- - - CanonicalizeHostname yes:1;RevokedHostKeys /r:2"),
+        ("PreferredAuthentications password,publickey\nPubkeyAuthentication yes", "x", "-@x:- - -"),
         (
-            "CertificateFile ~/c\nIdentityAgent ~/s\nHostKeyAlias k",
+            "PreferredAuthentications password\nPubkeyAuthentication no",
             "x",
-            "-@x:- - - IdentityAgent ~/s:2;HostKeyAlias k:3;CertificateFile ~/c:1",
+            "-@x:- - - PreferredAuthentications password:1;PubkeyAuthentication no:2",
         ),
-        ("IdentityAgent SSH_AUTH_SOCK\nCanonicalizeHostname no", "x", "-@x:- - -"),
+        ("IdentityFile %C-%L-%l-%i-%k", "x", "-@x:- 255560d5ac1bc393b94c41c9f2de590a28156e4b-ctl-ctl.example-7-x -"),
+        ("IdentityFile ${X}/%r\nIdentityFile %d${X}", "x", "-@x:- %h/op,/h%h -"),
         (
-            "IdentityFile ~bob/k\nIdentityFile %C\nIdentityFile ${X}/k",
+            "IdentityFile ~bob/k\nIdentityFile %T\nIdentityFile ${NO}/k\nIdentityFile %\nIdentityFile ${X",
             "x",
-            "-@x:- - - IdentityFile ~bob/k:1;IdentityFile %C:2;IdentityFile ${X}/k:3",
+            "-@x:- - - IdentityFile ~bob/k:1;IdentityFile %T:2;IdentityFile ${NO}/k:3;IdentityFile %:4;IdentityFile ${X:5",
         ),
+        ("GlobalKnownHostsFile ~/g", "X", "-@x:- - -"),
         ("Match all\nUser a", "x", "a@x:- - -"),
-        ("Host y\nUser b\nMatch exec true\nUser a\nPort 1", "x", "-@x:- - - Match exec true:4"),
-        ("Match exec true\nForwardAgent yes\nHost *\nUser a", "x", "a@x:- - -"),
-        ("Match host *.corp exec x\nProxyJump b", "x", "-@x:- - -"),
-        ("Host x\nHostName x.corp\nMatch host *.corp exec y\nProxyJump b", "x", "-@x.corp:- - - Match host *.corp exec y:4"),
+        ("Host y\nUser b\nMatch exec true\nUser a\nPort 1", "x", "a@x:1 - -"),
+        ("Match exec false\nUser a\nHost *\nUser b", "x", "b@x:- - -"),
+        ("HostName y\nMatch exec \"[ %n.%h.%p.%r.%u = x.y.22.op.op ]\"\nUser a", "x", "a@y:- - -"),
+        ("Match exec \"[ -z '%Z' ]\"\nUser a", "x", "-@x:- - - Match exec [ -z '%Z' ]:2"),
+        ("Match host *.corp exec true\nProxyJump b", "x", "-@x:- - -"),
+        ("Host x\nHostName x.corp\nMatch host *.corp\nProxyJump b", "x", "-@x.corp:- - - by way of b"),
+        ("Match host a\nHostName b\nUser u\nMatch host a\nPort 7", "a", "u@b:- - -"),
         ("Port 22\nMatch exec true\nPort 1", "x", "-@x:22 - -"),
-        ("Match exec \"host=y\"\nPort 1", "x", "-@x:- - - Match exec host=y:2"),
         ("Match originalhost=y user root\nPort 1", "x", "-@x:- - -"),
+        ("User root\nMatch originalhost=x user root,op localuser o* !host y\nPort 1", "x", "root@x:1 - -"),
+        ("Match tagged web\nPort 1", "x", "-@x:- - - Match tagged web:2"),
+        ("Match final\nUser a\nHost y\nPort 2\nHost x\nHostName y\nUser b", "x", "b@y:2 - -"),
+        ("Match !final\nUser a\nMatch final host y\nUser b\nHost x\nHostName y", "x", "a@y:- - -"),
     ] {
         let config = load(text, &[]).unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!(shown(&config.resolve(alias)), wanted, "{text}");
@@ -123,7 +146,11 @@ fn a_bad_line_is_pointed_at() {
 
 #[test]
 fn a_file_that_is_not_there_says_nothing() {
-    let operator =
-        Operator { home: PathBuf::from("/h"), user: "op".to_owned(), ssh_config: PathBuf::from("/nonexistent/config") };
+    let operator = Operator {
+        home: PathBuf::from("/h"),
+        user: "op".to_owned(),
+        ssh_config: PathBuf::from("/nonexistent/config"),
+        ..Operator::default()
+    };
     assert_eq!(shown(&SshConfig::load(&operator).unwrap().resolve("web1")), "-@web1:- - -");
 }

@@ -30,6 +30,13 @@ impl Apply {
         let host = &at.host;
         let call = remote::call(effect)?.as_user(at.user.clone());
         let shell = self.pool.shell(host).map_err(|failure| explain(host, failure))?;
+        if let Some(look) = remote::look(effect) {
+            let look = look.as_user(at.user.clone());
+            let said = shell.call(&look, &mut || {}).map_err(|failure| explain(host, failure))?;
+            if !remote::differs(&said) {
+                return remote::reply(host, effect, &said);
+            }
+        }
         let mut followed = self.follow.call(host, shell.as_ref(), effect, &call);
         let said = shell.call(&call, &mut || followed.tick()).map_err(|failure| explain(host, failure))?;
         let reply = remote::reply(host, effect, &said)?;

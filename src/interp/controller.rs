@@ -1,7 +1,9 @@
 //! The controller's part of the world: files of the project, the time, waiting.
 
+use super::trees::Trees;
 use super::{NoAnswer, People};
-use crate::effect::{Content, Effect, EffectError, Question, Reply, SourceInfo};
+use crate::artifact::{ArtifactName, Store, Version};
+use crate::effect::{Content, Effect, EffectError, Question, Reply, SourceInfo, SourceName};
 use crate::id::Digest;
 use crate::stop::Stop;
 use sha2::{Digest as _, Sha256};
@@ -10,21 +12,29 @@ use std::fs::{File, Metadata};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The operator's machine, as far as a script may see it.
 pub struct Controller {
     root: PathBuf,
+    store: Arc<dyn Store>,
+    trees: Trees,
     digests: Mutex<BTreeMap<(u64, u64, i64, u64), Digest>>,
     people: People,
 }
 
 impl Controller {
-    /// Scripts see the files of this project.
+    /// Scripts see the files of this project, and the artifacts of this store.
     #[must_use]
-    pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), digests: Mutex::new(BTreeMap::new()), people: People::default() }
+    pub fn new(root: &Path, store: Arc<dyn Store>) -> Self {
+        Self {
+            root: root.to_owned(),
+            store,
+            trees: Trees::new(root),
+            digests: Mutex::new(BTreeMap::new()),
+            people: People::default(),
+        }
     }
 
     /// With these people to ask and to tell.
@@ -40,7 +50,7 @@ impl Controller {
             Effect::Entropy { bytes } => Ok(Reply::Content(entropy(*bytes))),
             Effect::Ask { question } => self.ask(question),
             Effect::Notify { text, to } => self.notify(text, to.as_deref()),
-            Effect::Source { path } => self.source(path).map(Reply::Source),
+            Effect::Source { source } => self.source(source),
             Effect::Template { name } => self.template(name),
             other => Err(EffectError::Unsupported(format!("the controller does not do this: {other:?}"))),
         }
@@ -66,10 +76,41 @@ impl Controller {
         }
     }
 
-    fn source(&self, path: &str) -> Result<SourceInfo, EffectError> {
-        let full = self.inside(path)?;
+    fn source(&self, source: &SourceName) -> Result<Reply, EffectError> {
+        match source {
+            SourceName::Project(path) => {
+                let full = self.inside(path)?;
+                if full.is_dir() {
+                    self.trees.get(&full, path).map(Reply::Tree)
+                } else {
+                    self.file(&full, path).map(Reply::Source)
+                }
+            }
+            SourceName::Artifact { artifact, version, digest, .. } => self.artifact(artifact, version, digest).map(Reply::Source),
+        }
+    }
+
+    /// The content of an artifact, as long as it is what its name says.
+    fn artifact(&self, name: &str, version: &str, digest: &Digest) -> Result<SourceInfo, EffectError> {
+        let bad = |error: crate::id::BadName| EffectError::failed(error.to_string());
+        let (known, build) = (ArtifactName::parse(name).map_err(bad)?, Version::parse(version).map_err(bad)?);
+        let full = self.store.fetch(&known, &build, digest).map_err(|error| {
+            let help = error.help().map(|help| format!("; {help}")).unwrap_or_default();
+            EffectError::failed(format!("{error}{help}"))
+        })?;
+        let found = self.file(&full, &format!("{name} {version}"))?;
+        if found.digest != *digest {
+            return Err(EffectError::failed(format!(
+                "{name} {version} is damaged in the store: its content has sha256 {}, expected {digest}; add the same build again: windlass artifact add {name} {version} PATH",
+                found.digest
+            )));
+        }
+        Ok(SourceInfo { mode: 0o644, ..found })
+    }
+
+    fn file(&self, full: &Path, path: &str) -> Result<SourceInfo, EffectError> {
         let cannot = |error: &dyn std::fmt::Display| EffectError::failed(format!("{path} cannot be read: {error}"));
-        let mut file = File::open(&full).map_err(|error| cannot(&error))?;
+        let mut file = File::open(full).map_err(|error| cannot(&error))?;
         let metadata = file.metadata().map_err(|error| cannot(&error))?;
         if !metadata.is_file() {
             return Err(EffectError::failed(format!("{path} is not a file")));
@@ -85,7 +126,7 @@ impl Controller {
                 digest
             }
         };
-        Ok(info(&full, &metadata, digest))
+        Ok(info(full, &metadata, digest))
     }
 
     fn template(&self, name: &str) -> Result<Reply, EffectError> {

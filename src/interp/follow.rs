@@ -71,17 +71,23 @@ impl Followed<'_> {
     pub(super) fn tick(&mut self) {
         match (self.effect, &self.call.payload) {
             (Effect::Upload { save, size, .. }, Some(Payload::File { sent, .. })) => {
-                let now = sent.load(Ordering::Relaxed);
-                if now != self.sent {
-                    self.sent = now;
-                    self.follow.watcher.see(&Event::Sent { host: self.host.clone(), save: save.clone(), sent: now, size: *size });
-                }
+                self.uploaded(save, sent.load(Ordering::Relaxed), *size);
+            }
+            (Effect::UploadTree { save, .. }, Some(Payload::File { sent, size, .. })) => {
+                self.uploaded(save, sent.load(Ordering::Relaxed), *size);
             }
             (Effect::Exec { receipt, .. }, _) if Instant::now() >= self.next => {
                 self.peek(receipt);
                 self.next = Instant::now() + EVERY;
             }
             _ => {}
+        }
+    }
+
+    fn uploaded(&mut self, save: &SaveId, now: u64, size: u64) {
+        if now != self.sent {
+            self.sent = now;
+            self.follow.watcher.see(&Event::Sent { host: self.host.clone(), save: save.clone(), sent: now, size });
         }
     }
 

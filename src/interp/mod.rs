@@ -7,6 +7,7 @@ mod outbox;
 mod people;
 mod retry;
 mod stack;
+mod trees;
 mod vantage;
 
 pub use apply::Apply;

@@ -1,9 +1,12 @@
 //! The durable history across runs: what each run was given, its journal, and how it ended.
 
+mod protected;
 mod sqlite;
 
+pub use protected::protected_artifacts;
 pub use sqlite::SqliteLedger;
 
+use crate::artifact::Pin;
 use crate::fleet::Environment;
 use crate::id::{Digest, RunId};
 use crate::journal::{Record, RunPhase};
@@ -68,6 +71,12 @@ pub struct StoredRun {
     pub limit: Option<String>,
     /// The directory of the project.
     pub root: String,
+    /// The artifacts that its script may ask for: these versions, whatever the store holds later.
+    #[serde(default)]
+    pub artifacts: Vec<Pin>,
+    /// Where their contents are kept.
+    #[serde(default)]
+    pub store: String,
 }
 
 impl StoredRun {

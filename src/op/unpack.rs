@@ -2,7 +2,7 @@
 
 use super::{Operation, StepContext, Subject};
 use crate::effect::Effect;
-use crate::id::RemotePath;
+use crate::id::{Digest, RemotePath};
 use crate::step::StepError;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,9 @@ pub struct Unpack {
     /// Leading path components to drop from the names in the archive.
     #[serde(default)]
     strip: u32,
+    /// The sha256 that the archive must have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
 }
 
 impl Operation for Unpack {
@@ -26,7 +29,9 @@ impl Operation for Unpack {
 
     fn run(&self, cx: &mut StepContext<'_>) -> Result<bool, StepError> {
         let (archive, directory) = (self.archive.clone(), self.directory.clone());
-        cx.apply(|save| Effect::Unpack { archive, directory, strip: self.strip, save })
+        let digest = self.sha256.as_deref().map(Digest::parse).transpose();
+        let digest = digest.map_err(|error| StepError::bad_input(error.to_string()))?;
+        cx.apply(|save| Effect::Unpack { archive, directory, strip: self.strip, digest, save })
     }
 
     fn summary(&self) -> String {

@@ -3,11 +3,13 @@
 mod duration;
 mod json;
 mod progress;
+mod size;
 mod style;
 mod text;
 
 pub use duration::{ago, clock, millis};
 pub use json::{JsonReport, event as json_event};
 pub use progress::{LiveReport, Where};
+pub use size::size;
 pub use style::{Paint, Tone, json_line, plain, same_length};
 pub use text::{Counts, TextReport, Wordiness};

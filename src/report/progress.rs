@@ -77,10 +77,10 @@ impl LiveReport {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).text.counts()
     }
 
-    /// Does something with the terminal to itself.
-    pub fn aside(&self, work: impl FnOnce()) {
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.bars.suspend(work);
+    /// Does something on the terminal while nothing moves there: asking a person.
+    pub fn aside<T>(&self, work: impl FnOnce() -> T) -> T {
+        let bars = self.inner.lock().unwrap_or_else(PoisonError::into_inner).bars.clone();
+        bars.suspend(work)
     }
 
     /// Takes the moving lines away.

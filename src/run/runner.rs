@@ -3,6 +3,7 @@
 use super::conductor::{Mode, Run};
 use super::unwind::{Unwound, unwind};
 use super::writer::{Crash, Writer, now};
+use crate::artifact::DirectoryStore;
 use crate::effect::{Effect, Effects, Login};
 use crate::event::Watcher;
 use crate::id::{Digest, HostName, RunId, StepKey};
@@ -14,7 +15,7 @@ use crate::saga;
 use crate::script::{Diagnostic, Facts, Load, Program, ScriptFailure, StoredSources};
 use crate::step::{ErrorKind, StepError};
 use crate::stop::Stop;
-use crate::transport::{Password, Pool, PoolOptions};
+use crate::transport::{Credentials, Pool, PoolOptions};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -26,20 +27,21 @@ const STACK: usize = 16 << 20;
 /// Makes the layers that the effects of a run go through. An embedder puts one of its own over them.
 pub type StackBuilder = Arc<dyn Fn(&StoredRun, &RunId, Stop, Arc<dyn Watcher>) -> Arc<dyn Effects> + Send + Sync>;
 
-/// The layers of a real run: the live hosts of its environment, with the password for those on which sudo wants one, and its
+/// The layers of a real run: the live hosts of its environment, with what a person gives for logging in and for sudo, and its
 /// project on this machine.
 #[must_use]
-pub fn live_stack(password: Password) -> StackBuilder {
-    live_stack_with(password, People::default())
+pub fn live_stack(credentials: Credentials) -> StackBuilder {
+    live_stack_with(credentials, People::default())
 }
 
 /// The same, with people to ask and to tell.
 #[must_use]
-pub fn live_stack_with(password: Password, people: People) -> StackBuilder {
+pub fn live_stack_with(credentials: Credentials, people: People) -> StackBuilder {
     Arc::new(move |stored, id, stop, watcher| {
-        let options = PoolOptions { stop: stop.clone(), password: password.clone(), ..PoolOptions::new(id.clone()) };
+        let options = PoolOptions { stop: stop.clone(), credentials: credentials.clone(), ..PoolOptions::new(id.clone()) };
         let pool = Arc::new(Pool::new(&stored.environment.hosts, options));
-        apply_stack(pool, Controller::new(Path::new(&stored.root)).with_people(people.clone()), stop, watcher)
+        let store = Arc::new(DirectoryStore::new(&stored.store));
+        apply_stack(pool, Controller::new(Path::new(&stored.root), store).with_people(people.clone()), stop, watcher)
     })
 }
 
@@ -193,6 +195,7 @@ impl Runner {
             environment: Some(stored.environment.clone()),
             params: stored.params.clone(),
             limit: stored.limit.clone(),
+            artifacts: stored.artifacts.clone(),
             run: id.to_string(),
             mode,
         };

@@ -2,7 +2,7 @@
 
 use super::explain::OptionError;
 use super::runtime::{Runtime, Tag};
-use super::{bind, constructs, forks, preflight, resolver::Resolver, values, wait};
+use super::{artifacts, bind, constructs, forks, preflight, resolver::Resolver, values, wait};
 use crate::id::TaskPath;
 use crate::op::Registry;
 use crate::script::conductor::Task;
@@ -31,6 +31,7 @@ pub(super) fn engine(runtime: &Arc<Runtime>, registry: &Registry, resolver: Reso
     engine.on_progress(move |_| stop.is_stopped().then(|| Dynamic::from(stopped())));
     let mut module = Module::new();
     values::register(&mut engine, &mut module);
+    artifacts::register(&mut engine, &mut module);
     constructs::register(&mut engine, &mut module);
     forks::register(&mut module);
     preflight::register(&mut module);

@@ -1,6 +1,7 @@
 //! The language: an engine without a clock, files or chance, the primitives bound from their list, modules, and errors
 //! that point at the line. It speaks to the runtime through [`Conductor`] alone.
 
+mod artifacts;
 mod bind;
 mod calls;
 mod conductor;
@@ -26,6 +27,7 @@ mod test_engine;
 mod values;
 mod wait;
 
+pub use artifacts::AskedArtifacts;
 pub use conductor::{BatchSize, Branch, Conductor, ForkSpec, OnFailure, Order, Task, UndoClosure};
 pub use diagnostic::{Diagnostic, Label, Severity};
 pub use failure::ScriptFailure;

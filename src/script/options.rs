@@ -40,6 +40,9 @@ pub(super) fn wrong(ctx: &NativeCallContext<'_>, primitive: &str, bad: BadArgume
 
 /// A script's value as JSON.
 pub(super) fn json(value: &Dynamic) -> Result<Value, String> {
+    if let Some(artifact) = value.read_lock::<super::artifacts::ScriptArtifact>() {
+        return Ok(artifact.json());
+    }
     serde_json::to_value(value).map_err(|_| {
         let kind = super::symbols::kind_name(value.type_name());
         format!("holds a value that cannot be given to a primitive ({kind}); give its name or a plain value")

@@ -120,6 +120,14 @@ impl Program {
         names
     }
 
+    pub(super) fn units(&self) -> &[Unit] {
+        &self.units
+    }
+
+    pub(super) fn sources(&self) -> &SourceMap {
+        &self.runtime.sources
+    }
+
     /// Every text that it is made of, by name.
     #[must_use]
     pub fn bundle(&self) -> Vec<(String, String)> {

@@ -4,6 +4,7 @@ use super::conductor::{Conductor, Task};
 use super::source_map::SourceMap;
 use super::symbols::Symbols;
 use super::values::ScriptHost;
+use crate::artifact::Pin;
 use crate::fleet::Environment;
 use crate::op::Registry;
 use crate::step::{ErrorKind, Site, StepError};
@@ -21,6 +22,8 @@ pub struct Facts {
     pub params: Map<String, Value>,
     /// A selector that every other one is cut down to.
     pub limit: Option<String>,
+    /// The artifacts that it may ask for.
+    pub artifacts: Vec<Pin>,
     /// The run's name.
     pub run: String,
     /// The word for what is done: `run`, `check`, ...

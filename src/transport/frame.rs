@@ -2,16 +2,31 @@
 //! output can be taken for it, and bytes are passed on as they are.
 
 use super::shell::{CallReply, Failure};
+use crate::id::Digest;
 
 /// What the streams say so far.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     /// The answer goes on.
     More,
-    /// The function wants its payload now.
-    Wants,
+    /// The function wants its payload now; the rest of it, when it has the beginning already.
+    Wants(Option<Beginning>),
     /// It ended on both streams.
     Ended(CallReply),
+}
+
+/// So many bytes of a payload that have arrived by an earlier connection, and their sha256.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Beginning {
+    pub(super) size: u64,
+    pub(super) digest: Digest,
+}
+
+impl Beginning {
+    fn parse(text: &str) -> Option<Self> {
+        let (size, digest) = text.trim().split_once(' ')?;
+        Some(Self { size: size.parse().ok()?, digest: Digest::parse(digest).ok()? })
+    }
 }
 
 /// The answer to the `n`th call, as it arrives.
@@ -51,6 +66,12 @@ impl Frame {
         String::from_utf8_lossy(&self.stderr).trim().to_owned()
     }
 
+    /// What the host said at all, of a shell that never greeted.
+    pub(super) fn all_text(&self) -> String {
+        let said: Vec<u8> = self.stdout.iter().chain(b"\n").chain(&self.stderr).copied().take(2000).collect();
+        String::from_utf8_lossy(&said).trim().to_owned()
+    }
+
     /// Looks for the marks.
     pub(super) fn progress(&mut self) -> Result<Progress, Failure> {
         if self.stdout.len() as u64 > self.limit || self.stderr.len() as u64 > self.limit {
@@ -62,11 +83,10 @@ impl Frame {
         if self.code.is_none()
             && let Some((at, word)) = self.find_word()?
         {
-            if word == "need" {
+            if let Some(beginning) = word.strip_prefix("need") {
                 self.stdout.truncate(at);
                 self.searched = at;
-
-                return Ok(Progress::Wants);
+                return Ok(Progress::Wants(Beginning::parse(beginning)));
             }
             let code = word.parse().map_err(|_| Failure::Refused(format!("an exit status that is none: {word:?}")))?;
             self.stdout.truncate(at);
@@ -145,12 +165,19 @@ mod tests {
     fn a_function_that_wants_bytes_says_so_once() {
         let mut frame = Frame::new("k", 1, 1000);
         frame.push_stdout(b"\nk 1 need\n");
-        assert_eq!(frame.progress().unwrap(), Progress::Wants);
+        assert_eq!(frame.progress().unwrap(), Progress::Wants(None));
         assert_eq!(frame.progress().unwrap(), Progress::More);
         frame.push_stdout(b"changed\n\nk 1 0\n");
         frame.push_stderr(b"\nk 1\n");
         let reply = CallReply { code: 0, stdout: b"changed\n".to_vec(), stderr: Vec::new() };
         assert_eq!(frame.progress().unwrap(), Progress::Ended(reply));
+    }
+
+    #[test]
+    fn a_function_tells_what_has_arrived() {
+        let (mut frame, digest) = (Frame::new("k", 1, 1000), Digest::of(b"half"));
+        frame.push_stdout(format!("\nk 1 need 4 {digest}\n").as_bytes());
+        assert_eq!(frame.progress().unwrap(), Progress::Wants(Some(Beginning { size: 4, digest })));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! This machine as a host: the same functions in an `sh` that is a child process.
 
-use super::frame::{Frame, Progress};
+use super::frame::{Beginning, Frame, Progress};
 use super::pool::PoolOptions;
 use super::remote::{Become, Password};
 use super::remote::{Known, library};
@@ -28,7 +28,7 @@ pub(super) struct LocalShell {
 
 impl LocalShell {
     pub(super) fn new(options: &PoolOptions) -> Self {
-        let (stop, password) = (options.stop.clone(), options.password.clone());
+        let (stop, password) = (options.stop.clone(), options.credentials.password.clone());
         let (run, home) = (options.run.to_string(), options.local_home.clone());
         Self { run, home, idle: Mutex::new(Vec::new()), stop, password }
     }
@@ -143,7 +143,7 @@ impl Process {
         loop {
             match frame.progress()? {
                 Progress::Ended(reply) => return Ok(reply),
-                Progress::Wants => self.send_payload(call)?,
+                Progress::Wants(from) => self.send_payload(call, from.as_ref())?,
                 Progress::More => self.read_more(&mut frame).map_err(lost)?,
             }
             if let Some((_, seconds)) = deadline.filter(|(at, _)| Instant::now() >= *at) {
@@ -156,12 +156,12 @@ impl Process {
         }
     }
 
-    fn send_payload(&mut self, call: &Call) -> Result<(), Failure> {
+    fn send_payload(&mut self, call: &Call, from: Option<&Beginning>) -> Result<(), Failure> {
         let Some(payload) = &call.payload else {
             return Err(Failure::Refused("a function asked for bytes that its call does not have".to_owned()));
         };
         let refused = |error: std::io::Error| Failure::Refused(error.to_string());
-        let mut reader = PayloadReader::open(payload).map_err(refused)?;
+        let mut reader = PayloadReader::open(payload, from).map_err(refused)?;
         let mut piece = Vec::new();
         while reader.fill(&mut piece).map_err(refused)? {
             // A function that gave up reads no more; what it says on its way out is the answer.

@@ -1,7 +1,7 @@
 //! One connection a host, made when it is first needed, and made again when it has gone.
 
+use super::credentials::Credentials;
 use super::local::LocalShell;
-use super::remote::Password;
 use super::shell::{Failure, Shell};
 use super::ssh::{Endpoint, SshShell};
 use crate::fleet::{Host, Inventory, Jump, Transport};
@@ -18,17 +18,17 @@ pub struct PoolOptions {
     pub run: RunId,
     /// Ends every wait.
     pub stop: Stop,
-    /// For hosts on which sudo wants one.
-    pub password: Password,
+    /// What logins and sudo are given.
+    pub credentials: Credentials,
     /// What stands for the login user's home on this machine, where that is a host; its real one otherwise.
     pub local_home: Option<PathBuf>,
 }
 
 impl PoolOptions {
-    /// For this run, with no password and the real home.
+    /// For this run, with no credentials but what lies in files, and the real home.
     #[must_use]
     pub fn new(run: RunId) -> Self {
-        Self { run, stop: Stop::default(), password: Password::default(), local_home: None }
+        Self { run, stop: Stop::default(), credentials: Credentials::default(), local_home: None }
     }
 }
 
@@ -94,17 +94,21 @@ impl Pool {
             identity_files: host.identity_files.clone(),
             known_hosts_files: host.known_hosts_files.clone(),
             connect_timeout: host.connect_timeout,
+            options: host.ssh.clone(),
         };
-        let Some((last, way)) = host.jumps.split_last() else { return Ok(Arc::new(self.ssh(endpoint, None)?)) };
-        let jump = self.jump(last, way)?;
+        let jump = match host.jumps.split_last() {
+            Some((last, way)) => Some(self.jump(last, way)?),
+            None if endpoint.options.proxy_command.is_none() => return Ok(Arc::new(self.ssh(endpoint, None)?)),
+            None => None,
+        };
         // A stock sshd drops connections when many are not yet logged in, and on the way all hosts look like one.
         let _place = self.gate.enter();
-        Ok(Arc::new(self.ssh(endpoint, Some(jump))?))
+        Ok(Arc::new(self.ssh(endpoint, jump)?))
     }
 
     fn ssh(&self, endpoint: Endpoint, via: Option<Arc<SshShell>>) -> Result<SshShell, Failure> {
         let options = &self.options;
-        SshShell::connect(endpoint, via, options.run.as_str(), options.stop.clone(), options.password.clone())
+        SshShell::connect(endpoint, via, options.run.as_str(), options.stop.clone(), options.credentials.clone())
     }
 
     /// The connection to a host on the way, which all hosts behind it share.
@@ -126,6 +130,7 @@ impl Pool {
             identity_files: jump.identity_files.clone(),
             known_hosts_files: jump.known_hosts_files.clone(),
             connect_timeout: jump.connect_timeout,
+            options: jump.ssh.clone(),
         };
         let shell = Arc::new(self.ssh(endpoint, before).map_err(|failure| on_the_way(jump, failure))?);
         jumps.insert(key, shell.clone());

@@ -2,7 +2,7 @@
 //! fails on the way, and is replayed without any effect.
 
 use crate::case::{Case, Ending, all};
-use crate::effects::{When, counting, failing, none};
+use crate::effects::{When, counting, failing, none, twice};
 use crate::ledger::MemoryLedger;
 use crate::many::check_all;
 use crate::tree::{differs, tree};
@@ -73,6 +73,11 @@ fn do_what_they_say_and_are_unchanged_when_repeated() {
 #[test]
 fn are_undone_whatever_effect_fails() {
     check_all(&cases().0, Case::title, |case| if case.restored { undone(case) } else { Ok(()) });
+}
+
+#[test]
+fn are_the_same_when_each_effect_is_sent_twice() {
+    check_all(&cases().0, Case::title, |case| if case.restored { doubled(case) } else { Ok(()) });
 }
 
 #[test]
@@ -155,6 +160,22 @@ pub(crate) fn clean(world: &World) -> Checked {
     let left = tree(&world.dir).lines().find(|line| line.contains(".wl-")).map(ToOwned::to_owned);
     let kept = tree(&world.home()).lines().find(|line| line.contains(".windlass")).map(ToOwned::to_owned);
     left.or(kept).map_or(Ok(()), |line| Err(format!("something is left: {line}")))
+}
+
+/// An answer that was lost is asked for again: what was changed is told, and undone.
+fn doubled(case: &Case) -> Checked {
+    let world = case.world();
+    let before = tree(&world.dir);
+    let Ok(ran) = world.run(&case.script(&world, "fail(\"x\");"), &twice()) else { return Ok(()) };
+    let told = match ran.last_step() {
+        Some((Outcome::Changed, _)) => Some(Ending::Changed),
+        Some((Outcome::Unchanged, _)) => Some(Ending::Unchanged),
+        _ => None,
+    };
+    if matches!(case.outcome, Ending::Changed | Ending::Unchanged) && told != Some(case.outcome) {
+        return Err(format!("it is told as {told:?}, not {:?}: {}", case.outcome, ran.error()));
+    }
+    unwound(&ran, &world, &before)
 }
 
 fn undone(case: &Case) -> Checked {

@@ -61,6 +61,25 @@ impl Effects for Fault {
     }
 }
 
+/// Sends each effect that may change a host twice, as when its answer was lost, and gives the second answer.
+pub(crate) fn twice() -> Layer {
+    Arc::new(|inner| Arc::new(Twice { inner }))
+}
+
+struct Twice {
+    inner: Arc<dyn Effects>,
+}
+
+impl Effects for Twice {
+    fn perform(&self, at: &Login, effect: &Effect) -> Result<Reply, EffectError> {
+        let first = self.inner.perform(at, effect);
+        if matches!(effect.class(), EffectClass::Write | EffectClass::Opaque) && *effect != Effect::Forget {
+            return self.inner.perform(at, effect);
+        }
+        first
+    }
+}
+
 /// Allows no effect but forgetting, and tells which were asked for.
 pub(crate) fn none() -> (Layer, Arc<Mutex<Vec<String>>>) {
     let asked = Arc::new(Mutex::new(Vec::new()));

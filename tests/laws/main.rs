@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
+mod artifacts;
 mod case;
 mod cases;
 mod crash;
@@ -15,7 +16,10 @@ mod many;
 mod page;
 mod pages;
 mod people;
+mod releases;
 mod server;
 mod standard;
+mod store;
+mod templates;
 mod tree;
 mod world;

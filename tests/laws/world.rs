@@ -1,7 +1,7 @@
 //! A project, a home and a directory of their own for each run; and runs of scripts in them, with this machine as every host.
 
 use crate::ledger::MemoryLedger;
-use crate::server;
+use crate::{server, store};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
+use windlass::artifact::DirectoryStore;
 use windlass::effect::Effects;
 use windlass::event::{Event, Watcher};
 use windlass::fleet::{Environment, Operator, Project};
@@ -107,6 +108,16 @@ impl World {
         Ok(Ran::new(id, finish, ledger))
     }
 
+    /// Runs a script to its end, pinned to this version of `app`.
+    pub(crate) fn run_pinned(&self, script: &str, version: &str) -> Result<Ran, String> {
+        let ledger = Arc::new(MemoryLedger::default());
+        let stored = StoredRun { artifacts: store::pins_with(version), ..self.stored(script)? };
+        let id = fresh_id();
+        let outset = Outset { id: id.clone(), stored, by: "laws@here".to_owned() };
+        let finish = self.runner(&ledger, &bare(), Stop::default()).start(&outset).map_err(|error| error.to_string())?;
+        Ok(Ran::new(id, finish, &ledger))
+    }
+
     /// Takes a run up from what a ledger holds of it.
     pub(crate) fn take_up(&self, ledger: &Arc<MemoryLedger>, id: &RunId, job: Job, layer: &Layer) -> Ran {
         let finish = self.runner(ledger, layer, Stop::default()).take_up(id, job).unwrap();
@@ -131,7 +142,8 @@ impl World {
         Arc::new(move |stored, id, stop, watcher| {
             let options = PoolOptions { local_home: Some(home.clone()), ..PoolOptions::new(id.clone()) };
             let pool = Arc::new(Pool::new(&stored.environment.hosts, options));
-            layer(apply_stack(pool, Controller::new(Path::new(&stored.root)), stop, watcher))
+            let store = Arc::new(DirectoryStore::new(&stored.store));
+            layer(apply_stack(pool, Controller::new(Path::new(&stored.root), store), stop, watcher))
         })
     }
 
@@ -143,6 +155,7 @@ impl World {
             environment: Some(environment.clone()),
             params: Map::new(),
             limit: None,
+            artifacts: store::pins(),
             run: "laws".to_owned(),
             mode: "run",
         };
@@ -162,6 +175,8 @@ impl World {
             params: Map::new(),
             limit: None,
             root: self.root().display().to_string(),
+            artifacts: store::pins(),
+            store: store::directory().display().to_string(),
         })
     }
 
@@ -184,7 +199,8 @@ impl World {
             externals["inner"] = json!({ "check": { "http": url, "status": 200 }, "from": "local" });
         }
         let value = json!({ "class": "single-box", "hosts": hosts, "externals": externals });
-        let operator = Operator { home: self.home(), user: "laws".to_owned(), ssh_config: self.home().join("none") };
+        let operator =
+            Operator { home: self.home(), user: "laws".to_owned(), ssh_config: self.home().join("none"), ..Operator::default() };
         let project = Project::load(&self.root()).unwrap();
         Environment::from_value(&project, "box", value, "box.rhai", &operator).unwrap()
     }

@@ -43,12 +43,24 @@ impl Host {
         Path::new("/proc").join(init.trim())
     }
 
+    /// Where the other hosts and the tool find it.
+    pub(crate) fn address(&self) -> String {
+        lab_address(self.number)
+    }
+
     /// How many connections its SSH server has.
     pub(crate) fn ssh_connections(&self) -> usize {
         let table = std::fs::read_to_string(self.init().join("net/tcp")).unwrap();
         let here = |line: &&str| line.split_whitespace().nth(1).is_some_and(|address| address.ends_with(":0016"));
         let established = |line: &&str| line.split_whitespace().nth(3) == Some("01");
         table.lines().filter(here).filter(established).count()
+    }
+
+    /// How many bytes its network card has received.
+    pub(crate) fn received(&self) -> u64 {
+        let table = std::fs::read_to_string(self.init().join("net/dev")).unwrap();
+        let line = table.lines().find_map(|line| line.trim().strip_prefix("eth0:")).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
     }
 
     pub(crate) fn read(&self, path: &str) -> String {

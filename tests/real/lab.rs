@@ -11,13 +11,16 @@ use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 const HOSTS: usize = 12;
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/lab.sh");
 /// Programs that the lab needs, with the Debian package of each.
-const NEEDS: [(&str, &str); 9] = [
+const NEEDS: [(&str, &str); 12] = [
     ("bash", "bash"),
     ("flock", "util-linux"),
     ("ip", "iproute2"),
     ("mmdebstrap", "mmdebstrap"),
     ("nsenter", "util-linux"),
+    ("script", "bsdutils"),
     ("setpriv", "util-linux"),
+    ("ssh", "openssh-client"),
+    ("ssh-agent", "openssh-client"),
     ("ssh-keygen", "openssh-client"),
     ("tar", "tar"),
     ("unshare", "util-linux"),

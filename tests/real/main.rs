@@ -10,12 +10,18 @@ mod case;
 mod controller;
 mod deploy;
 mod host;
+mod hostile_connection;
+mod keys;
 mod lab;
 mod login;
 mod network;
 #[path = "../laws/page.rs"]
 mod page;
 mod project;
+mod releases;
+mod security_key;
+mod site;
 mod units;
+mod uploads;
 mod vantage;
 mod wait;

@@ -6,6 +6,7 @@ use super::wait::{PATIENCE, eventually, pause};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::fs::File;
+use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Instant;
@@ -34,6 +35,19 @@ impl Project {
         project
     }
 
+    /// A project of this script and environment, and no ssh_config yet.
+    pub(crate) fn bare(script: &str, environment: &str) -> Self {
+        let project = Self { temp: tempfile::tempdir().unwrap() };
+        for dir in [project.home().join(".ssh"), project.dir().join("environments"), project.dir().join("files")] {
+            std::fs::create_dir_all(dir).unwrap();
+        }
+        let toml = "name = \"box\"\n\n[defaults]\nenvironment = \"real\"\n";
+        for (file, text) in [("windlass.toml", toml), ("deploy.rhai", script), ("environments/real.toml", environment)] {
+            std::fs::write(project.dir().join(file), text).unwrap();
+        }
+        project
+    }
+
     /// The lab's settings, with host keys of our own to spoil.
     fn write_ssh_config(&self) {
         let config = std::fs::read_to_string(lab().dir.join("ssh_config")).unwrap();
@@ -57,10 +71,42 @@ impl Project {
 
     /// Starts the tool; its process is the child itself, so that a signal reaches it.
     pub(crate) fn start(&self, words: &[&str]) -> Running {
-        let (out, err) = (tempfile::NamedTempFile::new().unwrap(), tempfile::NamedTempFile::new().unwrap());
+        self.start_with(&[], words)
+    }
+
+    /// Starts it with more variables.
+    pub(crate) fn start_with(&self, variables: &[(&str, &str)], words: &[&str]) -> Running {
+        let command = self.command(variables);
+        self.begin(command, words)
+    }
+
+    /// Starts it on a terminal of its own, at which this is typed.
+    pub(crate) fn start_at_terminal(&self, typed: &str, words: &[&str]) -> Running {
+        let mut command = self.command(&[]);
+        let line = format!("{} {}", env!("CARGO_BIN_EXE_windlass"), words.join(" "));
+        command.args(["script", "-q", "-e", "-c", &line, "/dev/null"]);
+        let mut typing = tempfile::tempfile().unwrap();
+        typing.write_all(typed.as_bytes()).unwrap();
+        typing.rewind().unwrap();
+        command.stdin(typing);
+        self.spawn(command, words)
+    }
+
+    fn command(&self, variables: &[(&str, &str)]) -> Command {
         let home = format!("HOME={}", self.home().display());
         let mut command = lab_command(&["exec", "env", "-i", &home, "USER=tester", "PATH=/usr/bin:/bin", "TERM=dumb"]);
-        command.arg(env!("CARGO_BIN_EXE_windlass")).args(words).current_dir(self.dir());
+        command.args(variables.iter().map(|(name, value)| format!("{name}={value}")));
+        command
+    }
+
+    fn begin(&self, mut command: Command, words: &[&str]) -> Running {
+        command.arg(env!("CARGO_BIN_EXE_windlass")).args(words);
+        self.spawn(command, words)
+    }
+
+    fn spawn(&self, mut command: Command, words: &[&str]) -> Running {
+        let (out, err) = (tempfile::NamedTempFile::new().unwrap(), tempfile::NamedTempFile::new().unwrap());
+        command.current_dir(self.dir());
         command.stdout(File::create(out.path()).unwrap()).stderr(File::create(err.path()).unwrap());
         Running { child: command.spawn().unwrap(), words: words.join(" "), out, err }
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const TIERS: &[&[&str]] = &[
     &["id", "step", "stop"],
     &["effect"],
-    &["op", "journal", "saga", "fleet"],
+    &["op", "journal", "saga", "fleet", "artifact"],
     &["event"],
     &["transport", "ledger"],
     &["interp", "script"],
@@ -33,6 +33,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("toml", &["fleet"]),
     ("tokio", &["cli", "transport"]),
     ("miette", &["cli", "script"]),
+    ("tar", &["artifact"]),
+    ("flate2", &["artifact"]),
 ];
 
 struct Source {

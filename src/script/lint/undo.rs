@@ -40,7 +40,14 @@ mod tests {
     use std::sync::Arc;
 
     fn findings(text: &str) -> Vec<String> {
-        let facts = Facts { environment: None, params: serde_json::Map::new(), limit: None, run: String::new(), mode: "check" };
+        let facts = Facts {
+            environment: None,
+            params: serde_json::Map::new(),
+            limit: None,
+            artifacts: Vec::new(),
+            run: String::new(),
+            mode: "check",
+        };
         let sources = Arc::new(StoredSources::new([("deploy.rhai".to_owned(), text.to_owned())]));
         let load = Load {
             sources,

@@ -1,8 +1,8 @@
 //! From an effect to a call of a host-side function. Arguments are words: quoting is done in one place, when the call
 //! is written.
 
-use crate::effect::{Attributes, Content, Effect, EffectError, Invocation, ServiceUnit, UnitScope, Words};
-use crate::id::{RemotePath, SaveId};
+use crate::effect::{Attributes, Content, Effect, EffectError, Invocation, ServiceUnit, TreeInfo, UnitScope, Words};
+use crate::id::{Digest, RemotePath, SaveId};
 use crate::transport::remote::quote;
 use crate::transport::{Call, Payload};
 use std::fmt::Write as _;
@@ -54,8 +54,15 @@ pub fn call(effect: &Effect) -> Result<Call, EffectError> {
             .arg("")
             .arg("")
             .payload(Payload::File { path: source.into(), size: *size, sent: Arc::default() }),
-        E::Unpack { archive, directory, strip, save } => {
-            Call::new("wl_unpack").save(save).arg(archive.as_str()).arg(directory.as_str()).arg(strip.to_string())
+        E::UploadTree { path, tree, owner, group, delete, save } => Call::new("wl_tree_put")
+            .args(tree_arguments(save, path.as_str(), tree, *delete))
+            .args([owner, group].map(|name| name.clone().unwrap_or_default()))
+            .arg(tree.digest.as_str())
+            .arg(tree.archive_size.to_string())
+            .payload(Payload::File { path: tree.archive.clone().into(), size: tree.archive_size, sent: Arc::default() }),
+        E::Unpack { archive, directory, strip, digest, save } => {
+            let call = Call::new("wl_unpack").save(save).arg(archive.as_str()).arg(directory.as_str()).arg(strip.to_string());
+            call.arg(digest.as_ref().map(Digest::as_str).unwrap_or_default())
         }
         E::Mkdir { path, attributes, save } => Call::new("wl_mkdir").save(save).arg(path.as_str()).args(triple(attributes)),
         E::Link { path, target, save } => Call::new("wl_link").save(save).arg(path.as_str()).arg(target),
@@ -82,6 +89,23 @@ pub fn call(effect: &Effect) -> Result<Call, EffectError> {
         }
     };
     Ok(call)
+}
+
+/// The call that looks whether an effect has anything to do, where that is one of its own.
+#[must_use]
+pub fn look(effect: &Effect) -> Option<Call> {
+    let Effect::UploadTree { path, tree, owner, group, delete, save } = effect else { return None };
+    let call = Call::new("wl_tree_look")
+        .args(tree_arguments(save, path.as_str(), tree, *delete))
+        .args([owner, group].map(|name| name.clone().unwrap_or_default()))
+        .arg(tree.listing.bytes().len().to_string())
+        .payload(Payload::Bytes(tree.listing.clone()));
+    Some(call)
+}
+
+fn tree_arguments(save: &SaveId, path: &str, tree: &TreeInfo, delete: bool) -> [String; 4] {
+    let extra = if delete { "delete" } else { "" };
+    [save.to_string(), path.to_owned(), tree.listing.digest().to_string(), extra.to_owned()]
 }
 
 impl Call {
@@ -118,7 +142,7 @@ fn with_content(call: Call, content: &Content) -> Call {
 
 pub(super) fn probe_receipt(command: &Invocation) -> String {
     // A shell runs one probe at a time, and adds its own number to the name.
-    let digest = crate::id::Digest::of(format!("{command:?}").as_bytes());
+    let digest = Digest::of(format!("{command:?}").as_bytes());
     format!("p{}", digest.short())
 }
 

@@ -7,9 +7,9 @@ mod replies;
 mod sudo;
 
 pub(crate) use ask::{answer, ask_http, ask_tcp};
-pub use calls::{EXEC_LIMIT, call, peek};
+pub use calls::{EXEC_LIMIT, call, look, peek};
 pub(super) use library::{Known, library};
-pub use replies::reply;
+pub use replies::{differs, reply};
 pub(super) use sudo::Become;
 pub use sudo::Password;
 

@@ -32,7 +32,7 @@ wl_parent() {
 wl_hash() { h=$(sha256sum <"$1") || exit 1; h=${h%% *}; }
 # Makes the directories that nobody else can enter.
 wl_private() {
-  [ -d "$W/s" ] || ( umask 077; mkdir -p "$W/s" "$W/x" "$wl_home/sums" ) || exit 1
+  [ -d "$W/s" ] || ( umask 077; mkdir -p "$W/s" "$W/x" "$W/p" "$wl_home/sums" ) || exit 1
   [ -O "$wl_home" ] || wl_die "$wl_home belongs to somebody else"
 }
 #: saves
@@ -97,6 +97,35 @@ wl_learn() {
   set -- "$wl_home"/sums/*; [ $# -lt 100 ] || rm -f -- "$@"
   { echo "$i $h" >"$r"; } 2>/dev/null
 }
+#: parts
+# wl_part SHA256 SIZE FILE: what an earlier connection left in FILE makes room; of a large one it is kept. A copy: that connection's
+# shell may still be writing.
+wl_part() {
+  if [ "$2" -ge 1048576 ] && [ -s "$3" ]; then
+    wl_private; cp -- "$3" "$W/p/$1" 2>/dev/null || rm -f "$W/p/$1"
+  fi
+  rm -f -- "$3"
+}
+# wl_fetch SAVE SHA256 SIZE FILE: asks for a file's bytes; of a large one, for those that have not arrived by an earlier connection.
+wl_fetch() {
+  [ "$3" -ge 1048576 ] || { wl_need "$3" "$4"; return; }
+  wl_private; printf '%s' "$4" >"$W/p/$1.at"
+  part=$W/p/$2
+  if [ -s "$part" ]; then
+    wl_hash "$part"; has=$(stat -c %s "$part") || exit 1
+    printf '\n%s %s need %s %s\n' "$wl_k" "$wl_n" "$has" "$h"
+    read -r from || exit 74 # 0 when the controller has another beginning
+    [ "$from" = 0 ] || cat "$part" >"$4" || exit 74
+    rm -f "$part"; head -c "$(($3-from))" >>"$4" || exit 74
+    sync "$4" 2>/dev/null || sync
+  else wl_need "$3" "$4"; fi
+  : >"$W/p/$1.at"
+}
+# wl_whole SHA256 SIZE FILE: a file whose end was cut off is kept for the next connection.
+wl_whole() {
+  has=$(stat -c %s "$3") || exit 1
+  [ "$has" = "$2" ] || { wl_part "$1" "$2" "$3"; exit 74; }
+}
 #: put
 # wl_mask MODE: new files get that mode; false when it takes a chmod.
 wl_mask() {
@@ -127,13 +156,13 @@ wl_put() {
   fi
   m=${5:-${old%% *}}; m=${m:-644}; o=$6; g=$7; old=${old#* }
   t=$dir/.wl-$1
-  [ ! -e "$t" ] || rm -f "$t"
+  [ ! -e "$t" ] || wl_part "$3" "$4" "$t"
   c=; [ -z "$8" ] || u=$(umask); wl_mask "$m" || c=1
   printf '' 2>/dev/null >"$t" || wl_die "no new file can be made in $dir (no permission, or no space)"
   if [ $# -ge 10 ]; then { printf '%s' "${10}" >"$t" && { sync "$t" 2>/dev/null || sync; }; } || { rm -f "$t"; exit 74; }
   else
-    wl_need "$4" "$t"; wl_hash "$t"
-    [ "$h" = "$3" ] || { rm -f "$t"; wl_die "$p arrived with sha256 $h, expected $3"; }
+    wl_fetch "$1" "$3" "$4" "$t"; wl_hash "$t"
+    [ "$h" = "$3" ] || { wl_whole "$3" "$4" "$t"; rm -f "$t"; wl_die "$p arrived with sha256 $h, expected $3"; }
   fi
   # What root writes stays whose it was.
   if [ -n "$old" ] && [ -O "$t" ] && ! [ -O "$p" ]; then [ -n "$o" ] || o=${old% *}; [ -n "$g" ] || g=${old#* }; fi
@@ -225,19 +254,21 @@ wl_chmod() { # SAVE PATH MODE OWNER GROUP
   wl_set "$1" "$3" "$4" "$5" "$p"; echo changed
 }
 #: archives
-wl_unpack() { # SAVE ARCHIVE DIRECTORY STRIP
+wl_wanted() { [ -z "$1" ] || [ "$h" = "$1" ] || wl_die "$a has sha256 $h, expected $1"; }
+wl_unpack() { # SAVE ARCHIVE DIRECTORY STRIP SHA256; an empty SHA256 is any
   wl_path "$2"; a=$p; wl_path "$3"; wl_parent
   [ -f "$a" ] || wl_die "the archive $a is not there"
   wl_know "$a"
   if [ -d "$p" ] && [ -f "$p/.windlass-unpacked" ]; then
     read -r was strip it <"$p/.windlass-unpacked"
-    [ "$strip $it" != "$4 $i" ] || wl_same "$1" # the very file that was unpacked
+    [ "$strip $it" != "$4 $i" ] || { [ -n "$5" ] && [ "$was" != "$5" ]; } || wl_same "$1" # the very file that was unpacked
     [ -n "$h" ] || wl_hash "$a"
-    [ "$was $strip" != "$h $4" ] || wl_same "$1"
+    wl_wanted "$5"; [ "$was $strip" != "$h $4" ] || wl_same "$1"
   elif [ -d "$p" ]; then
     [ -z "$(ls -A "$p")" ] || wl_die "$p holds files that no unpack put there; an archive is unpacked into a directory of its own"
   elif [ -e "$p" ] || [ -L "$p" ]; then wl_die "$p is there, and is not a directory"; fi
   [ -n "$h" ] || wl_hash "$a"
+  wl_wanted "$5"
   t=$dir/.wl-$1; [ ! -e "$t" ] || rm -rf "$t"
   mkdir -m 755 "$t" || exit 1
   if [ "$4" = 0 ]; then tar -xof "$a" -C "$t" </dev/null; else tar -xof "$a" -C "$t" --strip-components="$4" </dev/null; fi ||
@@ -437,7 +468,7 @@ wl_restore() { # SAVE SURELY
   d=$W/s/$1
   [ -e "$d.done" ] || { [ -z "$2" ] || wl_die "what the step kept of before is gone from $W, so it cannot be put back"; echo same; exit 0; }
   read -r k <"$d.done"; p=$(cat "$d.path"; echo .); p=${p%.}; was=
-  case $k in attributes|moved|service) was=$(cat "$d.was"; echo .); was=${was%.} ;; esac
+  case $k in attributes|moved|tree|service) was=$(cat "$d.was"; echo .); was=${was%.} ;; esac
   t=${p%/*}/.wl-$1
   case $k in
     absent) rm -rf -- "$p" || exit 1 ;;
@@ -462,6 +493,7 @@ wl_restore() { # SAVE SURELY
         if [ -e "$p" ] || [ -L "$p" ]; then rm -rf -- "$t"; mv -T -- "$p" "$t" || exit 1; fi
         mv -T -- "$was" "$p" || exit 1; rm -rf -- "$t"
       fi ;;
+    tree) wl_untree "$was" ;;
     service)
       u=$p; set -- $was; scope=$1
       case $2:$3:$4 in
@@ -489,11 +521,137 @@ wl_resume() { # SAVE: what ran when the run began runs again, on its old files; 
   else wl_act restart "$u"; echo >"$f.back"; fi
   echo changed
 }
+#: trees
+# wl_tree DIR: what is below it, sorted, a line for each thing: kind, what it is, path. In a link's target, spaces are \001.
+wl_tree() {
+  cd -- "$1" || exit 1
+  {
+    find . ! -path . -type d -exec stat -c 'd %a %n' {} +
+    find . -type f -exec stat -c 'f %a %n' {} +
+    find . -type f -exec sha256sum {} + | sed 's/^\\\{0,1\}\([0-9a-f]*\) [ *]/h \1 /'
+    find . -type l -exec sh -c 'for l do printf "l %s %s\n" "$(readlink "$l" | tr " " "\001")" "$l"; done' sh {} +
+    find . ! -type d ! -type f ! -type l -exec printf 'x x %s\n' {} \;
+  } | sort
+}
+# wl_lack SAVE OWNER GROUP: the paths that are in want and not so in have, or not theirs, in lack; both are listings of $p.
+wl_lack() {
+  x=$W/x/$1; cut -d' ' -f3- "$x.want" | sort -u >"$x.names"
+  {
+    comm -23 "$x.want" "$x.have" | cut -d' ' -f3-
+    [ -z "$2$3" ] || ( cd -- "$p" && { [ -z "$2" ] || find . ! -path . ! -user "$2"; [ -z "$3" ] || find . ! -path . ! -group "$3"; } ) | sort -u | comm -12 - "$x.names"
+  } | sort -u >"$x.lack"
+}
+# wl_tree_look SAVE PATH SHA256 EXTRA OWNER GROUP SIZE: whether the directory is as the listing of that digest says; the listing is
+# asked for only when something differs.
+wl_tree_look() {
+  LC_ALL=C; export LC_ALL; wl_path "$2"
+  [ -e "$p" ] || [ -L "$p" ] || { wl_parent; echo differs; exit 0; }
+  [ -d "$p" ] || wl_die "$p is there, and is not a directory"
+  wl_private; x=$W/x/$1
+  ( wl_tree "$p" ) >"$x.have" || exit 1
+  wl_hash "$x.have"
+  if [ "$h" = "$3" ]; then cp "$x.have" "$x.want"
+  elif [ "$4" = delete ]; then echo differs; exit 0
+  else printf '' >"$x.want"; wl_need "$7" "$x.want"; fi
+  wl_lack "$1" "$5" "$6"
+  [ ! -s "$x.lack" ] || { echo differs; exit 0; }
+  rm -f "$x".*; wl_same "$1"
+}
+# wl_tree_put SAVE PATH SHA256 EXTRA OWNER GROUP ARCHIVE-SHA256 SIZE: the archive's files, unpacked beside and put into place: as a
+# whole where nothing is, else each that differs by a rename of its own.
+wl_tree_put() {
+  LC_ALL=C; export LC_ALL; wl_path "$2"; wl_parent
+  case $p in */*[!/]*) ;; *) wl_die "refuses to fill $p" ;; esac
+  t=$dir/.wl-$1; a=$t.tar; x=$W/x/$1
+  [ ! -e "$a" ] || wl_part "$7" "$8" "$a"
+  [ ! -e "$t" ] || rm -rf -- "$t"
+  ( umask 077; printf '' >"$a" ) 2>/dev/null || wl_die "no new file can be made in $dir (no permission, or no space)"
+  wl_fetch "$1" "$7" "$8" "$a"; wl_whole "$7" "$8" "$a"
+  mkdir -m 755 -- "$t" || exit 1
+  tar -xompf "$a" -C "$t" </dev/null || { rm -rf -- "$t" "$a"; wl_die "what arrived for $p cannot be unpacked"; }
+  rm -f -- "$a"; wl_private
+  ( wl_tree "$t" ) >"$x.want" || exit 1
+  wl_hash "$x.want"; [ "$h" = "$3" ] || { rm -rf -- "$t"; wl_die "$p arrived with listing $h, expected $3"; }
+  if [ -n "$5$6" ]; then chown -hR -- "$5${6:+:$6}" "$t" || { rm -rf -- "$t"; exit 1; }; fi
+  if [ ! -e "$p" ] && [ ! -L "$p" ]; then
+    sync; wl_keep "$1"; mv -T -- "$t" "$p" || exit 1
+    rm -f "$x".*; echo changed; exit 0
+  fi
+  [ -d "$p" ] || { rm -rf -- "$t"; wl_die "$p is there, and is not a directory"; }
+  ( wl_tree "$p" ) >"$x.have" || exit 1
+  wl_lack "$1" "$5" "$6"
+  o=$dir/.wl-trash-$1; wl_note "$1" tree "$o"
+  [ -d "$o" ] || mkdir -m 700 -- "$o" || exit 1
+  while IFS= read -r f; do f=${f#./}; wl_settle "$f" || exit 1; done <"$x.lack"
+  if [ "$4" = delete ]; then
+    cut -d' ' -f3- "$x.have" | sort -u | comm -13 "$x.names" - >"$x.extra"
+    while IFS= read -r f; do f=${f#./}; wl_aside "$f" || exit 1; done <"$x.extra"
+  fi
+  sync; rm -rf -- "$t"; rm -f "$x".*; echo changed
+}
+# wl_aside NAME: what is there goes into the trash, unless it went there before.
+wl_aside() {
+  [ -e "$p/$1" ] || [ -L "$p/$1" ] || return 0
+  [ ! -e "$o/$1" ] && [ ! -L "$o/$1" ] || { rm -rf -- "$p/$1"; return; }
+  wl_above "$1" && mv -T -- "$p/$1" "$o/$1"
+}
+wl_above() { case $1 in */*) mkdir -p -- "$o/${1%/*}" ;; esac; }
+# wl_settle NAME: it becomes what it is in the new tree; what it was is in the trash, or in .made, or in .modes, before that.
+wl_settle() {
+  if [ -d "$t/$1" ] && [ ! -L "$t/$1" ]; then
+    m=$(stat -c '%a %u:%g' -- "$t/$1") || return 1
+    if [ -d "$p/$1" ] && [ ! -L "$p/$1" ]; then
+      echo "$(stat -c '%a %u:%g' -- "$p/$1") $1" >>"$d.modes"
+    else
+      wl_aside "$1" && echo "$1" >>"$d.made" && mkdir -- "$p/$1" || return 1
+    fi
+    [ "$(stat -c %u:%g -- "$p/$1")" = "${m#* }" ] || chown -- "${m#* }" "$p/$1" || return 1
+    chmod -- "00${m%% *}" "$p/$1"
+  else
+    if [ -d "$p/$1" ] && [ ! -L "$p/$1" ]; then wl_aside "$1" && echo "$1" >>"$d.made"
+    elif [ ! -e "$p/$1" ] && [ ! -L "$p/$1" ]; then echo "$1" >>"$d.made"
+    elif [ ! -e "$o/$1" ] && [ ! -L "$o/$1" ]; then
+      wl_above "$1" && { ln -- "$p/$1" "$o/$1" 2>/dev/null || cp -Pp -- "$p/$1" "$o/$1"; }
+    fi && mv -fT -- "$t/$1" "$p/$1"
+  fi
+}
+# wl_untree TRASH: what was made in $p goes, and what is in the trash comes back.
+wl_untree() {
+  o=$1; LC_ALL=C; export LC_ALL
+  if [ -e "$d.made" ]; then
+    sort -ru "$d.made" >"$d.gone"
+    while IFS= read -r f; do
+      if [ -d "$p/$f" ] && [ ! -L "$p/$f" ]; then rmdir -- "$p/$f" 2>/dev/null; else rm -f -- "$p/$f"; fi
+    done <"$d.gone"
+    rm -f "$d.made" # what stands there from now on came back
+  fi
+  if [ -d "$o" ]; then
+    ( cd -- "$o" && find . ! -path . | sort ) >"$d.back" || exit 1
+    while IFS= read -r f; do
+      f=${f#./}
+      [ -e "$o/$f" ] || [ -L "$o/$f" ] || continue
+      if [ -d "$o/$f" ] && [ ! -L "$o/$f" ] && [ -d "$p/$f" ] && [ ! -L "$p/$f" ]; then continue; fi
+      if [ "$o/$f" -ef "$p/$f" ] && [ ! -L "$o/$f" ]; then continue; fi
+      [ ! -d "$p/$f" ] || [ -L "$p/$f" ] || rm -rf -- "$p/$f"
+      mv -fT -- "$o/$f" "$p/$f" || exit 1
+    done <"$d.back"
+  fi
+  if [ -e "$d.modes" ]; then
+    # the first is how it was
+    sed '1!G;h;$!d' "$d.modes" >"$d.gone"
+    while IFS=' ' read -r m g f; do [ ! -d "$p/$f" ] || { chown -- "$g" "$p/$f" 2>/dev/null; chmod -- "00$m" "$p/$f" || exit 1; }; done <"$d.gone"
+  fi
+  rm -rf -- "$o" "${o%/*}/.wl-${d##*/}"
+}
 #: forget
 wl_forget() {
+  for f in "$W"/p/*.at; do
+    [ -s "$f" ] || continue
+    t=$(cat "$f"; echo .); rm -f -- "${t%.}"
+  done
   for f in "$W"/s/*.done; do
     k=; [ ! -e "$f" ] || read -r k <"$f"
-    [ "$k" = moved ] || continue
+    case $k in moved|tree) ;; *) continue ;; esac
     t=$(cat "${f%.done}.was"; echo .); t=${t%.}
     case $t in */.wl-trash-*) rm -rf -- "$t" ;; esac
   done

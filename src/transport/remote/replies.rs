@@ -25,6 +25,12 @@ pub fn reply(host: &HostName, effect: &Effect, said: &CallReply) -> Result<Reply
     parsed.ok_or_else(|| nonsense(host, said))
 }
 
+/// Whether a look found something to do; any other answer is the effect's.
+#[must_use]
+pub fn differs(said: &CallReply) -> bool {
+    said.code == 0 && said.stdout == b"differs\n"
+}
+
 fn nonsense(host: &HostName, said: &CallReply) -> EffectError {
     let text = String::from_utf8_lossy(&said.stdout).chars().take(200).collect::<String>();
     EffectError::Failed {

@@ -1,12 +1,16 @@
 //! `known_hosts` files. Read here and not by libssh2, which ignores `@revoked` and cannot tell which types of key are
 //! known for a hashed name.
 
+use super::wire::kind_of;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 
 /// The lines of one or more `known_hosts` files.
 #[derive(Debug, Default)]
@@ -18,10 +22,19 @@ pub struct KnownHosts {
 struct Entry {
     file: String,
     line: usize,
-    revoked: bool,
+    marker: Marker,
     names: String,
     kind: String,
     key: Vec<u8>,
+}
+
+/// What a line is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Marker {
+    Trusted,
+    Revoked,
+    /// A key that signs certificates of hosts; they are not checked here.
+    Authority,
 }
 
 /// What the files say of a key.
@@ -67,19 +80,23 @@ impl KnownHosts {
     fn add(&mut self, file: &str, text: &str) {
         for (number, line) in text.lines().enumerate() {
             let mut words = line.split_whitespace().peekable();
-            let revoked = match words.peek() {
+            let marker = match words.peek() {
                 None => continue,
                 Some(word) if word.starts_with('#') => continue,
-                Some(&"@revoked") => words.next().is_some(),
+                Some(&"@revoked") => Marker::Revoked,
+                Some(&"@cert-authority") => Marker::Authority,
                 Some(word) if word.starts_with('@') => continue,
-                Some(_) => false,
+                Some(_) => Marker::Trusted,
             };
+            if marker != Marker::Trusted {
+                words.next();
+            }
             let (Some(names), Some(kind), Some(key)) = (words.next(), words.next(), words.next()) else { continue };
             let Ok(key) = STANDARD.decode(key) else { continue };
             self.entries.push(Entry {
                 file: file.to_owned(),
                 line: number + 1,
-                revoked,
+                marker,
                 names: names.to_owned(),
                 kind: kind.to_owned(),
                 key,
@@ -90,17 +107,23 @@ impl KnownHosts {
     /// What is known of this key, shown by the server at this name and port.
     #[must_use]
     pub fn check(&self, name: &str, port: u16, key: &[u8]) -> Verdict {
+        self.check_as(&full_name(name, port), key)
+    }
+
+    /// The same for a name as it stands in the files.
+    pub(super) fn check_as(&self, name: &str, key: &[u8]) -> Verdict {
         let place = |entry: &Entry| (entry.file.clone(), entry.line);
-        let of_host: Vec<&Entry> = self.entries.iter().filter(|entry| entry.matches(name, port)).collect();
-        if let Some((file, line)) = of_host.iter().find(|entry| entry.revoked && entry.key == key).map(|entry| place(entry)) {
+        let of_host: Vec<&Entry> = self.entries.iter().filter(|entry| entry.matches(name)).collect();
+        let revoked = of_host.iter().find(|entry| entry.marker == Marker::Revoked && entry.key == key);
+        if let Some((file, line)) = revoked.map(|entry| place(entry)) {
             return Verdict::Revoked { file, line };
         }
         let kind = kind_of(key);
-        let mut trusted = of_host.iter().filter(|entry| !entry.revoked);
+        let mut trusted = of_host.iter().filter(|entry| entry.marker == Marker::Trusted);
         if trusted.clone().any(|entry| entry.key == key) {
             return Verdict::Known;
         }
-        let same_kind = trusted.clone().find(|entry| Some(entry.kind.as_str()) == kind.as_deref()).or_else(|| trusted.next());
+        let same_kind = trusted.clone().find(|entry| Some(entry.kind.as_str()) == kind).or_else(|| trusted.next());
         match same_kind.map(|entry| place(entry)) {
             Some((file, line)) => Verdict::Changed { file, line },
             None => Verdict::Unknown,
@@ -109,7 +132,7 @@ impl KnownHosts {
 
     /// The host key algorithms to ask for: those of the known keys first. Nothing when nothing is known.
     #[must_use]
-    pub fn algorithms(&self, name: &str, port: u16) -> Option<String> {
+    pub(super) fn algorithms(&self, name: &str) -> Option<String> {
         let order = [
             ("ssh-ed25519", "ssh-ed25519"),
             ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256"),
@@ -117,18 +140,61 @@ impl KnownHosts {
             ("ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521"),
             ("ssh-rsa", "rsa-sha2-512,rsa-sha2-256,ssh-rsa"),
         ];
-        let known =
-            |kind: &str| self.entries.iter().any(|entry| !entry.revoked && entry.kind == kind && entry.matches(name, port));
+        let trusted = |entry: &Entry, kind: &str| entry.marker == Marker::Trusted && entry.kind == kind;
+        let known = |kind: &str| self.entries.iter().any(|entry| trusted(entry, kind) && entry.matches(name));
         let list: Vec<&str> = order.iter().filter(|(kind, _)| known(kind)).map(|(_, algorithms)| *algorithms).collect();
         (!list.is_empty()).then(|| list.join(","))
     }
+
+    /// The file and line that trust an authority for this name.
+    pub(super) fn authority(&self, name: &str) -> Option<(String, usize)> {
+        let entry = self.entries.iter().find(|entry| entry.marker == Marker::Authority && entry.matches(name))?;
+        Some((entry.file.clone(), entry.line))
+    }
+}
+
+/// The name of a host in these files.
+pub(super) fn full_name(name: &str, port: u16) -> String {
+    if port == 22 { name.to_owned() } else { format!("[{name}]:{port}") }
+}
+
+/// Adds a key to a file, unless it is there already. Other processes of ours wait; `ssh` itself adds whole lines as well.
+///
+/// # Errors
+/// When the file cannot be written.
+pub(super) fn record(file: &Path, name: &str, key: &[u8], hashed: bool) -> std::io::Result<()> {
+    if let Some(directory) = file.parent().filter(|directory| !directory.exists()) {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    }
+    let mut out = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(file)?;
+    out.lock()?;
+    let mut text = String::new();
+    out.read_to_string(&mut text)?;
+    let mut known = KnownHosts::default();
+    known.add("", &text);
+    if known.check_as(name, key) == Verdict::Known {
+        return Ok(());
+    }
+    let shown = if hashed { hash_of(name)? } else { name.to_owned() };
+    let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    let line = format!("{newline}{shown} {} {}\n", kind_of(key).unwrap_or_default(), STANDARD.encode(key));
+    // In one piece: a reader sees all of it or nothing.
+    out.write_all(line.as_bytes())?;
+    out.sync_all().or_else(|error| if file.is_file() { Err(error) } else { Ok(()) })
+}
+
+/// The name as it is written where names are kept hidden.
+fn hash_of(name: &str) -> std::io::Result<String> {
+    let salt: [u8; 20] = rand::random();
+    let mut mac = Hmac::<Sha1>::new_from_slice(&salt).map_err(std::io::Error::other)?;
+    mac.update(name.as_bytes());
+    Ok(format!("|1|{}|{}", STANDARD.encode(salt), STANDARD.encode(mac.finalize().into_bytes())))
 }
 
 impl Entry {
-    fn matches(&self, name: &str, port: u16) -> bool {
-        let full = if port == 22 { name.to_owned() } else { format!("[{name}]:{port}") };
+    fn matches(&self, full: &str) -> bool {
         if let Some(hashed) = self.names.strip_prefix("|1|") {
-            return hash_matches(hashed, &full);
+            return hash_matches(hashed, full);
         }
         let mut found = false;
         for pattern in self.names.split(',') {
@@ -153,7 +219,7 @@ fn hash_matches(hashed: &str, name: &str) -> bool {
 }
 
 /// `*` and `?`, letter case aside.
-fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
+pub(super) fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
     match (pattern.first(), text.first()) {
         (None, None) => true,
         (Some(b'*'), _) => wildcard(&pattern[1..], text) || (!text.is_empty() && wildcard(pattern, &text[1..])),
@@ -161,12 +227,6 @@ fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
         (Some(p), Some(t)) if p.eq_ignore_ascii_case(t) => wildcard(&pattern[1..], &text[1..]),
         _ => false,
     }
-}
-
-/// The type that a key blob begins with.
-fn kind_of(key: &[u8]) -> Option<String> {
-    let length = u32::from_be_bytes(key.get(..4)?.try_into().ok()?) as usize;
-    String::from_utf8(key.get(4..4 + length)?.to_vec()).ok()
 }
 
 /// A key's fingerprint as `ssh-keygen -l` prints it.
@@ -183,6 +243,23 @@ mod tests {
     fn blob(kind: &str, rest: &[u8]) -> Vec<u8> {
         let length = u32::try_from(kind.len()).unwrap();
         [&length.to_be_bytes()[..], kind.as_bytes(), rest].concat()
+    }
+
+    #[test]
+    fn a_key_is_recorded_once_plain_or_hashed() {
+        let (directory, key) = (tempfile::tempdir().unwrap(), blob("ssh-ed25519", b"a"));
+        let file = directory.path().join("new/known_hosts");
+        record(&file, "web1", &key, false).unwrap();
+        std::fs::write(&file, std::fs::read_to_string(&file).unwrap().trim_end()).unwrap();
+        for _ in 0..2 {
+            record(&file, "[web2]:23", &key, true).unwrap();
+        }
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.lines().nth(1).unwrap().starts_with("|1|") && text.ends_with('\n'), "{text}");
+        assert_eq!(known(&text).check("web1", 22, &key), Verdict::Known);
+        assert_eq!(known(&text).check("web2", 23, &key), Verdict::Known);
+        record(Path::new("/dev/null"), "web1", &key, false).unwrap();
     }
 
     fn known(text: &str) -> KnownHosts {
@@ -227,7 +304,7 @@ mod tests {
         let (old, new) = (blob("ssh-ed25519", b"old"), blob("ssh-ed25519", b"new"));
         let files = known(&format!("# mine\nweb1 ssh-ed25519 {}\n", STANDARD.encode(&old)));
         assert_eq!(files.check("web1", 22, &new), Verdict::Changed { file: "known_hosts".into(), line: 2 });
-        assert_eq!(files.algorithms("web1", 22).as_deref(), Some("ssh-ed25519"));
-        assert_eq!(files.algorithms("web2", 22), None);
+        assert_eq!(files.algorithms("web1").as_deref(), Some("ssh-ed25519"));
+        assert_eq!(files.algorithms("web2"), None);
     }
 }

@@ -1,6 +1,8 @@
 //! A libssh2 session in non-blocking use: what libssh2 would wait for inside, we wait for here, with deadlines, and with
 //! pending acknowledgements sent at once (else sshd's Nagle and our delayed ACK stall each new channel for 40 ms).
 
+use super::proxy::Proxy;
+use crate::fleet::SshOptions;
 use crate::transport::shell::Failure;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::set_tcp_quickack;
@@ -15,6 +17,26 @@ const EAGAIN: i32 = -37;
 pub(super) struct Session {
     pub(super) ssh: ssh2::Session,
     pub(super) socket: Socket,
+    /// What makes the connection, when that is a command.
+    pub(super) proxy: Option<Proxy>,
+    pub(super) alive: Alive,
+}
+
+/// How a host that has gone is noticed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Alive {
+    /// A keepalive is sent this often while something is awaited.
+    pub(super) every: Duration,
+    /// A host that has sent nothing for so long, though asked, is lost.
+    pub(super) lost_after: Duration,
+}
+
+impl Alive {
+    /// As `ServerAliveInterval` and `ServerAliveCountMax` say; a run that could wait for ever for a dead host helps nobody.
+    pub(super) fn of(options: &SshOptions) -> Self {
+        let every = options.alive_interval.unwrap_or(Duration::from_secs(5)).max(Duration::from_secs(1));
+        Self { every, lost_after: every.saturating_mul(options.alive_count.unwrap_or(3).max(1)) }
+    }
 }
 
 /// What a session speaks through: a connection of our own, or one that a host on the way has made.
@@ -62,18 +84,21 @@ impl AsRawFd for Socket {
 }
 
 impl Session {
-    /// Repeats what would block until it is done or the deadline is over.
+    /// Repeats what would block until it is done or the deadline is over. What an agent takes, which may ask a person to
+    /// touch a key, is not counted.
     pub(super) fn until<T>(
         &self,
-        deadline: Instant,
+        mut deadline: Instant,
         mut attempt: impl FnMut(&ssh2::Session) -> Result<T, ssh2::Error>,
     ) -> Result<T, SessionError> {
         loop {
+            let begun = Instant::now();
             match attempt(&self.ssh) {
                 Err(error) if would_block(&error) => {}
                 Err(error) => return Err(SessionError::Ssh(error)),
                 Ok(value) => return Ok(value),
             }
+            deadline += begun.elapsed();
             if Instant::now() >= deadline {
                 return Err(SessionError::Timeout);
             }

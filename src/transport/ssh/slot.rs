@@ -243,17 +243,17 @@ impl Slot {
         match frame.progress() {
             Ok(Progress::More) => {
                 if self.channel.eof() {
-                    let said = frame.stderr_text();
-                    let reason = if said.is_empty() { "its shell ended".to_owned() } else { format!("its shell ended: {said}") };
-                    let failure = if self.calls == 1 { Failure::Refused(reason) } else { Failure::Lost(reason) };
+                    let failure = ended(frame);
                     self.fail(failure);
                 }
             }
-            Ok(Progress::Wants) => match job.call.payload.as_ref().map(PayloadReader::open) {
-                Some(Ok(reader)) => self.payload = Some(reader),
-                Some(Err(error)) => self.fail(Failure::Refused(error.to_string())),
-                None => self.fail(Failure::Refused("a function asked for bytes that its call does not have".to_owned())),
-            },
+            Ok(Progress::Wants(from)) => {
+                match job.call.payload.as_ref().map(|payload| PayloadReader::open(payload, from.as_ref())) {
+                    Some(Ok(reader)) => self.payload = Some(reader),
+                    Some(Err(error)) => self.fail(Failure::Refused(error.to_string())),
+                    None => self.fail(Failure::Refused("a function asked for bytes that its call does not have".to_owned())),
+                }
+            }
             Ok(Progress::Ended(reply)) => {
                 self.payload = None;
                 // After exit status 74 the shell is gone: what was still on the way was not read.
@@ -272,9 +272,7 @@ impl Slot {
         let silent = self.becoming.is_some() || self.busy.as_ref().is_some_and(|(_, frame)| frame.awaits_greeting());
         if silent && self.born.elapsed() > GREETING {
             let reason = format!("its shell gives no answer within {} s", GREETING.as_secs());
-            let help =
-                "does the account force a command, or log in to a program that is no shell? `ssh HOST /bin/sh -c true` must work";
-            self.fail(Failure::Denied { reason, help: Some(help.to_owned()) });
+            self.fail(Failure::Denied { reason, help: Some(NO_SHELL.to_owned()) });
             return;
         }
         let over = self.busy.as_ref().and_then(|(job, _)| job.deadline).filter(|(at, _)| Instant::now() >= *at);
@@ -286,12 +284,23 @@ impl Slot {
     /// A channel that is closed ends its call; anything else ends the session.
     fn broken(&mut self, error: &std::io::Error) -> Result<(), String> {
         if self.channel.eof() {
-            let said = self.busy.as_ref().map(|(_, frame)| frame.stderr_text()).unwrap_or_default();
-            self.fail(Failure::Lost(format!("its shell ended {said}")));
+            let failure =
+                self.busy.as_ref().map_or_else(|| Failure::Lost("its shell ended".to_owned()), |(_, frame)| ended(frame));
+            self.fail(failure);
             return Ok(());
         }
         Err(error.to_string())
     }
+}
+
+const NO_SHELL: &str =
+    "does the account force a command, or log in to a program that is no shell? `ssh HOST /bin/sh -c true` must work";
+
+/// Of a shell that never greeted, nothing was called; of another one it is not known what it still did.
+fn ended(frame: &Frame) -> Failure {
+    let said = if frame.awaits_greeting() { frame.all_text() } else { frame.stderr_text() };
+    let reason = if said.is_empty() { "its shell ended".to_owned() } else { format!("its shell ended: {said}") };
+    if frame.awaits_greeting() { Failure::Denied { reason, help: Some(NO_SHELL.to_owned()) } } else { Failure::Lost(reason) }
 }
 
 /// A shell that is being opened: a channel, then its program.

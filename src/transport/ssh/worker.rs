@@ -6,6 +6,7 @@ use super::session::{Session, timespec, would_block};
 use super::slot::{Answer, Job, Moved, Opening, Slot};
 use super::tunnel::Tunnel;
 use crate::stop::Stop;
+use crate::transport::credentials::Credentials;
 use crate::transport::remote::Password;
 use crate::transport::shell::{Call, CallReply, Failure, Shell, Tick};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
@@ -21,10 +22,6 @@ use std::time::{Duration, Instant};
 
 /// Shells of one session that may run at once. A stock sshd allows ten channels.
 const MOST_SHELLS: usize = 8;
-/// A keepalive is sent this often while something is awaited.
-const KEEPALIVE: Duration = Duration::from_secs(5);
-/// A host that has sent nothing for so long, though asked, is lost.
-const SILENCE: Duration = Duration::from_secs(15);
 
 type Connected = SyncSender<Result<UnixStream, Failure>>;
 
@@ -50,7 +47,7 @@ impl SshShell {
         via: Option<Arc<Self>>,
         run: &str,
         stop: Stop,
-        password: Password,
+        credentials: Credentials,
     ) -> Result<Self, Failure> {
         let unreachable = |error: std::io::Error| Failure::Unreachable { reason: error.to_string(), help: None };
         let wake = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC).map_err(|error| unreachable(error.into()))?;
@@ -63,8 +60,8 @@ impl SshShell {
             .name(format!("ssh {}", endpoint.name))
             .stack_size(256 << 10)
             .spawn(move || {
-                let result =
-                    connect(&endpoint, via.as_deref()).map(|session| Worker::new(session, inbox, their_wake, run, password));
+                let result = connect(&endpoint, &credentials, via.as_deref())
+                    .map(|session| Worker::new(session, inbox, their_wake, run, credentials.password));
                 match result {
                     Ok(mut worker) => {
                         let _ = ready.send(Ok(()));
@@ -366,10 +363,11 @@ impl Worker {
         if self.is_quiet() && self.tunnels.is_empty() {
             self.heard = now;
         }
-        if now - self.heard > SILENCE {
-            return Err(format!("no sign of life for {} s", SILENCE.as_secs()));
+        let alive = self.session.alive;
+        if now - self.heard > alive.lost_after {
+            return Err(format!("no sign of life for {} s", alive.lost_after.as_secs()));
         }
-        if now - self.asked >= KEEPALIVE {
+        if now - self.asked >= alive.every {
             self.asked = now;
             match self.session.ssh.keepalive_send() {
                 Err(error) if !would_block(&error) => return Err(error.message().to_owned()),
@@ -387,9 +385,10 @@ impl Worker {
             return;
         }
         let now = Instant::now();
-        let next = self.slots.iter().filter_map(Slot::deadline).min().unwrap_or(now + KEEPALIVE).min(self.asked + KEEPALIVE);
+        let alive = self.session.alive;
+        let next = self.slots.iter().filter_map(Slot::deadline).min().unwrap_or(now + alive.every).min(self.asked + alive.every);
         self.session.socket.acknowledge();
-        let most = if news || (self.opening.is_some() && self.is_freeing()) { Duration::from_millis(10) } else { KEEPALIVE };
+        let most = if news || (self.opening.is_some() && self.is_freeing()) { Duration::from_millis(10) } else { alive.every };
         let timeout = timespec(next.saturating_duration_since(now).clamp(Duration::from_millis(1), most));
         let mut fds = vec![PollFd::new(&self.session.socket, self.session.events()), PollFd::new(&*self.wake, PollFlags::IN)];
         fds.extend(self.tunnels.iter().map(|tunnel| PollFd::new(&tunnel.socket, tunnel.events())));

@@ -1,0 +1,119 @@
+//! The projects that `init` hands out, as their pages tell to use them: on the throwaway hosts that need no set-up.
+
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// A project in a directory of its own; its lab ends with it.
+struct Project {
+    temp: TempDir,
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        self.windlass(&["lab", "down"]);
+    }
+}
+
+impl Project {
+    fn new(template: &str) -> Self {
+        let project = Self { temp: tempfile::tempdir().unwrap() };
+        std::fs::create_dir(project.temp.path().join("home")).unwrap();
+        let made = project.command(env!("CARGO_BIN_EXE_windlass")).args(["init", "--template", template, "project"]).output();
+        assert!(made.as_ref().unwrap().status.success(), "{made:?}");
+        project
+    }
+
+    fn dir(&self) -> PathBuf {
+        self.temp.path().join("project")
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        command.env("HOME", self.temp.path().join("home")).env("USER", "tester");
+        command.current_dir(self.temp.path()).stdin(Stdio::null());
+        command
+    }
+
+    fn windlass(&self, args: &[&str]) -> Output {
+        self.command(env!("CARGO_BIN_EXE_windlass")).current_dir(self.dir()).args(args).output().unwrap()
+    }
+
+    /// The last object that it prints, when it ends with this code.
+    #[track_caller]
+    fn ends(&self, code: i32, args: &[&str]) -> Value {
+        let output = self.windlass(&[args, &["--format", "json"]].concat());
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "windlass {}: {text}{said}", args.join(" "));
+        text.lines().last().map(|line| serde_json::from_str(line).unwrap()).unwrap_or_default()
+    }
+
+    fn deploy(&self, version: &str, code: i32) -> Value {
+        self.ends(code, &["run", "--artifact", &format!("hello={version}")])
+    }
+
+    /// Every host answers with this version.
+    #[track_caller]
+    fn serves(&self, version: &str) {
+        self.ends(0, &["run", "served.rhai", "--set", &format!("version={version}")]);
+    }
+}
+
+const SERVED: &str = r#"
+let version = param("version");
+for h in hosts("all") {
+    h.expect_http(`http://${h.address}:${vars::port}/healthz`, #{ status: 200, version: version, within: "5s" });
+}
+"#;
+
+/// What the template's README says.
+fn told(template: &str) {
+    let project = Project::new(template);
+    std::fs::write(project.dir().join("served.rhai"), SERVED).unwrap();
+    for environment in ["lab", "single-box", "production"] {
+        project.ends(0, &["check", "-e", environment]);
+    }
+    let built = project.command("sh").arg(project.dir().join("build.sh")).output().unwrap();
+    assert!(built.status.success(), "{built:?}");
+    for version in ["1.0", "1.1", "1.2"] {
+        project.ends(0, &["artifact", "add", "hello", version, &format!("build/{version}")]);
+    }
+    project.deploy("1.0", 0);
+    project.serves("1.0");
+    let again = project.deploy("1.0", 0);
+    assert_eq!(again["counts"]["changed"], 0, "{again}");
+    project.deploy("1.1", 0);
+    project.serves("1.1");
+    let failed = project.deploy("1.2", 3);
+    assert_eq!((&failed["state"], &failed["error"]["op"]), (&"unwound".into(), &"expect_http".into()), "{failed}");
+    project.serves("1.1");
+    let again = project.deploy("1.1", 0);
+    assert_eq!(again["counts"]["changed"], 0, "{again}");
+}
+
+#[test]
+fn single_does_what_its_page_says() {
+    told("single");
+}
+
+#[test]
+fn rolling_does_what_its_page_says() {
+    told("rolling");
+}
+
+#[test]
+fn templates_are_listed_and_nothing_is_overwritten() {
+    let project = Project::new("quickstart");
+    let listed = String::from_utf8(project.windlass(&["init", "--list"]).stdout).unwrap();
+    let names: Vec<&str> = listed.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(names, ["quickstart", "single", "rolling"]);
+    let unknown = project.windlass(&["init", "--template", "rollng", "other"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("there are: quickstart, single, rolling"));
+    let again = project.windlass(&["init", "--template", "single", "."]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("is there already; nothing was written"));
+}
