@@ -58,15 +58,7 @@ struct File {
 
 /// All cases of all primitives, by their files.
 pub(crate) fn all() -> Vec<Case> {
-    let mut all = read_all().unwrap_or_else(|why| panic!("{why}"));
-    all.retain(|case| wanted(&case.file));
-    all
-}
-
-/// Whether a file is among those that `WINDLASS_CASES` names by the beginning of their names; all are when it is not set.
-#[expect(clippy::disallowed_methods, reason = "who works on one primitive wants its cases only")]
-fn wanted(file: &str) -> bool {
-    std::env::var("WINDLASS_CASES").map_or(true, |names| names.split(',').any(|name| file.starts_with(name)))
+    read_all().unwrap_or_else(|why| panic!("{why}"))
 }
 
 fn read_all() -> Result<Vec<Case>, String> {
