@@ -1,17 +1,21 @@
 //! The closed set of things an operation can ask of the world, their replies, and the one trait behind which every
 //! mode stands. Data only: this room performs nothing and names no crate that could.
 
+mod account;
 mod bytes;
 mod error;
 mod login;
+mod packages;
 mod reply;
 mod service;
 mod source;
 mod undo;
 
+pub use account::{Account, GroupAccount, Presence, UserAccount};
 pub use bytes::Content;
 pub use error::EffectError;
 pub use login::Login;
+pub use packages::{PackageChange, PackageSet, PackageState};
 pub use reply::{CommandResult, FileKind, FileStat, HttpReply, Reply, ServiceState, SourceInfo, TreeInfo};
 pub use service::{ServiceUnit, UnitScope, Verb};
 pub use source::SourceName;
@@ -49,6 +53,10 @@ pub enum Effect {
     Digest { path: RemotePath },
     /// The paths that match a glob, sorted. Reply: [`Reply::List`].
     List { pattern: String },
+    /// What the host is: its system, hardware, names and addresses. Reply: [`Reply::Facts`].
+    Facts,
+    /// A file of the host is kept in the project, as `to`. Reply: [`Reply::Fetched`].
+    Fetch { path: RemotePath, to: String },
     /// The state of a service. Reply: [`Reply::Service`].
     ServiceStatus { unit: ServiceUnit },
     /// The last log lines of a service. Reply: [`Reply::Content`].
@@ -67,6 +75,17 @@ pub enum Effect {
     /// Sends a directory of the controller, as a tar archive that lies there: its files are put beside those of the host's directory,
     /// or, to `delete` what else is there, instead of them. Reply: [`Reply::Done`].
     UploadTree { path: RemotePath, tree: TreeInfo, owner: Option<String>, group: Option<String>, delete: bool, save: SaveId },
+    /// Copies a file that lies on the host. Reply: [`Reply::Done`].
+    Copy { from: RemotePath, to: RemotePath, attributes: Attributes, save: SaveId },
+    /// Writes a file that tells the service manager of a unit, and has it read. Reply: [`Reply::Done`].
+    Unit { unit: ServiceUnit, path: RemotePath, content: Content, attributes: Attributes, validate: Option<String>, save: SaveId },
+    /// Makes, changes or removes a user or a group. Reply: [`Reply::Done`].
+    Account { account: Account, save: SaveId },
+    /// Installs, upgrades or removes packages. Reply: [`Reply::Packages`].
+    Packages { packages: PackageSet, save: SaveId },
+    /// Restarts the host, once, and waits until it is back. Reply: [`Reply::Done`].
+    /// With `after`, only when the restart of that save began. When it was `begun`, a host that is not there is on its way.
+    Reboot { within_millis: u64, message: Option<String>, begun: bool, save: SaveId, after: Option<SaveId> },
     /// Unpacks an archive that lies on the host into a directory of its own. Reply: [`Reply::Done`].
     /// With a digest, only when the archive has it.
     Unpack { archive: RemotePath, directory: RemotePath, strip: u32, digest: Option<Digest>, save: SaveId },
@@ -140,6 +159,8 @@ impl Effect {
             | Self::Read { .. }
             | Self::Digest { .. }
             | Self::List { .. }
+            | Self::Facts
+            | Self::Fetch { .. }
             | Self::ServiceStatus { .. }
             | Self::ServiceLog { .. }
             | Self::Probe { .. }
@@ -148,6 +169,11 @@ impl Effect {
             Self::Write { .. }
             | Self::Upload { .. }
             | Self::UploadTree { .. }
+            | Self::Copy { .. }
+            | Self::Unit { .. }
+            | Self::Account { .. }
+            | Self::Packages { .. }
+            | Self::Reboot { .. }
             | Self::Unpack { .. }
             | Self::Mkdir { .. }
             | Self::Link { .. }

@@ -1,8 +1,10 @@
 //! What the world answers.
 
-use super::Content;
+use super::{Content, PackageChange};
 use crate::id::Digest;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// The answer to an effect; each effect says which.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +30,24 @@ pub enum Reply {
         changed: bool,
         /// How it is now.
         state: ServiceState,
+    },
+    /// What a host is, by the names of the facts; what it does not tell is null.
+    Facts(BTreeMap<String, Value>),
+    /// A file that is kept in the project now.
+    Fetched {
+        /// Its sha256.
+        digest: Digest,
+        /// Its bytes.
+        size: u64,
+        /// Whether the project had it otherwise, or not at all.
+        changed: bool,
+    },
+    /// What became of packages; of none when all were as asked.
+    Packages {
+        /// Whether something had to be done.
+        changed: bool,
+        /// All that were touched, also those that nobody named.
+        list: Vec<PackageChange>,
     },
     /// How a command ended.
     Command(CommandResult),

@@ -39,6 +39,16 @@ pub enum Compensation {
         /// Its receipt.
         receipt: SaveId,
     },
+    /// Restart a host again once the files are back: what it runs on may have been changed by what is undone.
+    Reboot {
+        /// The name of the restart that it follows: when that never began, there is nothing to repeat.
+        of: SaveId,
+        /// Milliseconds in which it must be back.
+        within_millis: u64,
+        /// What those who are logged in there are told.
+        #[serde(default)]
+        message: Option<String>,
+    },
     /// A health check to hold again once what ran before runs again.
     Check {
         /// The primitive.

@@ -1,14 +1,18 @@
 //! Performs effects on live hosts.
 
 use super::Controller;
+use super::fetch::fetch;
 use super::follow::Follow;
+use super::reboot::{Wish, reboot};
 use super::vantage::Vantage;
 use crate::effect::{Effect, EffectClass, EffectError, Effects, Login, Reply};
 use crate::event::Watcher;
 use crate::id::HostName;
 use crate::stop::Stop;
 use crate::transport::{Failure, Pool, remote};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Live hosts, and the controller.
 pub struct Apply {
@@ -16,6 +20,8 @@ pub struct Apply {
     controller: Controller,
     vantage: Vantage,
     stop: Stop,
+    /// What hosts said they are.
+    facts: Mutex<BTreeMap<Login, Reply>>,
     follow: Follow,
 }
 
@@ -23,7 +29,7 @@ impl Apply {
     /// Speaks to hosts through this pool; what goes on inside long calls is told to the watcher.
     #[must_use]
     pub fn new(pool: Arc<Pool>, controller: Controller, stop: Stop, watcher: Arc<dyn Watcher>) -> Self {
-        Self { pool, controller, vantage: Vantage::default(), stop, follow: Follow::new(watcher) }
+        Self { pool, controller, vantage: Vantage::default(), stop, follow: Follow::new(watcher), facts: Mutex::default() }
     }
 
     fn on_host(&self, at: &Login, effect: &Effect) -> Result<Reply, EffectError> {
@@ -43,6 +49,17 @@ impl Apply {
         self.follow.ended(host, effect, &reply);
         Ok(reply)
     }
+
+    /// Asked once, and told from memory until the host starts anew.
+    fn facts(&self, at: &Login) -> Result<Reply, EffectError> {
+        let known = || self.facts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(facts) = known().get(at) {
+            return Ok(facts.clone());
+        }
+        let facts = self.on_host(at, &Effect::Facts)?;
+        known().insert(at.clone(), facts.clone());
+        Ok(facts)
+    }
 }
 
 impl Effects for Apply {
@@ -53,6 +70,15 @@ impl Effects for Apply {
         match effect {
             Effect::Http { request, via } => self.vantage.http(&self.pool, at, request, *via),
             Effect::Connect { address, port, via } => self.vantage.connect(&self.pool, at, address, *port, *via),
+            Effect::Facts => self.facts(at),
+            Effect::Fetch { path, to } => fetch(&self.pool, &self.controller, at, path, to),
+            Effect::Reboot { within_millis, message, begun, save, after } => {
+                let within = Duration::from_millis(*within_millis);
+                let wish = Wish { within, message: message.as_deref(), begun: *begun, save, after: after.as_ref() };
+                let reply = reboot(&self.pool, at, &wish, &self.stop);
+                self.facts.lock().unwrap_or_else(PoisonError::into_inner).retain(|login, _| login.host != at.host);
+                reply
+            }
             _ if effect.class() == EffectClass::Controller => self.controller.perform(effect, &self.stop),
             _ => self.on_host(at, effect),
         }

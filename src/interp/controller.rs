@@ -43,6 +43,11 @@ impl Controller {
         Self { people, ..self }
     }
 
+    /// The directory of the project.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     pub(super) fn perform(&self, effect: &Effect, stop: &Stop) -> Result<Reply, EffectError> {
         match effect {
             Effect::Now => Ok(Reply::Time(now())),
@@ -140,7 +145,7 @@ impl Controller {
     }
 
     /// A path of the project; nothing outside of it.
-    fn inside(&self, path: &str) -> Result<PathBuf, EffectError> {
+    pub(super) fn inside(&self, path: &str) -> Result<PathBuf, EffectError> {
         let inner = Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         if inner && !path.is_empty() {
             return Ok(self.root.join(path));
@@ -153,7 +158,7 @@ fn info(full: &Path, metadata: &Metadata, digest: Digest) -> SourceInfo {
     SourceInfo { path: full.display().to_string(), digest, size: metadata.len(), mode: metadata.mode() & 0o7777 }
 }
 
-fn hash(file: &mut File) -> std::io::Result<Digest> {
+pub(super) fn hash(file: &mut File) -> std::io::Result<Digest> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0_u8; 256 << 10];
     loop {

@@ -2,9 +2,11 @@
 
 mod apply;
 mod controller;
+mod fetch;
 mod follow;
 mod outbox;
 mod people;
+mod reboot;
 mod retry;
 mod stack;
 mod trees;

@@ -94,13 +94,18 @@ impl<'a> StepContext<'a> {
         let n = self.recorded;
         let save = self.key.save(n);
         let effect = effect(save.clone());
-        let undo = match effect {
+        let undo = match &effect {
             Effect::Service { .. } => Compensation::RestoreService { save },
+            Effect::Reboot { within_millis, message, .. } => {
+                Compensation::Reboot { of: save, within_millis: *within_millis, message: message.clone() }
+            }
             _ => Compensation::Restore { save },
         };
         self.port.record(n, &[undo])?;
         let reply = self.port.perform(&effect)?;
-        if let Reply::Done { changed: true, .. } | Reply::Service { changed: true, .. } = reply {
+        if let Reply::Done { changed: true, .. } | Reply::Service { changed: true, .. } | Reply::Packages { changed: true, .. } =
+            reply
+        {
             self.outcome = Outcome::Changed;
         }
         Ok(reply)

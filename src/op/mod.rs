@@ -69,10 +69,12 @@ macro_rules! operations {
 }
 
 operations! {
+    account: User, Group;
     ask: Ask;
     block: Block;
     chmod: Chmod;
     chown: Chown;
+    copy: CopyFile;
     cron: Cron;
     digest: FileDigest;
     exists: Exists;
@@ -81,8 +83,10 @@ operations! {
     expect_identity: ExpectIdentity;
     expect_tcp: ExpectTcp;
     expect_unit: ExpectUnit;
+    fact: Fact;
     external: Healthy, MustBeHealthy;
     fail: Fail;
+    fetch: Fetch;
     line: Line;
     list: List;
     log: Log;
@@ -90,16 +94,19 @@ operations! {
     move_: Move;
     notify: Notify;
     now: Now;
+    packages: Packages;
     point_of_no_return: PointOfNoReturn;
     preflight: Preflight;
     probe: Probe;
     read: Read;
+    reboot: Reboot;
     remove: Remove;
     run: Run;
     service: Start, Stop, Restart, Reload, Enable, Disable, Status;
     stat: Stat;
     symlink: Symlink;
     template: Template;
+    unit: Unit;
     unpack: Unpack;
     upload: Upload;
     uuid: Uuid;

@@ -49,14 +49,18 @@ pub(super) fn put(
     attributes: Attributes,
     validate: Option<String>,
 ) -> Result<bool, StepError> {
-    if let Some(command) = validate.as_ref().filter(|command| !command.contains("%s")) {
-        let error = StepError::bad_input(format!("`validate` does not say where the new file goes: `{command}`"));
-        return Err(error.with_help("write `%s` in its place, as in \"nginx -t -c %s\""));
-    }
+    needs_place(validate.as_deref())?;
     let reply = cx.change(|save| Effect::Write { path: path.clone(), content: content.clone(), attributes, validate, save })?;
     let Reply::Done { changed, before } = reply else { return Err(unexpected(&reply)) };
     if changed && let (Some(before), Some(after)) = (before.as_ref().and_then(Content::text), content.text()) {
         cx.show_diff(Diff { path: path.to_string(), before: before.to_owned(), after: after.to_owned() });
     }
     Ok(changed)
+}
+
+/// Refuses a validation that does not name the file.
+pub(super) fn needs_place(validate: Option<&str>) -> Result<(), StepError> {
+    let Some(command) = validate.filter(|command| !command.contains("%s")) else { return Ok(()) };
+    let error = StepError::bad_input(format!("`validate` does not say where the new file goes: `{command}`"));
+    Err(error.with_help("write `%s` in its place, as in \"nginx -t -c %s\""))
 }

@@ -150,6 +150,16 @@ fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<
                     }),
                 );
             }
+            Compensation::Reboot { of, within_millis, message } => {
+                let effect = Effect::Reboot {
+                    within_millis: *within_millis,
+                    message: message.clone(),
+                    begun: false,
+                    save: receipt(3000),
+                    after: Some(of.clone()),
+                };
+                push(follow, Part::Follow, Action::Effect(effect));
+            }
             Compensation::End { receipt } if step.status == StepStatus::Started => {
                 push(back, Part::Restore, Action::Effect(Effect::End { receipt: receipt.clone() }));
             }

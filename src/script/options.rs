@@ -134,6 +134,16 @@ impl OptionCheck for KnownOptions<'_> {
         (!of_positional).then(|| error(bad))
     }
 
+    fn check_positional(&self, primitive: &str, literals: &[Option<Value>]) -> Option<(usize, String)> {
+        let entry = self.0.get(primitive).filter(|entry| entry.subject == Subject::Host)?;
+        let named = || entry.positional.iter().zip(literals).enumerate();
+        let given = named().filter_map(|(_, (name, value))| Some(((*name).to_owned(), value.clone()?))).collect();
+        let bad = entry.parse(Value::Object(given)).err()?;
+        let part = |name: &str| bad.path.split(['.', '[']).next() == Some(name);
+        let (n, _) = named().find(|(_, (name, value))| value.is_some() && part(name))?;
+        Some((n, bad.message))
+    }
+
     fn takes_options(&self, primitive: &str, argument: usize) -> bool {
         if let Some(construct) = CONSTRUCTS.iter().find(|construct| construct.name == primitive) {
             return construct.at.contains(&argument);
@@ -141,5 +151,27 @@ impl OptionCheck for KnownOptions<'_> {
         self.0.get(primitive).is_some_and(|entry| {
             !matches!(entry.subject, Subject::Service | Subject::External) && argument == entry.positional.len()
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn literals_by_position_are_judged_alone() {
+        let registry = Registry::standard();
+        let wrong = |primitive: &str, literals: &[Option<Value>]| KnownOptions(&registry).check_positional(primitive, literals);
+        let text = |text: &str| Some(Value::from(text));
+        let (n, message) = wrong("fact", &[text("distribution")]).unwrap();
+        assert!(n == 0 && message.contains("there is no fact `distribution`"), "{message}");
+        assert_eq!(wrong("fact", &[text("os")]), None);
+        assert_eq!(wrong("fact", &[None]), None);
+        let (n, message) = wrong("copy", &[None, text("etc/hosts")]).unwrap();
+        assert!(n == 1 && message.contains("is relative"), "{message}");
+        // What is missing beside them is not theirs to say.
+        assert_eq!(wrong("cron", &[text("backup")]), None);
+        assert_eq!(wrong("write", &[text("/etc/hosts")]), None);
+        assert_eq!(wrong("no_such_primitive", &[text("a")]), None);
     }
 }

@@ -11,6 +11,8 @@ pub(super) enum Progress {
     More,
     /// The function wants its payload now; the rest of it, when it has the beginning already.
     Wants(Option<Beginning>),
+    /// The shell wants the functions that this one left for later.
+    WantsMore,
     /// It ended on both streams.
     Ended(CallReply),
 }
@@ -87,6 +89,11 @@ impl Frame {
                 self.stdout.truncate(at);
                 self.searched = at;
                 return Ok(Progress::Wants(Beginning::parse(beginning)));
+            }
+            if word == "more" {
+                self.stdout.truncate(at);
+                self.searched = at;
+                return Ok(Progress::WantsMore);
             }
             let code = word.parse().map_err(|_| Failure::Refused(format!("an exit status that is none: {word:?}")))?;
             self.stdout.truncate(at);
@@ -178,6 +185,14 @@ mod tests {
         let (mut frame, digest) = (Frame::new("k", 1, 1000), Digest::of(b"half"));
         frame.push_stdout(format!("\nk 1 need 4 {digest}\n").as_bytes());
         assert_eq!(frame.progress().unwrap(), Progress::Wants(Some(Beginning { size: 4, digest })));
+    }
+
+    #[test]
+    fn a_shell_that_wants_more_functions_says_so_once() {
+        let mut frame = Frame::new("k", 1, 1000);
+        frame.push_stdout(b"\nk 1 more\n");
+        assert_eq!(frame.progress().unwrap(), Progress::WantsMore);
+        assert_eq!(frame.progress().unwrap(), Progress::More);
     }
 
     #[test]

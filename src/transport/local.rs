@@ -144,6 +144,10 @@ impl Process {
             match frame.progress()? {
                 Progress::Ended(reply) => return Ok(reply),
                 Progress::Wants(from) => self.send_payload(call, from.as_ref())?,
+                Progress::WantsMore => {
+                    let text = library().later(call.function, &mut self.known);
+                    self.stdin.write_all(&text).map_err(lost)?;
+                }
                 Progress::More => self.read_more(&mut frame).map_err(lost)?,
             }
             if let Some((_, seconds)) = deadline.filter(|(at, _)| Instant::now() >= *at) {

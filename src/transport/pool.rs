@@ -80,6 +80,19 @@ impl Pool {
         Ok(made)
     }
 
+    /// Lets go of the connection to a host: the next call makes a new one.
+    pub fn renew(&self, name: &HostName) {
+        if let Some(entry) = self.hosts.get(name) {
+            *entry.shell.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+
+    /// Whether a host is the machine on which Windlass runs.
+    #[must_use]
+    pub fn is_local(&self, name: &HostName) -> bool {
+        self.hosts.get(name).is_some_and(|entry| entry.host.transport == Transport::Local)
+    }
+
     fn connect(&self, host: &Host) -> Result<Arc<dyn Shell>, Failure> {
         if host.transport == Transport::Local {
             return Ok(Arc::new(LocalShell::new(&self.options)));

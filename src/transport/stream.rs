@@ -46,6 +46,11 @@ impl PayloadReader {
         Ok(Self { head, rest })
     }
 
+    /// Reads these bytes.
+    pub(super) fn of(bytes: Vec<u8>) -> Self {
+        Self { head: Vec::new(), rest: Rest::Bytes { content: crate::effect::Content::new(bytes), at: 0 } }
+    }
+
     /// Appends the next piece; `false` when nothing is left.
     pub(super) fn fill(&mut self, out: &mut Vec<u8>) -> io::Result<bool> {
         let headed = !self.head.is_empty();

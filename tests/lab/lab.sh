@@ -35,7 +35,7 @@ export LAB_CACHE=${LAB_CACHE:-/var/cache/windlass-lab} LAB_DISK=${LAB_DISK:-256m
 export LAB_JOBS=${LAB_JOBS:-8} LAB_MIRROR=${LAB_MIRROR:-}
 CTL=$LAB_NAME-ctl
 BR=br-lab
-PACKAGES=systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,busybox-static,fish,libfaketime,tcsh
+PACKAGES=systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,busybox-static,fish,libfaketime,runit,sudo,tcsh
 SELF=$(readlink -f "$0")
 
 die() { echo "lab: $*" >&2; exit 1; }

@@ -53,6 +53,9 @@ pub(crate) enum Ending {
 struct File {
     /// What all of them need.
     needs: Option<String>,
+    /// What comes before the start state of each.
+    #[serde(default)]
+    before: String,
     case: Vec<Case>,
 }
 
@@ -70,7 +73,9 @@ fn read_all() -> Result<Vec<Case>, String> {
             let text = std::fs::read_to_string(&path).map_err(|error| format!("{file}: {error}"))?;
             let read: File = toml::from_str(&text).map_err(|error| format!("{file}: {error}"))?;
             let needs = |case: &Case| case.needs.clone().or_else(|| read.needs.clone());
-            all.extend(read.case.iter().map(|case| Case { file: file.clone(), needs: needs(case), ..case.clone() }));
+            let before = |case: &Case| format!("{}{}", read.before, case.before);
+            let whole = |case: &Case| Case { file: file.clone(), needs: needs(case), before: before(case), ..case.clone() };
+            all.extend(read.case.iter().map(whole));
         }
     }
     Ok(all)
@@ -83,6 +88,11 @@ fn listed(directory: &Path) -> Vec<PathBuf> {
 }
 
 impl Case {
+    /// What it is a case of.
+    pub(crate) fn primitive(&self) -> &str {
+        self.file.split('/').next().unwrap_or_default()
+    }
+
     pub(crate) fn title(&self) -> String {
         format!("{}: {}", self.file, self.name)
     }

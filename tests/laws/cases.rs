@@ -34,7 +34,7 @@ fn wanted(file: &str) -> bool {
 
 /// The names of the directories that hold at least one case.
 pub(crate) fn covered() -> Vec<String> {
-    let mut names: Vec<String> = all().iter().filter_map(|case| case.file.split('/').next().map(ToOwned::to_owned)).collect();
+    let mut names: Vec<String> = all().iter().map(|case| case.primitive().to_owned()).collect();
     names.dedup();
     names
 }

@@ -15,6 +15,7 @@ mod keys;
 mod lab;
 mod login;
 mod network;
+mod operations;
 #[path = "../laws/page.rs"]
 mod page;
 mod project;

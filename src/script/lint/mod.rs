@@ -23,6 +23,10 @@ pub(super) trait OptionCheck {
     /// are only known when the script runs: they are null in `options`, and their types are not to be judged.
     fn check(&self, primitive: &str, options: &serde_json::Value, unknown: &[String]) -> Option<OptionError>;
 
+    /// What is wrong with an argument that is given by position (from 0, without the receiver), if anything. Only those that
+    /// are literals are given.
+    fn check_positional(&self, primitive: &str, literals: &[Option<serde_json::Value>]) -> Option<(usize, String)>;
+
     /// Whether a map as this argument (from 0, without the receiver) of this primitive is its options.
     fn takes_options(&self, primitive: &str, argument: usize) -> bool;
 }

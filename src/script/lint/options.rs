@@ -8,8 +8,11 @@ use serde_json::{Map, Value};
 pub(super) fn check(view: &View<'_>, findings: &mut Findings<'_>) {
     for body in &view.bodies {
         body.walk(&mut |path| {
-            if let Some((call, position, _)) = path.last().and_then(call_at) {
+            if let Some((call, position, method)) = path.last().and_then(call_at) {
                 check_call(view, call, position, findings);
+                if method {
+                    check_literals(view, call, findings);
+                }
             }
         });
     }
@@ -30,6 +33,27 @@ fn check_call(view: &View<'_>, call: &FnCallExpr, position: Position, findings: 
             let label = if error.known.is_empty() { "this option" } else { "unknown option" };
             findings.error(place, error.message.clone(), label, error.help());
         }
+    }
+}
+
+/// Literals behind a host's method that it takes by position: a path that is relative, a name that is none.
+fn check_literals(view: &View<'_>, call: &FnCallExpr, findings: &mut Findings<'_>) {
+    let (name, symbols) = (call.name.as_str(), view.linter.symbols);
+    // Only where no other type, function or map can be meant.
+    let of_host = symbols.signatures(name).iter().all(|form| form.params.first().is_some_and(|first| first.kind == "Host"));
+    if !of_host || symbols.script_functions.contains_key(name) || symbols.keys.contains(name) {
+        return;
+    }
+    let value = |argument: &Expr| {
+        let mut unknown = Vec::new();
+        let value = literal(argument, "", &mut unknown);
+        unknown.is_empty().then_some(value)
+    };
+    let literals: Vec<Option<Value>> = call.args.iter().map(value).collect();
+    if let Some((n, message)) = view.linter.options.check_positional(name, &literals)
+        && let Some(argument) = call.args.get(n)
+    {
+        findings.error(argument.start_position(), format!("`{name}`: {message}"), "this argument", "");
     }
 }
 

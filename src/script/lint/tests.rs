@@ -28,6 +28,10 @@ impl OptionCheck for RollingOptions {
         None
     }
 
+    fn check_positional(&self, _: &str, _: &[Option<serde_json::Value>]) -> Option<(usize, String)> {
+        None
+    }
+
     fn takes_options(&self, primitive: &str, argument: usize) -> bool {
         primitive == "rolling" && argument == 1
     }

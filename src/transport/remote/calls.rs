@@ -1,7 +1,9 @@
 //! From an effect to a call of a host-side function. Arguments are words: quoting is done in one place, when the call
 //! is written.
 
-use crate::effect::{Attributes, Content, Effect, EffectError, Invocation, ServiceUnit, TreeInfo, UnitScope, Words};
+use crate::effect::{
+    Account, Attributes, Content, Effect, EffectError, Invocation, PackageSet, Presence, ServiceUnit, TreeInfo, UnitScope, Words,
+};
 use crate::id::{Digest, RemotePath, SaveId};
 use crate::transport::remote::quote;
 use crate::transport::{Call, Payload};
@@ -35,16 +37,22 @@ pub fn call(effect: &Effect) -> Result<Call, EffectError> {
         E::Read { path, limit } => Call::new("wl_content").arg(path.as_str()).arg(limit.to_string()).limit(*limit),
         E::Digest { path } => Call::new("wl_digest").arg(path.as_str()),
         E::List { pattern } => Call::new("wl_list").arg(pattern),
+        E::Facts => Call::new("wl_facts"),
         E::ServiceStatus { unit } => Call::new("wl_status").args(scope_and_name(unit)),
         E::ServiceLog { unit, lines } => Call::new("wl_log").args(scope_and_name(unit)).arg(lines.to_string()),
         E::Probe { command } => exec("wl_probe", &probe_receipt(command), command, None),
         E::Exec { command, receipt, after, keeps } => keeping(keeps, exec("wl_exec", receipt.as_str(), command, after.as_ref())),
         E::Write { path, content, attributes, validate, save } => {
-            let size = content.bytes().len().to_string();
-            let call = Call::new("wl_put").save(save).arg(path.as_str()).arg(content.digest().as_str()).arg(size);
-            let call = call.args(triple(attributes)).arg(validate.as_deref().map(validation).unwrap_or_default()).arg("show");
-            with_content(call, content)
+            put(Call::new("wl_put"), path, content, attributes, validate.as_deref(), save)
         }
+        E::Unit { unit, path, content, attributes, validate, save } => {
+            put(Call::new("wl_unit").args(scope_and_name(unit)), path, content, attributes, validate.as_deref(), save)
+        }
+        E::Copy { from, to, attributes, save } => {
+            Call::new("wl_copy").save(save).arg(from.as_str()).arg(to.as_str()).args(triple(attributes))
+        }
+        E::Account { account, save } => account_call(account, save),
+        E::Packages { packages, save } => packages_call(packages, save),
         E::Upload { path, source, digest, size, attributes, save } => Call::new("wl_put")
             .save(save)
             .arg(path.as_str())
@@ -78,6 +86,8 @@ pub fn call(effect: &Effect) -> Result<Call, EffectError> {
         E::Forget => Call::new("wl_forget"),
         E::Http { .. }
         | E::Connect { .. }
+        | E::Fetch { .. }
+        | E::Reboot { .. }
         | E::Source { .. }
         | E::Template { .. }
         | E::Now
@@ -131,6 +141,73 @@ fn triple(attributes: &Attributes) -> [String; 3] {
 /// The script of a validation: `%s` becomes its first argument, the new file.
 fn validation(command: &str) -> String {
     command.replace("%s", "\"$1\"")
+}
+
+/// A call that ends in the words of `wl_put`.
+fn put(call: Call, path: &RemotePath, content: &Content, attributes: &Attributes, validate: Option<&str>, save: &SaveId) -> Call {
+    let call = call.save(save).arg(path.as_str()).arg(content.digest().as_str()).arg(content.bytes().len().to_string());
+    with_content(call.args(triple(attributes)).arg(validate.map(validation).unwrap_or_default()).arg("show"), content)
+}
+
+fn account_call(account: &Account, save: &SaveId) -> Call {
+    let yes = |is: bool| if is { "yes" } else { "" };
+    let state = |presence: Presence| if presence == Presence::Present { "present" } else { "absent" };
+    let number = |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default();
+    match account {
+        Account::User(user) => Call::new("wl_user")
+            .save(save)
+            .arg(&user.name)
+            .arg(state(user.presence))
+            .arg(number(user.uid))
+            .arg(user.group.as_deref().unwrap_or_default())
+            .arg(if user.groups.is_some() { "given" } else { "" })
+            .arg(user.groups.as_deref().unwrap_or_default().join(" "))
+            .arg(yes(user.groups_only))
+            .arg(user.shell.as_deref().unwrap_or_default())
+            .arg(user.home.as_deref().unwrap_or_default())
+            .arg(if user.comment.is_some() { "given" } else { "" })
+            .arg(user.comment.as_deref().unwrap_or_default())
+            .arg(yes(user.system))
+            .arg(yes(user.create_home)),
+        Account::Group(group) => Call::new("wl_group")
+            .save(save)
+            .arg(&group.name)
+            .arg(state(group.presence))
+            .arg(number(group.gid))
+            .arg(yes(group.system)),
+    }
+}
+
+fn packages_call(packages: &PackageSet, save: &SaveId) -> Call {
+    let recommends = packages.recommends.map(|with| if with { "yes" } else { "no" }).unwrap_or_default();
+    Call::new("wl_packages")
+        .save(save)
+        .arg(packages.state.word())
+        .arg(if packages.update { "update" } else { "" })
+        .arg(recommends)
+        .arg(if packages.allow_removals { "removals" } else { "" })
+        .arg(packages.lock_seconds.to_string())
+        .args(packages.names.iter().cloned())
+}
+
+/// The call that asks for the size and sha256 of a file.
+#[must_use]
+pub fn measure(path: &RemotePath) -> Call {
+    Call::new("wl_measure").arg(path.as_str())
+}
+
+/// The call that asks for so many MiB of a file, from that MiB on.
+#[must_use]
+pub fn piece(path: &RemotePath, from: u64, count: u64) -> Call {
+    Call::new("wl_piece").arg(path.as_str()).arg(from.to_string()).arg(count.to_string()).limit(count << 20)
+}
+
+/// The call that has a host restarted. Without the boot that is `known`, it only tells which one this is.
+#[must_use]
+pub fn reboot(save: &SaveId, after: Option<&SaveId>, known: Option<&str>, message: Option<&str>) -> Call {
+    let after = after.map(SaveId::as_str).unwrap_or_default();
+    let call = Call::new("wl_reboot").save(save).arg(after).arg(known.unwrap_or_default());
+    call.arg(message.unwrap_or_default()).deadline_seconds(Some(30))
 }
 
 fn with_content(call: Call, content: &Content) -> Call {

@@ -3,7 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
-const TEXT: &str = include_str!("prelude.sh");
+const TEXT: &str = concat!(
+    include_str!("prelude.sh"),
+    include_str!("more/host.sh"),
+    include_str!("more/accounts.sh"),
+    include_str!("more/packages.sh"),
+    include_str!("more/services.sh")
+);
+/// Calls a function that is sent only when a shell asks for it.
+const LATER: &str = "wl_later";
 
 /// What a shell has been sent so far.
 #[derive(Debug, Default)]
@@ -19,6 +27,8 @@ struct Section {
     text: String,
     /// The sections that its functions call.
     needs: BTreeSet<usize>,
+    /// The sections that its functions call on few hosts only.
+    later: BTreeSet<usize>,
 }
 
 /// The library of this program.
@@ -37,8 +47,9 @@ impl Library {
             homes.extend(piece.lines().filter_map(defined).map(|name| (name, at)));
         }
         let section = |(at, piece): (usize, &&'static str)| {
-            let called = words(piece).filter_map(|word| homes.get(word).copied());
-            Section { text: lean(piece), needs: called.filter(|home| *home != at).collect() }
+            let other = |word: &str| homes.get(word).copied().filter(|home| *home != at);
+            let (needs, later) = (words(piece).filter_map(other).collect(), later(piece).filter_map(other).collect());
+            Section { text: lean(piece), needs, later }
         };
         let sections = pieces.iter().enumerate().map(section).collect();
         Self { sections, homes }
@@ -52,8 +63,27 @@ impl Library {
 
     /// What a shell is sent before it is asked to call this function.
     pub(crate) fn before(&self, function: &str, known: &mut Known) -> String {
+        self.with_needs(self.homes.get(function).copied().into_iter().collect(), known)
+    }
+
+    /// What a shell is sent when it asks for what a function, or one that it calls, left for later; behind a line with its size.
+    pub(crate) fn later(&self, function: &str, known: &mut Known) -> Vec<u8> {
+        let (mut seen, mut wanted) = (BTreeSet::new(), BTreeSet::new());
+        let mut called: Vec<usize> = self.homes.get(function).copied().into_iter().collect();
+        while let Some(at) = called.pop() {
+            if seen.insert(at)
+                && let Some(section) = self.sections.get(at)
+            {
+                called.extend(&section.needs);
+                wanted.extend(&section.later);
+            }
+        }
+        let text = self.with_needs(wanted.into_iter().collect(), known);
+        format!("{}\n{text}", text.len()).into_bytes()
+    }
+
+    fn with_needs(&self, mut wanted: Vec<usize>, known: &mut Known) -> String {
         let mut text = String::new();
-        let mut wanted: Vec<usize> = self.homes.get(function).copied().into_iter().collect();
         while let Some(at) = wanted.pop() {
             if known.0.insert(at)
                 && let Some(section) = self.sections.get(at)
@@ -72,8 +102,20 @@ fn defined(line: &str) -> Option<&str> {
     (!name.contains(' ')).then_some(name)
 }
 
+/// The functions that a text calls, but for those left for later.
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| word.starts_with("wl_"))
+    pairs(text).filter(|(before, word)| *before != LATER && word.starts_with("wl_")).map(|(_, word)| word)
+}
+
+/// The functions that a text leaves for later.
+fn later(text: &str) -> impl Iterator<Item = &str> {
+    pairs(text).filter(|(before, _)| *before == LATER).map(|(_, word)| word)
+}
+
+/// Each word with the one before it.
+fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let words = || text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+    std::iter::once("").chain(words()).zip(words())
 }
 
 /// Without what only people read.
@@ -94,6 +136,21 @@ mod tests {
         assert!(put.contains("wl_put()") && put.contains("wl_keep()") && !put.contains("wl_service()"), "{put}");
         assert_eq!(library().before("wl_put", &mut known), "");
         assert!(!library().before("wl_mkdir", &mut known).contains("wl_keep()"));
+    }
+
+    #[test]
+    fn what_few_hosts_need_is_sent_when_it_is_asked_for() {
+        let mut known = Known::default();
+        let first = library().first(&mut known).len();
+        let usual = library().before("wl_restore", &mut known);
+        assert!(first > 0 && usual.contains("wl_restore()") && !usual.contains("wl_back_user()"), "{usual}");
+        let later = String::from_utf8(library().later("wl_restore", &mut known)).unwrap();
+        let (size, text) = later.split_once('\n').unwrap();
+        assert_eq!(size, text.len().to_string());
+        for function in ["wl_back_user()", "wl_back_packages()", "wl_entry()", "wl_other()", "wl_exec()"] {
+            assert!(text.contains(function), "{function} is missing");
+        }
+        assert_eq!(library().later("wl_restore", &mut known), b"0\n");
     }
 
     #[test]

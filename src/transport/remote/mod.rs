@@ -2,14 +2,15 @@
 
 mod ask;
 mod calls;
+mod facts;
 mod library;
 mod replies;
 mod sudo;
 
 pub(crate) use ask::{answer, ask_http, ask_tcp};
-pub use calls::{EXEC_LIMIT, call, look, peek};
+pub use calls::{EXEC_LIMIT, call, look, measure, peek, piece, reboot};
 pub(super) use library::{Known, library};
-pub use replies::{differs, reply};
+pub use replies::{differs, own_words as refusal, reply};
 pub(super) use sudo::Become;
 pub use sudo::Password;
 

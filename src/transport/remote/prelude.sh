@@ -9,9 +9,17 @@ LF='
 wl() {
   wl_n=$1; shift
   ( "$@" ); wl_c=$?
+  [ $wl_c != 73 ] || { wl_more; ( "$@" ); wl_c=$?; }
   printf '\n%s %s %s\n' "$wl_k" "$wl_n" "$wl_c"
   printf '\n%s %s\n' "$wl_k" "$wl_n" >&2
   [ $wl_c != 74 ] || exit 74 # what the controller still sends is no command
+}
+# wl_later FUNCTION ARGS: calls one that most shells never need. Where it was not sent yet, all that is done so far is done again
+# once it was: nothing may have been changed until then.
+wl_later() { command -v "$1" >/dev/null || exit 73; "$@"; }
+wl_more() {
+  printf '\n%s %s more\n' "$wl_k" "$wl_n"
+  read -r wl_s && eval "$(head -c "$wl_s")"
 }
 wl_die() { printf 'windlass: %s\n' "$*" >&2; exit 1; }
 # wl_need SIZE FILE: asks the controller for SIZE bytes and keeps them in FILE, which is empty; on disk, where dd can do that.
@@ -317,10 +325,10 @@ wl_exec() {
 # are there, so another name of the file would change with it.
 wl_exec_keeping() {
   left=$1; shift
-  while [ "$left" -gt 0 ]; do wl_path "$2"; wl_copy "$1"; shift 2; left=$((left-1)); done
+  while [ "$left" -gt 0 ]; do wl_path "$2"; wl_keep_copy "$1"; shift 2; left=$((left-1)); done
   wl_exec "$@"
 }
-wl_copy() { # SAVE
+wl_keep_copy() { # SAVE
   d=$W/s/$1
   [ ! -e "$d.done" ] || return 0
   if [ ! -e "$p" ] && [ ! -L "$p" ]; then
@@ -372,7 +380,7 @@ wl_probe() { # RECEIPT LIMIT SECONDS DIRECTORY STDIN-SIZE BODY
 }
 #: services
 wl_sc() {
-  command -v systemctl >/dev/null || wl_die "there is no systemctl on this host"
+  command -v systemctl >/dev/null || wl_later wl_other
   if [ "$scope" = user ]; then
     [ -n "$XDG_RUNTIME_DIR" ] || export XDG_RUNTIME_DIR="/run/user/$(id -u)"
     systemctl --user "$@"
@@ -380,7 +388,7 @@ wl_sc() {
 }
 wl_show() { # UNIT: sets load active enabled pid restarts result reload
   load= active= substate= reloads= enabled= pid=0 restarts=0 result= reload=no
-  s=$(wl_sc show --no-pager -p LoadState,ActiveState,SubState,CanReload,UnitFileState,MainPID,NRestarts,Result,NeedDaemonReload -- "$1") || exit 1
+  s=$(wl_sc show --no-pager -p LoadState,ActiveState,SubState,CanReload,UnitFileState,MainPID,NRestarts,Result,NeedDaemonReload -- "$1") || { c=$?; [ -d /run/systemd/system ] || wl_later wl_other; exit $c; }
   IFS=$LF; set -f
   for l in $s; do case $l in
     LoadState=*) load=${l#*=} ;; ActiveState=*) active=${l#*=} ;; SubState=*) substate=${l#*=} ;; CanReload=*) reloads=${l#*=} ;; UnitFileState=*) enabled=${l#*=} ;; MainPID=*) pid=${l#*=} ;;
@@ -391,7 +399,7 @@ wl_told() { echo "$1 $load $active ${enabled:-none} ${pid:-0} ${restarts:-0} ${r
 wl_as_is() { if [ -e "$W/s/$1.done" ]; then wl_told changed; else wl_told same; fi; exit 0; }
 wl_status() { scope=$1; wl_show "$2"; wl_told same; }
 wl_log() { # SCOPE UNIT LINES
-  scope=$1; command -v journalctl >/dev/null || return 0
+  scope=$1; command -v journalctl >/dev/null || { [ -d /run/systemd/system ] || wl_later wl_other; return 0; }
   if [ "$scope" = user ]; then journalctl --user -u "$2" -n "$3" --no-pager -o cat 2>&1; else journalctl -u "$2" -n "$3" --no-pager -o cat 2>&1; fi
   return 0
 }
@@ -413,7 +421,7 @@ wl_act() {
       activating:auto-restart) how="ends at once, and its manager tries again and again" ;;
     esac
     [ "${restarts:-0}" = "$was_restarts" ] || how="ends again and again"
-    [ -z "$how" ] || { wl_log "$scope" "$2" 15 >&2; wl_die "$2 $how after its $1 ($result)"; }
+    [ -z "$how" ] || { wl_log "$scope" "$2" 15 >&2; wl_die "$2 $how after its $1${result:+ ($result)}"; }
   done; return 0
 }
 wl_oneshot() { [ "$(wl_sc show --no-pager -p Type --value -- "$1")" = oneshot ]; }
@@ -429,7 +437,7 @@ wl_service() { # SAVE VERB SCOPE UNIT
   [ "$2:$reloads:$active" != reload:no:active ] || wl_die "$4 cannot reload; restart it"
   case $2:$active:$enabled in
     start:active:*|start:reloading:*|stop:inactive:*|enable:*:enabled|enable:*:static|enable:*:alias) wl_as_is "$1" ;;
-    disable:*:disabled|disable:*:static) wl_as_is "$1" ;;
+    disable:*:disabled|disable:*:static|disable:*:) wl_as_is "$1" ;;
     reload:inactive:*|reload:failed:*|restart:inactive:*|restart:failed:*) v=start ;;
   esac
   was=$active; [ "$was" != activating ] || was=active
@@ -495,7 +503,7 @@ wl_restore() { # SAVE SURELY
       fi ;;
     tree) wl_untree "$was" ;;
     service)
-      u=$p; set -- $was; scope=$1
+      u=$p; set -- $was; scope=$1; wl_show "$u"
       case $2:$3:$4 in
         restart:active:*|reload:*|stop:*|enable:*:enabled|disable:*:disabled) echo same; exit 0 ;;
         start:*|restart:inactive:*|restart:failed:*) wl_sc stop -- "$u" || exit 1
@@ -503,8 +511,13 @@ wl_restore() { # SAVE SURELY
         enable:*) wl_sc disable -- "$u" 2>/dev/null || exit 1 ;;
         disable:*:enabled) wl_sc enable -- "$u" 2>/dev/null || exit 1 ;;
       esac ;;
+    user) wl_later wl_back_user ;;
+    group) wl_later wl_back_group ;;
+    packages) wl_later wl_back_packages "$1" ;;
+    reboot) echo same; exit 0 ;;
     *) wl_die "this Windlass does not know what '$k' is" ;;
   esac
+  [ ! -e "$d.reload" ] || { read -r scope <"$d.reload"; wl_sc daemon-reload || exit 1; }
   echo changed
 }
 wl_resume() { # SAVE: what ran when the run began runs again, on its old files; once a service

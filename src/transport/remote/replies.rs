@@ -1,7 +1,8 @@
 //! From what a host-side function printed to a reply.
 
 use super::EXEC_LIMIT;
-use crate::effect::{CommandResult, Content, Effect, EffectError, FileKind, FileStat, Reply, ServiceState};
+use super::facts::facts;
+use crate::effect::{CommandResult, Content, Effect, EffectError, FileKind, FileStat, PackageChange, Reply, ServiceState};
 use crate::id::{Digest, HostName};
 use crate::transport::CallReply;
 
@@ -18,6 +19,8 @@ pub fn reply(host: &HostName, effect: &Effect, said: &CallReply) -> Result<Reply
         Effect::Digest { .. } => digest(said),
         Effect::List { .. } => Some(Reply::List(list(said))),
         Effect::Read { .. } | Effect::ServiceLog { .. } => Some(Reply::Content(Content::new(said.stdout.clone()))),
+        Effect::Facts => Some(Reply::Facts(facts(&said.stdout_text()))),
+        Effect::Packages { .. } => packages(said),
         Effect::ServiceStatus { .. } | Effect::Service { .. } => service(said),
         Effect::Probe { .. } | Effect::Exec { .. } => return command(host, said),
         _ => done(said),
@@ -49,6 +52,12 @@ fn refusal(host: &HostName, effect: &Effect, said: &CallReply) -> EffectError {
         };
         return EffectError::InDoubt { host: host.clone(), reason: reason.to_owned() };
     }
+    own_words(said)
+}
+
+/// What a function says that cannot do what it was called for.
+#[must_use]
+pub fn own_words(said: &CallReply) -> EffectError {
     let text = said.stderr_text();
     let text = text.trim_end();
     // Our own sentence, when there is one: programs may have said something before it.
@@ -122,6 +131,25 @@ fn service(said: &CallReply) -> Option<Reply> {
     let restarts = fields.next()?.parse().ok()?;
     let result = word(fields.next()?);
     Some(Reply::Service { changed, state: ServiceState { known, active, enabled, main_pid, restarts, result } })
+}
+
+/// `same`, or `changed` and a line `NAME BEFORE AFTER [lost]` for each package; `-` where it is not installed.
+fn packages(said: &CallReply) -> Option<Reply> {
+    let text = said.stdout_text();
+    let mut lines = text.lines();
+    let changed = match lines.next()? {
+        "same" => false,
+        "changed" => true,
+        _ => return None,
+    };
+    let version = |word: &str| (word != "-").then(|| word.to_owned());
+    let change = |line: &str| {
+        let mut words = line.split(' ');
+        let (name, before, after) = (words.next()?.to_owned(), version(words.next()?), version(words.next()?));
+        Some(PackageChange { name, before, after, lost: words.any(|word| word == "lost") })
+    };
+    let list = lines.map(change).collect::<Option<_>>()?;
+    Some(Reply::Packages { changed, list })
 }
 
 /// `CODE`, then the kept part of standard output, and a byte more when there was more; standard error came on its own stream.

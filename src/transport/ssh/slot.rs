@@ -254,6 +254,9 @@ impl Slot {
                     None => self.fail(Failure::Refused("a function asked for bytes that its call does not have".to_owned())),
                 }
             }
+            Ok(Progress::WantsMore) => {
+                self.payload = Some(PayloadReader::of(library().later(job.call.function, &mut self.known)));
+            }
             Ok(Progress::Ended(reply)) => {
                 self.payload = None;
                 // After exit status 74 the shell is gone: what was still on the way was not read.

@@ -1,0 +1,116 @@
+# Windlass, host side: facts, copies, files for the controller, units, a restart. Sections of the one library that prelude.sh begins.
+#: shared
+wl_line() { f=; [ ! -r "$1" ] || read -r f <"$1"; }
+wl_root() { [ "$(id -u)" = 0 ] || wl_die "$1 are changed by root only; call it with \`sudo: true\`"; }
+# wl_manager: the package manager of this host, in m.
+wl_manager() {
+  for m in apt-get dnf yum apk zypper pacman none; do command -v "$m" >/dev/null && break; done
+  [ "$m" != apt-get ] || m=apt
+}
+#: host
+# wl_facts: lines of a name and its value; what is not known has none.
+wl_facts() {
+  o=/etc/os-release; [ -r $o ] || o=/usr/lib/os-release
+  ( ID= VERSION_ID= VERSION_CODENAME= ID_LIKE= PRETTY_NAME=
+    [ ! -r $o ] || . $o
+    printf 'os %s\nos_name %s\nos_version %s\nos_codename %s\nos_like %s\n' "${ID:-$(uname -s)}" "$PRETTY_NAME" "$VERSION_ID" "$VERSION_CODENAME" "$ID_LIKE" )
+  n=$(uname -n); f=$(timeout 3 hostname -f 2>/dev/null) || f=$n
+  printf 'kernel %s\narch %s\nhostname %s\nfqdn %s\n' "$(uname -r)" "$(uname -m)" "${n%%.*}" "$f"
+  echo "cpus $(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)"
+  while read -r k v u; do case $k in
+    MemTotal:) echo "memory_bytes $((v * 1024))" ;; SwapTotal:) echo "swap_bytes $((v * 1024))" ;;
+  esac; done </proc/meminfo
+  wl_line /proc/1/comm; i=other
+  if [ -d /run/systemd/system ]; then i=systemd
+  elif [ -d /run/openrc ]; then i=openrc
+  else case $f in systemd|runit*) i=${f%-init} ;; init) [ ! -e /etc/inittab ] || [ ! -d /etc/init.d ] || i=sysvinit ;; esac; fi
+  echo "init $i"; wl_manager; echo "package_manager $m"
+  v=$(systemd-detect-virt 2>/dev/null); echo "virtualization $v"
+  f=disabled; [ ! -e /sys/fs/selinux/enforce ] || { wl_line /sys/fs/selinux/enforce; [ "$f" = 1 ] && f=enforcing || f=permissive; }; echo "selinux $f"
+  wl_line /etc/machine-id; echo "machine_id $f"
+  wl_line /proc/sys/kernel/random/boot_id; echo "boot_id $f"
+  printf 'user %s\nuid %s\nhome %s\n' "$(id -un)" "$(id -u)" "$HOME"
+  a4= a6= all= dev= src=
+  if command -v ip >/dev/null; then
+    # the documentation's address: no packet is sent for asking which way it would go
+    set -- $(ip -o -4 route get 192.0.2.1 2>/dev/null)
+    while [ $# -gt 1 ]; do case $1 in dev) dev=$2 ;; src) src=$2 ;; esac; shift; done
+    all=$(ip -o addr show scope global 2>/dev/null | while read -r n d k v u; do case $k in inet|inet6) printf '%s ' "${v%/*}" ;; esac; done)
+  else all=$(hostname -I 2>/dev/null); fi
+  for v in $all; do case $v in *:*) [ -n "$a6" ] || a6=$v ;; *) [ -n "$a4" ] || a4=$v ;; esac; done
+  printf 'ipv4 %s\nipv6 %s\ninterface %s\naddresses %s\n' "${src:-$a4}" "$a6" "$dev" "$all"
+}
+wl_measure() { # PATH: its size and sha256
+  wl_path "$1"
+  [ -e "$p" ] || wl_die "$p is not there"
+  [ -f "$p" ] || wl_die "$p is not a file"
+  s=$(stat -L -c %s -- "$p") || exit 1
+  wl_hash "$p"; echo "$s $h"
+}
+wl_piece() { wl_path "$1"; dd if="$p" bs=1048576 skip="$2" count="$3" 2>/dev/null || wl_die "$p cannot be read"; }
+wl_copy() { # SAVE FROM TO MODE OWNER GROUP
+  wl_path "$2"; from=$p
+  [ -e "$from" ] || wl_die "$from is not there"
+  [ ! -d "$from" ] || wl_die "$from is a directory; a file is copied"
+  [ -f "$from" ] || wl_die "$from is not a file"
+  wl_path "$3"; wl_parent
+  [ ! -L "$p" ] || wl_die "$p is a symbolic link (to $(readlink "$p")), not a file; remove the link first, or name its target"
+  [ ! -d "$p" ] || wl_die "$p is a directory; name the file in it"
+  [ ! -e "$p" ] || [ -f "$p" ] || wl_die "$p is neither a file, a directory nor a link"
+  wl_hash "$from"; sum=$h
+  if [ -f "$p" ]; then
+    wl_hash "$p"
+    if [ "$h" = "$sum" ]; then
+      wl_differs "$4" "$5" "$6" "$p" || wl_same "$1"
+      wl_set "$1" "$4" "$5" "$6" "$p"; echo changed; exit 0
+    fi
+  fi
+  t=$dir/.wl-$1; [ ! -e "$t" ] || rm -f "$t"
+  umask 077; printf '' 2>/dev/null >"$t" || wl_die "no new file can be made in $dir (no permission, or no space)"
+  cat -- "$from" >"$t" || { rm -f "$t"; exit 1; }
+  wl_hash "$t"; [ "$h" = "$sum" ] || { rm -f "$t"; wl_die "$from changed while it was copied"; }
+  m=$4; o=$5; g=$6
+  if [ -f "$p" ]; then
+    old=$(stat -c '%a %u %g' -- "$p") || exit 1
+    [ -n "$m" ] || m=${old%% *}
+    old=${old#* }
+    # What root writes stays whose it was.
+    if [ -O "$t" ] && ! [ -O "$p" ]; then [ -n "$o" ] || o=${old% *}; [ -n "$g" ] || g=${old#* }; fi
+  elif [ -z "$m" ]; then m=$(stat -L -c %a -- "$from") || exit 1; m=$(printf %03d "$m"); m=${m#"${m%???}"}; fi
+  { [ -z "$o" ] || chown -- "$o" "$t"; } && { [ -z "$g" ] || chgrp -- "$g" "$t"; } && chmod -- "00$m" "$t" || { rm -f "$t"; exit 1; }
+  sync "$t" 2>/dev/null || sync
+  wl_keep "$1"
+  mv -fT -- "$t" "$p" || { rm -f "$t"; exit 1; }
+  echo changed
+}
+wl_unit() { # SCOPE UNIT, and the words of wl_put
+  scope=$1 u=$2; shift 2
+  command -v systemctl >/dev/null || wl_die "there is no systemd on this host, so no unit can be told to it"
+  wl_private; echo "$scope" >"$W/s/$1.reload" || exit 1
+  ( wl_put "$@" ) || exit $?
+  [ -e "$W/s/$1.done" ] || { rm -f "$W/s/$1.reload"; exit 0; }
+  wl_sc daemon-reload || exit 1
+  case $u in *@.*) exit 0 ;; esac
+  wl_show "$u"
+  case $load in bad-setting|error|masked)
+    wl_path "$2"; systemd-analyze verify --man=no "$p" >&2
+    wl_die "systemd does not take $u: $(wl_sc show -p LoadError --value -- "$u")" ;; esac
+}
+wl_reboot() { # SAVE AFTER KNOWN MESSAGE: once for a save; without KNOWN, the boot that this is, it is not done yet
+  wl_line /proc/sys/kernel/random/boot_id; b=$f
+  [ -n "$b" ] || wl_die "this host has no /proc/sys/kernel/random/boot_id to tell its boots apart by"
+  [ -z "$2" ] || [ -e "$W/s/$2.done" ] || { echo same; exit 0; }
+  d=$W/s/$1; w=$3
+  [ ! -e "$d.done" ] || w=$(cat "$d.was")
+  [ -n "$w" ] || { echo "now $b"; exit 0; }
+  [ "$w" = "$b" ] || { echo "back $b"; exit 0; }
+  [ ! -e "$d.done" ] || { echo "going $b"; exit 0; }
+  [ "$(id -u)" = 0 ] || wl_die "only root restarts a host; call it with \`sudo: true\`"
+  p=boot; wl_note "$1" reboot "$b"; sync
+  if command -v systemctl >/dev/null; then set -- "$1" "$4" systemctl reboot ${4:+--message="$4"}
+  elif command -v shutdown >/dev/null; then set -- "$1" "$4" shutdown -r now ${4:+"$4"}
+  else set -- "$1" "$4" reboot; fi
+  shift 2
+  out=$("$@" 2>&1 </dev/null) || { rm -f "$d.done"; wl_die "the host does not restart: $out"; }
+  echo "going $b"
+}
