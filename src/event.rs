@@ -34,6 +34,11 @@ pub enum Event {
         /// For what.
         text: String,
     },
+    /// What began and has no record of its own has ended: a pause.
+    Ended {
+        /// Which.
+        key: StepKey,
+    },
     /// A command that runs printed something. Not on record: its step's end has the whole output.
     Printed {
         /// Where.

@@ -121,6 +121,9 @@ pub struct RunArgs {
     /// Ask for the password that sudo wants on the hosts, once
     #[arg(short = 'K', long)]
     pub ask_sudo_password: bool,
+    /// The answer to a question that the script asks
+    #[arg(long = "answer", value_name = "NAME=VALUE", value_parser = parse_answer)]
+    pub answers: Vec<Answer>,
     /// For tests: be killed at a record of the journal, as in 12 or before:12
     #[arg(long, hide = true, value_parser = parse_crash)]
     pub crash_at: Option<crate::run::Crash>,
@@ -142,6 +145,9 @@ pub struct TakeUpArgs {
     /// Ask for the password that sudo wants on the hosts, once
     #[arg(short = 'K', long)]
     pub ask_sudo_password: bool,
+    /// The answer to a question that the script asks
+    #[arg(long = "answer", value_name = "NAME=VALUE", value_parser = parse_answer)]
+    pub answers: Vec<Answer>,
     /// For tests: be killed at a record of the journal
     #[arg(long, hide = true, value_parser = parse_crash)]
     pub crash_at: Option<crate::run::Crash>,
@@ -312,6 +318,19 @@ fn parse_pair(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write NAME=VALUE".to_owned()),
     }
+}
+
+/// What `--answer` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The question's name.
+    pub name: String,
+    /// The answer.
+    pub value: String,
+}
+
+fn parse_answer(text: &str) -> Result<Answer, String> {
+    parse_pair(text).map(|(name, value)| Answer { name, value })
 }
 
 fn parse_pin(text: &str) -> Result<(ArtifactName, Version), String> {

@@ -5,6 +5,7 @@ use super::error::CliError;
 use super::pins::{self, Purpose};
 use super::printer::Printer;
 use super::settings::{Labs, environment, environment_name, params, project, script, store};
+use crate::fleet::Environment;
 use crate::op::Registry;
 use crate::script::{Diagnostic, Facts, Load, Program, ProjectSources, STANDARD, Severity};
 use crate::stop::Stop;
@@ -18,6 +19,7 @@ pub(super) fn check(common: &Common, args: &CheckArgs, printer: &Printer) -> Res
         Some(_) => Some(environment(&project, &environment_name(&project, named)?, Labs::Leave)?),
         None => None,
     };
+    let known = environment.clone();
     let wishes = environment.as_ref().map(|environment| environment.artifacts.clone()).unwrap_or_default();
     let facts = Facts {
         environment,
@@ -31,6 +33,9 @@ pub(super) fn check(common: &Common, args: &CheckArgs, printer: &Printer) -> Res
     let registry = Arc::new(Registry::standard());
     let program = Program::load(Load { sources, script: script.clone(), registry, facts, stop: Stop::default() })?;
     refuse_unknown_params(&program, &params(&args.selection))?;
+    if let Some(environment) = &known {
+        refuse_unknown_channels(&program, environment)?;
+    }
     let (_, wrong) = pins::pins(Purpose::Check, &program, &args.selection, &project, &wishes, &store(&project)?)?;
     let findings: Vec<Diagnostic> = program.lint().into_iter().chain(wrong).collect();
     let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
@@ -64,6 +69,26 @@ pub(super) fn refuse_unknown_params(
         (None, false) => format!("it has: {}", listed.join(", ")),
     };
     Err(CliError::usage(format!("--set {name}: the script has no such parameter")).with_help(help))
+}
+
+/// Refuses a channel that nobody listens to: it is a misspelt one.
+pub(super) fn refuse_unknown_channels(program: &Program, environment: &Environment) -> Result<(), CliError> {
+    let channels = &environment.notify;
+    let unknown = |name: &String| name != "log" && !channels.contains_key(name);
+    let Some(name) = program.channels().into_iter().find(unknown) else { return Ok(()) };
+    let known: Vec<&str> = channels.keys().map(String::as_str).chain(["log"]).collect();
+    let near = known.iter().find(|other| strsim::damerau_levenshtein(other, &name) <= 2);
+    let help = near.map_or_else(
+        || {
+            format!(
+                "there are: {}; write [notify.{name}] with a webhook into windlass.toml or the environment's file",
+                known.join(", ")
+            )
+        },
+        |near| format!("did you mean `{near}`?"),
+    );
+    Err(CliError::input(format!("notify(.., #{{ to: \"{name}\" }}): there is no such channel in {}", environment.name))
+        .with_help(help))
 }
 
 /// The errors that a script has, as an error of the command.

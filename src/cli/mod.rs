@@ -8,6 +8,7 @@ mod error;
 mod history;
 mod init;
 mod lab;
+mod people;
 mod pins;
 mod printer;
 mod run;

@@ -1,19 +1,21 @@
 //! `windlass run`: the real thing.
 
-use super::args::{Common, Format, RunArgs};
-use super::check::{refuse_errors, refuse_unknown_params};
+use super::args::{Answer, Common, Format, RunArgs};
+use super::check::{refuse_errors, refuse_unknown_channels, refuse_unknown_params};
 use super::error::CliError;
+use super::people::{Aside, people};
 use super::pins::{self, Purpose};
 use super::printer::Printer;
 use super::settings::{Labs, agent, environment, environment_name, executable, ledger, params, project, script, store, who};
 use crate::event::Watcher;
-use crate::fleet::{Class, Environment, Project, selector};
+use crate::fleet::{Channels, Class, Environment, Project, selector};
 use crate::id::RunId;
+use crate::interp::{Origin, People, Unsent};
 use crate::journal::{Record, RunPhase};
 use crate::ledger::{Ledger, RunRow, StoredRun};
 use crate::op::Registry;
 use crate::report::{Counts, JsonReport, LiveReport, TextReport, Tone, Where, clock, millis, plain};
-use crate::run::{Crash, Finish, Outset, Runner, live_stack};
+use crate::run::{Crash, Finish, Outset, Runner, live_stack_with};
 use crate::script::{Facts, Load, Program, ProjectSources, STANDARD};
 use crate::stop::Stop;
 use crate::transport::{Credentials, Passphrases, Password};
@@ -48,7 +50,8 @@ pub(super) fn run(common: &Common, args: &RunArgs, printer: &Printer) -> Result<
     let pinned = pins::listed(&stored.artifacts);
     printer.say(&format!("run {id}: {script} on {name} ({hosts} host{}){pinned}", if hosts == 1 { "" } else { "s" }));
     let outset = Outset { id, stored, by: who() };
-    let desk = Desk::new(printer, &environment);
+    let origin = Origin { run: outset.id.to_string(), environment: name.clone(), project: project.name.clone() };
+    let desk = Desk::new(printer, &environment).with_people(&args.answers, &environment.notify, origin);
     let runner = desk.runner(ledger, args.crash_at, ask_password(args.ask_sudo_password)?);
     let finish = desk.watch_signals(|| runner.start(&outset))?;
     Ok(desk.conclude(printer, &finish))
@@ -77,6 +80,7 @@ fn read_all(
     let program = Program::load(Load { sources, script: script.to_owned(), registry, facts, stop: Stop::default() })?;
     refuse_errors(&program)?;
     refuse_unknown_params(&program, &params)?;
+    refuse_unknown_channels(&program, environment)?;
     let store = store(project)?;
     let (artifacts, wrong) = pins::pins(Purpose::Run, &program, &args.selection, project, &environment.artifacts, &store)?;
     if !wrong.is_empty() {
@@ -222,11 +226,15 @@ fn new_id() -> RunId {
 /// How long steps under way may take to end once a person has asked to stop.
 const GRACE: std::time::Duration = std::time::Duration::from_secs(10);
 
+/// How long messages under way may take once the run has ended.
+const LAST_POST: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// What a run is shown on, and the signals that stop it.
 pub(super) struct Desk {
     report: Report,
     interrupt: Stop,
     stop: Stop,
+    people: People,
     begun: Instant,
 }
 
@@ -249,7 +257,18 @@ impl Desk {
                 Report::Live(Arc::new(LiveReport::new(text, place, printer.paint, width)))
             }
         };
-        Self { report, interrupt: Stop::default(), stop: Stop::default(), begun: Instant::now() }
+        Self { report, interrupt: Stop::default(), stop: Stop::default(), people: People::default(), begun: Instant::now() }
+    }
+
+    /// With who answers its questions and hears of it.
+    pub(super) fn with_people(self, answers: &[Answer], channels: &Channels, origin: Origin) -> Self {
+        let report = self.report.clone();
+        let aside: Aside = Arc::new(move |work| match &report {
+            Report::Live(report) => report.aside(work),
+            Report::Json(_) => work(),
+        });
+        let people = people(answers, channels, origin, self.interrupt.clone(), aside);
+        Self { people, ..self }
     }
 
     /// A run that is taken up began before this process did.
@@ -268,7 +287,10 @@ impl Desk {
         Runner {
             ledger,
             registry: Arc::new(Registry::standard()),
-            stack: live_stack(Credentials { password, passphrases: self.passphrases(), agent: agent() }),
+            stack: live_stack_with(
+                Credentials { password, passphrases: self.passphrases(), agent: agent() },
+                self.people.clone(),
+            ),
             watcher,
             interrupt: self.interrupt.clone(),
             stop: self.stop.clone(),
@@ -319,14 +341,18 @@ impl Desk {
 
     /// Says how it ended, and what to type next.
     pub(super) fn conclude(&self, printer: &Printer, finish: &Finish) -> u8 {
+        let unsent = self.people.outbox.as_ref().map(|outbox| outbox.close(LAST_POST)).unwrap_or_default();
         match &self.report {
             Report::Live(report) => {
                 report.close();
                 self.tell(printer, finish);
+                for Unsent { to, text, why } in unsent {
+                    printer.note(&format!("not sent to {to} ({}): {}", plain(&why), plain(&text).replace('\n', " ")));
+                }
             }
             Report::Json(report) => report.write(&serde_json::json!({
                 "event": "run_ended", "run": finish.run, "state": finish.state, "exit": finish.exit, "counts": report.counts(),
-                "journal_head": finish.head, "error": finish.error, "debts": finish.debts, "not_undone": finish.not_undone, "stuck": finish.stuck,
+                "journal_head": finish.head, "error": finish.error, "debts": finish.debts, "not_undone": finish.not_undone, "stuck": finish.stuck, "unsent": unsent,
             })),
         }
         finish.exit

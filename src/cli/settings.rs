@@ -3,7 +3,7 @@
 use super::args::{Common, Selection};
 use super::error::CliError;
 use crate::artifact::DirectoryStore;
-use crate::fleet::{Environment, EnvironmentSource, Host, Inventory, Operator, Project, SshOptions, environment_file};
+use crate::fleet::{Channels, Environment, EnvironmentSource, Host, Inventory, Operator, Project, SshOptions, environment_file};
 use crate::ledger::SqliteLedger;
 use crate::op::Registry;
 use crate::script::{Facts, Load, Program, ProjectSources, STANDARD};
@@ -178,6 +178,12 @@ fn scripted(project: &Project, name: &str, path: &Path, operator: &Operator) -> 
     let program = Program::load(Load { sources, script: script.clone(), registry, facts, stop: Stop::default() })?;
     let value = program.value().map_err(|failure| CliError::from(Box::new(failure.diagnostic)))?;
     Ok(Environment::from_value(project, name, value, &script, operator)?)
+}
+
+/// Where notifications of an environment go now: channels are not kept with a run. Those of a file that cannot be read any
+/// more are left out.
+pub(super) fn channels(project: &Project, name: &str) -> Channels {
+    environment(project, name, Labs::Leave).map_or_else(|_| project.notify.clone(), |environment| environment.notify)
 }
 
 /// A path as a name within the project.

@@ -1,19 +1,28 @@
 //! `windlass resume`, `unwind` and `settle`: what to do with a run that has not ended well.
 
-use super::args::{Common, SettleArgs, TakeUpArgs, UnwindArgs};
+use super::args::{Answer, Common, SettleArgs, TakeUpArgs, UnwindArgs};
 use super::error::CliError;
 use super::printer::Printer;
 use super::run::{Desk, ask_password, lock};
-use super::settings::{ledger, project};
+use super::settings::{channels, ledger, project};
 use crate::artifact::DirectoryStore;
+use crate::interp::Origin;
 use crate::journal::RunState;
 use crate::ledger::{Ledger, RunRow};
 use crate::run::{Crash, Job};
 use crate::transport::Password;
 use std::sync::Arc;
 
+/// What a run is taken up with.
+struct Given<'a> {
+    crash: Option<Crash>,
+    password: Password,
+    answers: &'a [Answer],
+}
+
 pub(super) fn resume(common: &Common, args: &TakeUpArgs, printer: &Printer) -> Result<u8, CliError> {
-    take_up(common, &args.run, Job::Resume, (args.crash_at, ask_password(args.ask_sudo_password)?), printer)
+    let given = Given { crash: args.crash_at, password: ask_password(args.ask_sudo_password)?, answers: &args.answers };
+    take_up(common, &args.run, Job::Resume, given, printer)
 }
 
 pub(super) fn unwind(common: &Common, args: &UnwindArgs, printer: &Printer) -> Result<u8, CliError> {
@@ -21,7 +30,8 @@ pub(super) fn unwind(common: &Common, args: &UnwindArgs, printer: &Printer) -> R
         give_up(common, &args.take_up.run, reason, printer)?;
     }
     let args = &args.take_up;
-    take_up(common, &args.run, Job::Unwind, (args.crash_at, ask_password(args.ask_sudo_password)?), printer)
+    let given = Given { crash: args.crash_at, password: ask_password(args.ask_sudo_password)?, answers: &args.answers };
+    take_up(common, &args.run, Job::Unwind, given, printer)
 }
 
 pub(super) fn settle(common: &Common, args: &SettleArgs, printer: &Printer) -> Result<u8, CliError> {
@@ -40,7 +50,13 @@ pub(super) fn settle(common: &Common, args: &SettleArgs, printer: &Printer) -> R
     for row in rows {
         if owes(ledger.as_ref(), &row)? {
             paid += 1;
-            worst = worst.max(take_up(common, row.id.as_str(), Job::Unwind, (None, password.clone()), printer)?);
+            worst = worst.max(take_up(
+                common,
+                row.id.as_str(),
+                Job::Unwind,
+                Given { crash: None, password: password.clone(), answers: &[] },
+                printer,
+            )?);
         }
     }
     if paid == 0 {
@@ -79,13 +95,7 @@ pub(super) fn owes(ledger: &dyn Ledger, row: &RunRow) -> Result<bool, CliError> 
     Ok(!state.debts().is_empty())
 }
 
-fn take_up(
-    common: &Common,
-    run: &str,
-    job: Job,
-    (crash, password): (Option<Crash>, Password),
-    printer: &Printer,
-) -> Result<u8, CliError> {
+fn take_up(common: &Common, run: &str, job: Job, given: Given<'_>, printer: &Printer) -> Result<u8, CliError> {
     let project = project(common)?;
     let ledger = ledger(&project)?;
     let row = ledger.find(run)?;
@@ -106,10 +116,12 @@ fn take_up(
     let what = if job == Job::Resume { "resuming" } else { "undoing" };
     let pinned = super::pins::listed(&stored.artifacts);
     printer.say(&format!("{what} run {}: {} on {}{pinned}", row.id, row.script, row.environment));
+    let origin = Origin { run: row.id.to_string(), environment: row.environment.clone(), project: project.name.clone() };
     let desk = Desk::new(printer, &stored.environment);
+    let desk = desk.with_people(given.answers, &channels(&project, &row.environment), origin);
     desk.know(&ledger.records(&row.id)?);
     let ledger: Arc<dyn Ledger> = ledger;
-    let runner = desk.runner(ledger, crash, password);
+    let runner = desk.runner(ledger, given.crash, given.password);
     let finish = desk.watch_signals(|| runner.take_up(&row.id, job))?;
     Ok(desk.conclude(printer, &finish))
 }

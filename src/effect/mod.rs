@@ -64,9 +64,9 @@ pub enum Effect {
     /// A command that promises to change nothing. Reply: [`Reply::Command`].
     Probe { command: Invocation },
     /// An HTTP request made from the host's own network. Reply: [`Reply::Http`].
-    Http { request: HttpRequest },
-    /// A TCP connection made from the host's own network, and closed again. Reply: [`Reply::Done`].
-    Connect { address: String, port: u16 },
+    Http { request: HttpRequest, via: Via },
+    /// A TCP connection made from the host's own network, and closed again. Reply: [`Reply::Connected`].
+    Connect { address: String, port: u16, via: Via },
 
     /// Writes a file: temporary file, flush, validation, atomic rename. Reply: [`Reply::Done`].
     Write { path: RemotePath, content: Content, attributes: Attributes, validate: Option<String>, save: SaveId },
@@ -102,8 +102,15 @@ pub enum Effect {
     /// Starts, stops, restarts, reloads, enables or disables a service. Reply: [`Reply::Service`].
     Service { unit: ServiceUnit, verb: Verb, save: SaveId },
     /// A command that may change anything; its receipt stays on the host. Reply: [`Reply::Command`].
-    /// With `after`, only when the command of that receipt began.
-    Exec { command: Invocation, receipt: SaveId, after: Option<SaveId> },
+    /// With `after`, only when the command of that receipt began. Of each path in `keeps`, what is there is copied first, and
+    /// kept under its name.
+    Exec {
+        command: Invocation,
+        receipt: SaveId,
+        after: Option<SaveId>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        keeps: Vec<(SaveId, RemotePath)>,
+    },
 
     /// Puts back what a save kept; when it `surely` kept something and has it no more, that is a failure. Reply: [`Reply::Done`].
     Restore { save: SaveId, surely: bool },
@@ -120,6 +127,10 @@ pub enum Effect {
     Template { name: String },
     /// The time. Controller. Reply: [`Reply::Time`].
     Now,
+    /// Random bytes. Controller. Reply: [`Reply::Content`].
+    Entropy { bytes: u32 },
+    /// Asks a person. Controller. Reply: [`Reply::Content`], the answer.
+    Ask { question: Question },
     /// Waits. Controller. Reply: [`Reply::Done`].
     Sleep { millis: u64 },
     /// Tells people something. Controller; never fails a run. Reply: [`Reply::Done`].
@@ -175,11 +186,30 @@ impl Effect {
             | Self::Resume { .. }
             | Self::Forget => EffectClass::Write,
             Self::Exec { .. } => EffectClass::Opaque,
-            Self::Source { .. } | Self::Template { .. } | Self::Now | Self::Sleep { .. } | Self::Notify { .. } => {
-                EffectClass::Controller
-            }
+            Self::Source { .. }
+            | Self::Template { .. }
+            | Self::Now
+            | Self::Entropy { .. }
+            | Self::Ask { .. }
+            | Self::Sleep { .. }
+            | Self::Notify { .. } => EffectClass::Controller,
         }
     }
+}
+
+/// A question to a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// What an answer that is given beforehand calls it.
+    pub name: String,
+    /// What is asked.
+    pub text: String,
+    /// The answers that there are; any text when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
+    /// The answer when there is no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<String>,
 }
 
 /// Mode, owner and group of a file; what is not given stays as it is.
@@ -223,6 +253,30 @@ pub enum Words {
     Shell(String),
     /// A program and its arguments, taken as they are.
     List(Vec<String>),
+}
+
+/// From where a connection is made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    /// Through the host's SSH connection; by a program on the host where that is forbidden.
+    #[default]
+    Tunnel,
+    /// By a program on the host: curl, python3, perl, bash, nc or wget.
+    Exec,
+    /// From the machine on which Windlass runs.
+    Controller,
+    /// Through the host's SSH connection, and no other way: asks whether that is allowed.
+    #[serde(skip_deserializing)]
+    Forwarding,
+}
+
+impl Via {
+    /// Whether it is the way that is taken when none is named.
+    #[must_use]
+    pub fn is_usual(&self) -> bool {
+        *self == Self::Tunnel
+    }
 }
 
 /// A request to an HTTP server, as seen from the host.

@@ -51,6 +51,11 @@ pub enum Reply {
     },
     /// How a command ended.
     Command(CommandResult),
+    /// A connection was made.
+    Connected {
+        /// From where, as in "from web1".
+        vantage: String,
+    },
     /// What an HTTP server said.
     Http(HttpReply),
     /// A file of the controller.

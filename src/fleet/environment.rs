@@ -2,11 +2,12 @@
 //! `environments/NAME.rhai` returns.
 
 use super::{
+    channel::Channels,
     document::Document,
     error::FleetError,
     form::EnvironmentForm,
     inventory::{Inventory, Operator},
-    policy::{External, Policy},
+    policy::{Check, External, Policy},
     project::Project,
     resolve::Resolver,
 };
@@ -52,6 +53,9 @@ pub struct Environment {
     pub policy: Policy,
     /// The services of others.
     pub externals: BTreeMap<String, External>,
+    /// Where notifications go: those of the project, and its own. Never stored: it holds secrets.
+    #[serde(skip)]
+    pub notify: Channels,
     /// How many hosts are made on demand; the inventory may then be empty until they are.
     pub lab: Option<NonZeroU32>,
     /// Which version of an artifact is meant here, where the command line does not say.
@@ -103,22 +107,43 @@ fn build(
         return Err(document.invalid(&["hosts"], "the environment has no hosts", Some(help.to_owned())));
     }
     let resolver = Resolver::new(project, document, form.defaults, form.transport, operator)?;
+    let hosts = resolver.inventory(form.hosts)?;
+    for (external, told) in &form.externals {
+        check_external(&hosts, form.lab.is_some(), told).map_err(|why| document.invalid(&["externals", external], why, None))?;
+    }
     Ok(Environment {
         name: name.to_owned(),
         class,
-        hosts: resolver.inventory(form.hosts)?,
+        hosts,
         vars: form.vars,
         policy: form.policy,
         externals: form.externals,
+        notify: project.notify.clone().into_iter().chain(form.notify).collect(),
         lab: form.lab,
         artifacts: form.artifacts,
     })
 }
 
+/// Whether an external can be looked at from where it says.
+fn check_external(hosts: &Inventory, lab: bool, external: &External) -> Result<(), String> {
+    let Some(from) = &external.from else { return Ok(()) };
+    // Hosts of a lab are there only once it is up.
+    if !lab && hosts.get(from.as_str()).is_none() {
+        let names: Vec<&str> = hosts.hosts().iter().map(|host| host.name.as_str()).take(12).collect();
+        return Err(format!("`from` names {from}, which is no host of this environment; it has: {}", names.join(", ")));
+    }
+    match &external.check {
+        Check::Http { url, .. } if url.starts_with("https://") => {
+            Err("https is asked from the controller only; leave `from` out, or ask http://".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Blast, Check, Defaults};
+    use crate::fleet::{Blast, Defaults};
     use std::path::PathBuf;
 
     fn load(text: &str) -> Result<Environment, FleetError> {
@@ -131,7 +156,8 @@ mod tests {
     fn project() -> Project {
         let (script, store, ledger) = (PathBuf::new(), String::new(), String::new());
         let (defaults, artifacts) = (Defaults::default(), Wishes::default());
-        Project { root: PathBuf::from("/project"), name: "shop".to_owned(), script, ledger, store, artifacts, defaults }
+        let notify = Channels::new();
+        Project { root: PathBuf::from("/project"), name: "shop".to_owned(), script, ledger, store, artifacts, notify, defaults }
     }
 
     fn operator() -> Operator {
@@ -226,6 +252,13 @@ windows = ["Mon-Thu 09:00-16:00 Europe/Copenhagen"]
                 "",
                 Some("70000"),
             ),
+            (
+                host("[externals.pay]\ncheck = { tcp = \"x:1\" }\nfrom = \"web2\""),
+                "`from` names web2, which is no host",
+                "",
+                Some("pay"),
+            ),
+            (host("[notify.ops]\nwebhook = \"hooks/secret\""), "expected a URL with http://", "", Some("\"hooks/secret\"")),
             (host("roles = \"web\""), "`hosts.web1.roles`: expected a list, found string \"web\"", "", Some("\"web\"")),
             (host("roles = [\"a b\"]"), "role `a b` has other characters", "", Some("[\"a b\"]")),
             (host("roles = [\"all\"]"), "`all` stands for every host", "", Some("[\"all\"]")),

@@ -1,6 +1,7 @@
 //! The form of an environment file as people write it, before ranges are expanded and defaults are filled in.
 
 use super::{
+    channel::Channels,
     duration,
     environment::Class,
     inventory::Transport,
@@ -25,6 +26,8 @@ pub(super) struct EnvironmentForm {
     pub vars: Map<String, Value>,
     #[serde(default)]
     pub externals: BTreeMap<String, External>,
+    #[serde(default)]
+    pub notify: Channels,
     #[serde(default)]
     pub policy: Policy,
     #[serde(default)]

@@ -4,6 +4,7 @@
 //! It reads the operator's own files and nothing else: no connection is made here, and the process environment
 //! is not read (`Operator` brings what is needed of it). The one command that is run is that of a `Match exec`. What leaves this room is parsed, expanded and checked.
 
+mod channel;
 mod document;
 mod duration;
 mod environment;
@@ -24,6 +25,7 @@ mod ssh_options;
 mod ssh_settings;
 mod ssh_tokens;
 
+pub use channel::{Channel, ChannelKind, Channels, Webhook};
 pub use environment::{Class, Environment};
 pub use error::{FleetError, Place};
 pub use inventory::{Host, Inventory, Operator, Transport};

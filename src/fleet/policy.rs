@@ -1,6 +1,7 @@
 //! What an environment asks of a run before it may change something, and the services of others that it leans on.
 //! Only read here; the gates judge it.
 
+use crate::id::HostName;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 
@@ -98,6 +99,9 @@ impl<'de> Deserialize<'de> for Blast {
 pub struct External {
     /// How to see whether it is there.
     pub check: Check,
+    /// The host from which it is looked at; the controller when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<HostName>,
 }
 
 /// Written as `{ http = URL, status = 200 }` or `{ tcp = "HOST:PORT" }`.

@@ -1,6 +1,7 @@
 //! The project: the directory with `windlass.toml`, and the environments that it has.
 
 use super::{
+    channel::Channels,
     document::{self, Document},
     error::FleetError,
 };
@@ -35,6 +36,9 @@ pub struct Project {
     /// Which version of an artifact is meant where neither the command line nor the environment says.
     #[serde(default)]
     pub artifacts: Wishes,
+    /// Where notifications go.
+    #[serde(default)]
+    pub notify: Channels,
     /// What applies when the command line does not say.
     #[serde(default)]
     pub defaults: Defaults,

@@ -4,11 +4,11 @@ use super::Controller;
 use super::fetch::fetch;
 use super::follow::Follow;
 use super::reboot::{Wish, reboot};
-use crate::effect::{Effect, EffectClass, EffectError, Effects, HttpRequest, Login, Reply};
+use super::vantage::Vantage;
+use crate::effect::{Effect, EffectClass, EffectError, Effects, Login, Reply};
 use crate::event::Watcher;
 use crate::id::HostName;
 use crate::stop::Stop;
-use crate::transport::http::{Place, exchange};
 use crate::transport::{Failure, Pool, remote};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +18,7 @@ use std::time::Duration;
 pub struct Apply {
     pool: Arc<Pool>,
     controller: Controller,
+    vantage: Vantage,
     stop: Stop,
     /// What hosts said they are.
     facts: Mutex<BTreeMap<Login, Reply>>,
@@ -28,7 +29,7 @@ impl Apply {
     /// Speaks to hosts through this pool; what goes on inside long calls is told to the watcher.
     #[must_use]
     pub fn new(pool: Arc<Pool>, controller: Controller, stop: Stop, watcher: Arc<dyn Watcher>) -> Self {
-        Self { pool, controller, stop, follow: Follow::new(watcher), facts: Mutex::default() }
+        Self { pool, controller, vantage: Vantage::default(), stop, follow: Follow::new(watcher), facts: Mutex::default() }
     }
 
     fn on_host(&self, at: &Login, effect: &Effect) -> Result<Reply, EffectError> {
@@ -59,19 +60,6 @@ impl Apply {
         known().insert(at.clone(), facts.clone());
         Ok(facts)
     }
-
-    fn http(&self, host: &HostName, request: &HttpRequest) -> Result<Reply, EffectError> {
-        let place = Place::parse(&request.url).map_err(EffectError::failed)?;
-        let shell = self.pool.shell(host).map_err(|failure| explain(host, failure))?;
-        let stream = shell.connect(&place.address, place.port).map_err(|failure| explain(host, failure))?;
-        let vantage = format!("asked from {host}");
-        exchange(stream, &place, request, &vantage).map(Reply::Http).map_err(EffectError::failed)
-    }
-
-    fn connect(&self, host: &HostName, address: &str, port: u16) -> Result<Reply, EffectError> {
-        let shell = self.pool.shell(host).map_err(|failure| explain(host, failure))?;
-        shell.connect(address, port).map(|_| Reply::done(false)).map_err(|failure| explain(host, failure))
-    }
 }
 
 impl Effects for Apply {
@@ -80,7 +68,8 @@ impl Effects for Apply {
             return Err(EffectError::Interrupted);
         }
         match effect {
-            Effect::Http { request } => self.http(&at.host, request),
+            Effect::Http { request, via } => self.vantage.http(&self.pool, at, request, *via),
+            Effect::Connect { address, port, via } => self.vantage.connect(&self.pool, at, address, *port, *via),
             Effect::Facts => self.facts(at),
             Effect::Fetch { path, to } => fetch(&self.pool, &self.controller, at, path, to),
             Effect::Reboot { within_millis, message, begun, save, after } => {
@@ -90,7 +79,6 @@ impl Effects for Apply {
                 self.facts.lock().unwrap_or_else(PoisonError::into_inner).retain(|login, _| login.host != at.host);
                 reply
             }
-            Effect::Connect { address, port } => self.connect(&at.host, address, *port),
             _ if effect.class() == EffectClass::Controller => self.controller.perform(effect, &self.stop),
             _ => self.on_host(at, effect),
         }
@@ -103,7 +91,7 @@ pub(super) fn explain(host: &HostName, failure: Failure) -> EffectError {
         Failure::Unreachable { reason, help } => EffectError::Unreachable { host: host.clone(), reason, help },
         Failure::Denied { reason, help } => EffectError::Denied { host: host.clone(), reason, help },
         Failure::Lost(reason) => EffectError::Lost { host: host.clone(), reason },
-        Failure::Refused(_) => EffectError::failed(reason),
+        Failure::Refused(_) | Failure::Forbidden(_) => EffectError::failed(reason),
         Failure::Timeout(_) => EffectError::Timeout { message: reason, stderr: String::new() },
         Failure::Stopped => EffectError::Interrupted,
     }

@@ -1,8 +1,9 @@
 //! The controller's part of the world: files of the project, the time, waiting.
 
 use super::trees::Trees;
+use super::{NoAnswer, People};
 use crate::artifact::{ArtifactName, Store, Version};
-use crate::effect::{Content, Effect, EffectError, Reply, SourceInfo, SourceName};
+use crate::effect::{Content, Effect, EffectError, Question, Reply, SourceInfo, SourceName};
 use crate::id::Digest;
 use crate::stop::Stop;
 use sha2::{Digest as _, Sha256};
@@ -20,13 +21,26 @@ pub struct Controller {
     store: Arc<dyn Store>,
     trees: Trees,
     digests: Mutex<BTreeMap<(u64, u64, i64, u64), Digest>>,
+    people: People,
 }
 
 impl Controller {
     /// Scripts see the files of this project, and the artifacts of this store.
     #[must_use]
     pub fn new(root: &Path, store: Arc<dyn Store>) -> Self {
-        Self { root: root.to_owned(), store, trees: Trees::new(root), digests: Mutex::new(BTreeMap::new()) }
+        Self {
+            root: root.to_owned(),
+            store,
+            trees: Trees::new(root),
+            digests: Mutex::new(BTreeMap::new()),
+            people: People::default(),
+        }
+    }
+
+    /// With these people to ask and to tell.
+    #[must_use]
+    pub fn with_people(self, people: People) -> Self {
+        Self { people, ..self }
     }
 
     /// The directory of the project.
@@ -38,10 +52,32 @@ impl Controller {
         match effect {
             Effect::Now => Ok(Reply::Time(now())),
             Effect::Sleep { millis } => sleep(Duration::from_millis(*millis), stop),
-            Effect::Notify { .. } => Ok(Reply::done(false)),
+            Effect::Entropy { bytes } => Ok(Reply::Content(entropy(*bytes))),
+            Effect::Ask { question } => self.ask(question),
+            Effect::Notify { text, to } => self.notify(text, to.as_deref()),
             Effect::Source { source } => self.source(source),
             Effect::Template { name } => self.template(name),
             other => Err(EffectError::Unsupported(format!("the controller does not do this: {other:?}"))),
+        }
+    }
+
+    fn ask(&self, question: &Question) -> Result<Reply, EffectError> {
+        let answer = match &self.people.answers {
+            Some(answers) => answers.answer(question),
+            None => question.default.clone().ok_or_else(|| NoAnswer::Nobody("nobody can be asked here".to_owned())),
+        };
+        match answer {
+            Ok(answer) => Ok(Reply::Content(Content::new(answer))),
+            Err(NoAnswer::Stopped) => Err(EffectError::Interrupted),
+            Err(NoAnswer::Nobody(why)) => Err(EffectError::failed(format!("`{}` has no answer: {why}", question.text))),
+        }
+    }
+
+    fn notify(&self, text: &str, to: Option<&str>) -> Result<Reply, EffectError> {
+        match (&self.people.outbox, to) {
+            (None, None | Some("log")) => Ok(Reply::done(false)),
+            (None, Some(to)) => Err(EffectError::failed(format!("there is no channel `{to}`"))),
+            (Some(outbox), to) => outbox.post(text, to).map(|()| Reply::done(false)).map_err(EffectError::failed),
         }
     }
 
@@ -131,6 +167,10 @@ pub(super) fn hash(file: &mut File) -> std::io::Result<Digest> {
             n => hasher.update(&buffer[..n]),
         }
     }
+}
+
+fn entropy(bytes: u32) -> Content {
+    Content::new((0..bytes).map(|_| rand::random::<u8>()).collect::<Vec<_>>())
 }
 
 /// Milliseconds since 1970-01-01 UTC.

@@ -4,12 +4,17 @@ mod apply;
 mod controller;
 mod fetch;
 mod follow;
+mod outbox;
+mod people;
 mod reboot;
 mod retry;
 mod stack;
 mod trees;
+mod vantage;
 
 pub use apply::Apply;
 pub use controller::Controller;
+pub use outbox::{Mailbox, Origin, Outbox, Unsent};
+pub use people::{Answers, NoAnswer, People};
 pub use retry::Retry;
 pub use stack::apply as apply_stack;

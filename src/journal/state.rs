@@ -182,7 +182,9 @@ impl RunState {
     /// Commands that ran and for which the script gave no undo: what they did is still there after unwinding.
     #[must_use]
     pub fn commands_without_undo(&self) -> Vec<&StepState> {
-        let undoes = |undo: &UndoState| matches!(undo.undo, Compensation::Command { .. } | Compensation::Again { .. });
+        let undoes = |undo: &UndoState| {
+            matches!(undo.undo, Compensation::Command { .. } | Compensation::Again { .. } | Compensation::Restore { .. })
+        };
         let left = |step: &&StepState| step.command.op == "run" && step.may_have_changed() && !step.undos.values().any(undoes);
         self.steps.values().filter(left).collect()
     }

@@ -1,7 +1,7 @@
 //! What an operation has of the world: its host, effects, and a place to record undos.
 
 use crate::effect::{Compensation, Effect, EffectClass, Invocation, Reply};
-use crate::id::{HostName, SaveId, StepKey};
+use crate::id::{HostName, RemotePath, SaveId, StepKey};
 use crate::step::{ErrorKind, Outcome, StepError};
 
 /// What the conductor gives a step: effects that are observed, and records that are durable when the call returns.
@@ -127,13 +127,28 @@ impl<'a> StepContext<'a> {
     /// # Errors
     /// What went wrong. The record stands all the same.
     pub fn command(&mut self, command: Invocation, undo: impl FnOnce(&SaveId) -> Vec<Compensation>) -> Result<Reply, StepError> {
+        self.command_keeping(command, &[], undo)
+    }
+
+    /// The same, and the host keeps a copy of what is at these paths before it begins. They are put back last.
+    ///
+    /// # Errors
+    /// What went wrong. The record stands all the same.
+    pub fn command_keeping(
+        &mut self,
+        command: Invocation,
+        paths: &[RemotePath],
+        undo: impl FnOnce(&SaveId) -> Vec<Compensation>,
+    ) -> Result<Reply, StepError> {
         let first = self.recorded + 1;
         let receipt = self.key.save(first);
-        let undo = undo(&receipt);
+        let keeps: Vec<(SaveId, RemotePath)> = (first..).zip(paths).map(|(n, path)| (self.key.save(n), path.clone())).collect();
+        let restores = keeps.iter().map(|(save, _)| Compensation::Restore { save: save.clone() });
+        let undo: Vec<Compensation> = restores.chain(undo(&receipt)).collect();
         self.recorded += u32::try_from(undo.len()).unwrap_or(u32::MAX).max(1);
         self.port.record(first, &undo)?;
         self.outcome = Outcome::Changed;
-        self.port.perform(&Effect::Exec { command, receipt, after: None })
+        self.port.perform(&Effect::Exec { command, receipt, after: None, keeps })
     }
 
     /// Puts the step's start on record.

@@ -4,6 +4,7 @@ use super::{Span, StepContext, context::unexpected, run::tail};
 use crate::effect::{Effect, Reply, ServiceState, ServiceUnit, UnitScope};
 use crate::step::{ErrorKind, StepError};
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 
 /// How long to wait, how often to look, how long it must hold, and the service that it depends on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -17,12 +18,22 @@ pub(super) struct Timing {
     /// From its first success on, it must hold this long without a gap.
     #[serde(default = "default_hold")]
     pub(super) hold: Span,
+    /// So many of the last so many looks have to pass; the last one when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) k_of_n: Option<Share>,
     /// The service that must keep running meanwhile: its end fails the check at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) unit: Option<String>,
     /// Whose service `unit` is.
     #[serde(default)]
     pub(super) scope: UnitScope,
+}
+
+impl Timing {
+    /// These times, and nothing else.
+    pub(super) fn plain(within: Span, every: Span) -> Self {
+        Self { within, every, hold: default_hold(), k_of_n: None, unit: None, scope: UnitScope::default() }
+    }
 }
 
 fn default_within() -> Span {
@@ -33,6 +44,61 @@ fn default_every() -> Span {
 }
 fn default_hold() -> Span {
     Span::from_millis(0)
+}
+
+/// `[3, 5]`: three of the last five looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "(u32, u32)", into = "(u32, u32)")]
+pub(super) struct Share {
+    k: u32,
+    n: u32,
+}
+
+impl TryFrom<(u32, u32)> for Share {
+    type Error = String;
+    fn try_from((k, n): (u32, u32)) -> Result<Self, String> {
+        if (1..=n).contains(&k) && n <= 100 {
+            return Ok(Self { k, n });
+        }
+        Err(format!("[{k}, {n}] is not k of the last n looks, as in [3, 5]; n is 100 at most"))
+    }
+}
+
+impl From<Share> for (u32, u32) {
+    fn from(share: Share) -> Self {
+        (share.k, share.n)
+    }
+}
+
+/// The last looks, newest last.
+struct Window {
+    share: Share,
+    passed: VecDeque<bool>,
+}
+
+impl Window {
+    fn new(share: Option<Share>) -> Self {
+        Self { share: share.unwrap_or(Share { k: 1, n: 1 }), passed: VecDeque::new() }
+    }
+
+    /// Takes one look in; what it comes to with those before.
+    fn take(&mut self, look: Look) -> Look {
+        let Share { k, n } = self.share;
+        self.passed.push_back(matches!(look, Look::Holds(_)));
+        if self.passed.len() > n as usize {
+            self.passed.pop_front();
+        }
+        let passed = self.passed.iter().filter(|passed| **passed).count();
+        let told = |found: String| {
+            let looks = self.passed.len();
+            if n == 1 { found } else { format!("{passed} of the last {looks} looks passed; {found}") }
+        };
+        match look {
+            Look::Holds(found) | Look::NotYet(found) if passed >= k as usize => Look::Holds(told(found)),
+            Look::Holds(found) => Look::NotYet(format!("{}, {k} have to", told(found))),
+            Look::NotYet(found) => Look::NotYet(told(found)),
+        }
+    }
 }
 
 /// What one look found.
@@ -64,9 +130,10 @@ pub(super) fn wait(
     let start = cx.now()?;
     let mut watch = timing.unit.as_ref().map(|name| Watch::new(name, timing.scope));
     let (mut looks, mut since) = (0, None);
+    let mut window = Window::new(timing.k_of_n);
     loop {
         looks += 1;
-        let found = look(cx)?;
+        let found = window.take(look(cx)?);
         if let Some(watch) = &mut watch {
             watch.check(cx, what)?;
         }

@@ -23,7 +23,7 @@ impl Operation for ExpectExec {
     const SUBJECT: Subject = Subject::Host;
     const POSITIONAL: &'static [&'static str] = &["command"];
     const OPTIONS: &'static [&'static str] =
-        &["cwd", "env", "stdin", "timeout", "ok_codes", "within", "every", "hold", "unit", "scope"];
+        &["cwd", "env", "stdin", "timeout", "ok_codes", "within", "every", "hold", "k_of_n", "unit", "scope"];
     const PAGE: &'static str = include_str!("../../stdlib/doc/expect_exec.md");
     type Output = Held;
 

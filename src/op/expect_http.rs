@@ -2,7 +2,7 @@
 
 use super::expect::{Held, Look, Timing, wait};
 use super::{Operation, Span, StepContext, Subject, context::unexpected};
-use crate::effect::{Effect, HttpReply, HttpRequest, Reply};
+use crate::effect::{Effect, HttpReply, HttpRequest, Reply, Via};
 use crate::step::{ErrorKind, StepError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -26,6 +26,9 @@ pub struct ExpectHttp {
     /// Time for one request; 5 s when not given.
     #[serde(default = "five_seconds")]
     timeout: Span,
+    /// From where; through the host's connection when not given.
+    #[serde(default, skip_serializing_if = "Via::is_usual")]
+    via: Via,
     #[serde(flatten)]
     timing: Timing,
 }
@@ -42,15 +45,16 @@ impl Operation for ExpectHttp {
     const SUBJECT: Subject = Subject::Host;
     const POSITIONAL: &'static [&'static str] = &["url"];
     const OPTIONS: &'static [&'static str] =
-        &["status", "body", "version", "headers", "timeout", "within", "every", "hold", "unit", "scope"];
+        &["status", "body", "version", "headers", "timeout", "via", "within", "every", "hold", "k_of_n", "unit", "scope"];
     const PAGE: &'static str = include_str!("../../stdlib/doc/expect_http.md");
     type Output = Held;
 
     fn run(&self, cx: &mut StepContext<'_>) -> Result<Held, StepError> {
-        let place = self.url.strip_prefix("http://").unwrap_or_default();
+        let secure = self.url.strip_prefix("https://").filter(|_| self.via == Via::Controller);
+        let place = self.url.strip_prefix("http://").or(secure).unwrap_or_default();
         if place.is_empty() || place.starts_with(['/', ':']) {
             return Err(StepError::bad_input(format!("`{}` is no URL that can be checked", self.url))
-                .with_help("write http://ADDRESS:PORT/PATH as seen from the host"));
+                .with_help("write http://ADDRESS:PORT/PATH as seen from the host; https:// is asked `via: \"controller\"` only"));
         }
         cx.record_check(self)?;
         let request = HttpRequest {
@@ -59,7 +63,7 @@ impl Operation for ExpectHttp {
             headers: self.headers.clone(),
             timeout_millis: self.timeout.millis(),
         };
-        let effect = Effect::Http { request };
+        let effect = Effect::Http { request, via: self.via };
         wait(cx, &self.timing, &self.url, |cx| match cx.look(&effect) {
             Ok(Reply::Http(reply)) => Ok(self.judge(&reply)),
             Ok(other) => Err(unexpected(&other)),

@@ -1,8 +1,8 @@
 //! `h.expect_tcp(port)`: something listens, as seen from the host.
 
 use super::expect::{Held, Look, Timing, wait};
-use super::{Operation, StepContext, Subject};
-use crate::effect::Effect;
+use super::{Operation, StepContext, Subject, context::unexpected};
+use crate::effect::{Effect, Reply, Via};
 use crate::step::{ErrorKind, StepError};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,9 @@ pub struct ExpectTcp {
     /// Where; the host's loopback when not given.
     #[serde(default = "loopback")]
     address: String,
+    /// From where; through the host's connection when not given.
+    #[serde(default, skip_serializing_if = "Via::is_usual")]
+    via: Via,
     #[serde(flatten)]
     timing: Timing,
 }
@@ -27,16 +30,17 @@ impl Operation for ExpectTcp {
     const SUBJECT: Subject = Subject::Host;
     const POSITIONAL: &'static [&'static str] = &["port"];
     const OPTIONS: &'static [&'static str] =
-        &["address", "within", "every", "hold", "unit", "scope"];
+        &["address", "via", "within", "every", "hold", "k_of_n", "unit", "scope"];
     const PAGE: &'static str = include_str!("../../stdlib/doc/expect_tcp.md");
     type Output = Held;
 
     fn run(&self, cx: &mut StepContext<'_>) -> Result<Held, StepError> {
         cx.record_check(self)?;
         let what = format!("a connection to {}:{}", self.address, self.port);
-        let effect = Effect::Connect { address: self.address.clone(), port: self.port };
+        let effect = Effect::Connect { address: self.address.clone(), port: self.port, via: self.via };
         wait(cx, &self.timing, &what, |cx| match cx.look(&effect) {
-            Ok(_) => Ok(Look::Holds("connected".to_owned())),
+            Ok(Reply::Connected { vantage }) => Ok(Look::Holds(format!("connected ({vantage})"))),
+            Ok(other) => Err(unexpected(&other)),
             Err(error) if matches!(error.kind, ErrorKind::Failed | ErrorKind::Timeout) => Ok(Look::NotYet(error.message)),
             Err(error) => Err(error),
         })

@@ -19,7 +19,7 @@ impl Operation for ExpectUnit {
     const SUBJECT: Subject = Subject::Host;
     const POSITIONAL: &'static [&'static str] = &["name"];
     const OPTIONS: &'static [&'static str] =
-        &["within", "every", "hold", "unit", "scope"];
+        &["within", "every", "hold", "k_of_n", "unit", "scope"];
     const PAGE: &'static str = include_str!("../../stdlib/doc/expect_unit.md");
     type Output = Held;
 

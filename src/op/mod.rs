@@ -5,10 +5,14 @@ mod context;
 mod edit;
 mod expect;
 mod registry;
+mod size;
 mod units;
 
 pub use context::{StepContext, StepPort};
+pub use external::Service as ExternalService;
+pub use preflight::Missing;
 pub use registry::{AnyOperation, BadArguments, Entry, Registry, Subject};
+pub use size::Size;
 pub use units::{Mode, Said, Span};
 
 use crate::step::StepError;
@@ -66,6 +70,7 @@ macro_rules! operations {
 
 operations! {
     account: User, Group;
+    ask: Ask;
     block: Block;
     chmod: Chmod;
     chown: Chown;
@@ -79,6 +84,7 @@ operations! {
     expect_tcp: ExpectTcp;
     expect_unit: ExpectUnit;
     fact: Fact;
+    external: Healthy, MustBeHealthy;
     fail: Fail;
     fetch: Fetch;
     line: Line;
@@ -90,6 +96,7 @@ operations! {
     now: Now;
     packages: Packages;
     point_of_no_return: PointOfNoReturn;
+    preflight: Preflight;
     probe: Probe;
     read: Read;
     reboot: Reboot;
@@ -102,5 +109,7 @@ operations! {
     unit: Unit;
     unpack: Unpack;
     upload: Upload;
+    uuid: Uuid;
+    wait_for: WaitFor;
     write: Write;
 }

@@ -10,17 +10,9 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct Notify {
     text: Said,
-    /// Whom: `log` (the run's report) for now.
+    /// Whom: a channel of `[notify]`, or `log`, the run's report alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    to: Option<Channel>,
-}
-
-/// Where a notification goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Channel {
-    /// The run's report.
-    Log,
+    to: Option<String>,
 }
 
 impl Operation for Notify {
@@ -31,7 +23,7 @@ impl Operation for Notify {
     type Output = ();
 
     fn run(&self, cx: &mut StepContext<'_>) -> Result<(), StepError> {
-        match cx.look(&Effect::Notify { text: self.text.0.clone(), to: None }) {
+        match cx.look(&Effect::Notify { text: self.text.0.clone(), to: self.to.clone() }) {
             Err(error) if error.kind == ErrorKind::Interrupted => Err(error),
             Err(error) => {
                 cx.skipped(format!("not delivered: {error}"));

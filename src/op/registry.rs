@@ -12,6 +12,8 @@ pub enum Subject {
     Host,
     /// A service of a host: `h.service("web").restart()`. Its fields `unit` come from there.
     Service,
+    /// A service of others: `external("payments").healthy()`. Its field `external` comes from there.
+    External,
     /// Nothing: `notify(..)`.
     Controller,
 }
@@ -147,7 +149,7 @@ fn bad_arguments(path: &str, message: &str, positional: &[&str], options: &[&str
             .iter()
             .skip(1)
             .chain(options)
-            .filter(|name| !positional.contains(name) && (**name != "unit" || options.contains(name)))
+            .filter(|name| !positional.contains(name) && (!matches!(**name, "unit" | "external") || options.contains(name)))
             .map(ToString::to_string)
             .collect();
         let key = names.first().copied().unwrap_or(path);

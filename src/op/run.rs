@@ -26,9 +26,27 @@ pub struct Run {
     /// `"safe"`: may be repeated, and is, once unwinding has put the files back. `"ask"`: may not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     again: Option<Again>,
+    /// Paths that it writes: the host keeps what is there before it begins, and unwinding puts that back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    writes: Vec<RemotePath>,
+    /// What it would answer, for a run that only predicts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dry: Option<Dry>,
     /// It cannot be undone, for this reason; unwinding says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     irreversible: Option<String>,
+}
+
+/// The answer of a command where it is not run: in a dry run, a plan or a fault test.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Dry {
+    /// Its exit status.
+    code: i32,
+    /// Its standard output.
+    stdout: String,
+    /// Its standard error.
+    stderr: String,
 }
 
 /// Whether a command may be repeated.
@@ -81,7 +99,7 @@ impl Operation for Run {
     const SUBJECT: Subject = Subject::Host;
     const POSITIONAL: &'static [&'static str] = &["command"];
     const OPTIONS: &'static [&'static str] =
-        &["cwd", "env", "stdin", "timeout", "ok_codes", "creates", "unless", "undo", "again", "irreversible"];
+        &["cwd", "env", "stdin", "timeout", "ok_codes", "creates", "unless", "writes", "dry", "undo", "again", "irreversible"];
     const PAGE: &'static str = include_str!("../../stdlib/doc/run.md");
     type Output = Output;
 
@@ -97,7 +115,13 @@ impl Operation for Run {
         if self.again == Some(Again::Safe) && command.stdin.is_some() {
             return Err(StepError::bad_input("`again: \"safe\"` and `stdin` do not go together: what is repeated is kept in the journal, and standard input is not"));
         }
-        let reply = cx.command(command.clone(), |receipt| self.undos(&command, receipt))?;
+        if let Some(path) = self.writes.iter().find(|path| matches!(path.as_str(), "/" | "~")) {
+            return Err(StepError::bad_input(format!("`writes` names {path}, which is too much to keep; name what it writes")));
+        }
+        if let Some(code) = self.dry.as_ref().map(|dry| dry.code).filter(|code| !self.how.allows(*code)) {
+            return Err(StepError::bad_input(format!("`dry` answers with exit status {code}, which is not among `ok_codes`")));
+        }
+        let reply = cx.command_keeping(command.clone(), &self.writes, |receipt| self.undos(&command, receipt))?;
         let Reply::Command(result) = reply else { return Err(unexpected(&reply)) };
         self.how.judge(&self.command, &result)
     }
@@ -175,8 +199,12 @@ impl How {
         }
     }
 
+    fn allows(&self, code: i32) -> bool {
+        self.ok_codes.as_ref().map_or(code == 0, |codes| codes.contains(&code))
+    }
+
     pub(super) fn judge(&self, words: &Words, result: &CommandResult) -> Result<Output, StepError> {
-        let allowed = self.ok_codes.as_ref().map_or(result.code == 0, |codes| codes.contains(&result.code));
+        let allowed = self.allows(result.code);
         let output = Output::of(result);
         if allowed {
             return Ok(output);

@@ -219,7 +219,23 @@ fn of_task(key: &StepKey) -> &str {
 /// Whether a primitive only looks.
 fn looks(op: &str) -> bool {
     op.starts_with("expect_")
-        || matches!(op, "read" | "exists" | "stat" | "digest" | "probe" | "log" | "notify" | "now" | "service.status")
+        || op.starts_with("external.")
+        || matches!(
+            op,
+            "read"
+                | "exists"
+                | "stat"
+                | "digest"
+                | "probe"
+                | "log"
+                | "notify"
+                | "now"
+                | "uuid"
+                | "ask"
+                | "preflight"
+                | "wait_for"
+                | "service.status"
+        )
 }
 
 fn plural(hosts: usize) -> &'static str {

@@ -1,13 +1,17 @@
 //! `parallel` and `rolling`: one task a host, batch after batch.
 
+use super::capacity::{self, Capacity};
 use super::conductor::{Mode, Run};
 use super::unwind;
 use crate::effect::{Effect, Login};
+use crate::event::Event;
 use crate::id::{HostName, StepKey};
 use crate::journal::{Entry, Group};
+use crate::op::Span;
 use crate::saga;
 use crate::script::{BatchSize, Branch, Conductor, ForkSpec, OnFailure, Task};
 use crate::step::{ErrorKind, StepError};
+use std::collections::BTreeSet;
 use std::thread;
 
 /// A script's blocks nest; each level of Rhai takes its share of the stack.
@@ -27,7 +31,8 @@ pub(super) fn fork(run: &Run, task: &Task, spec: &ForkSpec, branch: &Branch<'_>)
         }
         None => {
             run.may_begin()?;
-            let batches = cut(&spec.hosts, &spec.batches);
+            let batches = cut(&spec.queue, &spec.batches);
+            capacity::check(spec, &batches)?;
             let group = Group::Fork { word: spec.word.to_owned(), batches: batches.clone() };
             run.writer.submit(vec![Entry::GroupEntered { key: key.clone(), group }])?;
             batches
@@ -47,18 +52,21 @@ fn batches_in_turn(
     batches: &[Vec<HostName>],
 ) -> Result<Failures, StepError> {
     let mut failures: Failures = Vec::new();
+    let mut capacity = Capacity::new(spec);
     for (index, batch) in batches.iter().enumerate() {
+        capacity.may_take(batch)?;
         let failed = at_once(run, task, spec, branch, key, batch);
         if let Some((_, stop)) = failed.iter().find(|(_, error)| stops_the_run(error)) {
             return Err(stop.clone());
         }
+        capacity.took(batch, failed.iter().map(|(host, _)| host));
         failures.extend(failed);
         judge(run, task, spec, key, &failures)?;
         if let Some(bake) = spec.bake.filter(|_| index + 1 < batches.len() && run.mode() == Mode::Perform) {
             // When a host of the next batch has records, the pause is over.
             let next = batches.get(index + 1).map(Vec::as_slice).unwrap_or_default();
             if !next.iter().any(|host| run.cursor.has_task(&task.path.child(key.n, spec.word, host.as_str()))) {
-                pause(run, bake.millis())?;
+                pause(run, key, bake, next)?;
             }
         }
     }
@@ -67,25 +75,61 @@ fn batches_in_turn(
 
 /// Decides whether the failures so far end it.
 fn judge(run: &Run, task: &Task, spec: &ForkSpec, key: &StepKey, failures: &Failures) -> Result<(), StepError> {
-    let Some((host, first)) = failures.first() else { return Ok(()) };
+    let Some((_, first)) = failures.first() else { return Ok(()) };
     let all = failures.len() == spec.hosts.len();
     let within = !all && u32::try_from(failures.len()).unwrap_or(u32::MAX) <= spec.max_failures;
     match spec.on_failure {
-        OnFailure::Continue if within => restore(run, task, spec, key, failures),
+        OnFailure::Continue if within => restore(run, task, spec, key, failures).map(drop),
         OnFailure::Halt => {
-            restore(run, task, spec, key, failures)?;
+            let owed = restore(run, task, spec, key, failures)?;
+            let begun = |host: &HostName| {
+                let path = task.path.child(key.n, spec.word, host.as_str());
+                run.writer.state(|state| state.tasks.contains_key(&path))
+            };
             let mut error = first.clone();
             error.kind = ErrorKind::Halted;
-            error.message = format!("halted: {host} failed and was restored, the others keep what they have: {}", first.message);
+            error.message = format!("halted: {}: {}", halted(spec, failures, &owed, begun), first.message);
             Err(error)
         }
-        OnFailure::Unwind if within && spec.max_failures > 0 => restore(run, task, spec, key, failures),
+        OnFailure::Unwind if within && spec.max_failures > 0 => restore(run, task, spec, key, failures).map(drop),
         OnFailure::Continue | OnFailure::Unwind => Err(first.clone()),
     }
 }
 
-/// Puts the failed hosts back as they were; the others are not touched.
-fn restore(run: &Run, task: &Task, spec: &ForkSpec, key: &StepKey, failures: &Failures) -> Result<(), StepError> {
+/// What became of which hosts.
+fn halted(spec: &ForkSpec, failures: &Failures, owed: &BTreeSet<HostName>, begun: impl Fn(&HostName) -> bool) -> String {
+    let failed = |host: &HostName| failures.iter().any(|(other, _)| other == host);
+    let those = |wanted: &dyn Fn(&HostName) -> bool| spec.hosts.iter().filter(|host| wanted(host)).collect::<Vec<_>>();
+    let groups = [
+        (those(&|host| failed(host) && !owed.contains(host)), "failed and was restored", "failed and were restored"),
+        (those(&|host| failed(host) && owed.contains(host)), "failed and cannot be reached", "failed and cannot be reached"),
+        (those(&|host| !failed(host) && begun(host)), "keeps what it has", "keep what they have"),
+        (those(&|host| !failed(host) && !begun(host)), "was not begun", "were not begun"),
+    ];
+    let parts = groups.iter().filter(|(hosts, ..)| !hosts.is_empty()).map(|(hosts, one, many)| match hosts.as_slice() {
+        [host] => format!("{host} {one}"),
+        all if all.len() == spec.hosts.len() => format!("all {} hosts {many}", all.len()),
+        hosts => format!("{} {many}", names(hosts)),
+    });
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+/// Hosts in words; of many only how many.
+fn names(hosts: &[&HostName]) -> String {
+    match hosts {
+        [before @ .., last] if !before.is_empty() && hosts.len() <= 5 => {
+            let before: Vec<&str> = before.iter().map(|host| host.as_str()).collect();
+            format!("{} and {last}", before.join(", "))
+        }
+        [host] => host.to_string(),
+        _ => format!("{} hosts", hosts.len()),
+    }
+}
+
+/// Puts the failed hosts back as they were; the others are not touched. Gives those that cannot be reached: they stay on
+/// record as owed.
+fn restore(run: &Run, task: &Task, spec: &ForkSpec, key: &StepKey, failures: &Failures) -> Result<BTreeSet<HostName>, StepError> {
+    let mut owed = BTreeSet::new();
     for (host, _) in failures {
         let path = task.path.child(key.n, spec.word, host.as_str());
         let work = run.writer.state(|state| saga::task(state, &path));
@@ -96,9 +140,9 @@ fn restore(run: &Run, task: &Task, spec: &ForkSpec, key: &StepKey, failures: &Fa
         if end.interrupted {
             return Err(StepError::new(ErrorKind::Interrupted, "the run was asked to stop"));
         }
-        // A host that cannot be reached stays on record as owed.
+        owed.extend(end.debts);
     }
-    Ok(())
+    Ok(owed)
 }
 
 /// Runs the block of each host of a batch on a thread of its own.
@@ -138,25 +182,33 @@ fn stops_the_run(error: &StepError) -> bool {
     )
 }
 
-fn pause(run: &Run, millis: u64) -> Result<(), StepError> {
-    match run.effects.perform(&Login::controller(), &Effect::Sleep { millis }) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(StepError::new(ErrorKind::Interrupted, error.to_string())),
+/// Waits between two batches, and shows that it does.
+fn pause(run: &Run, key: &StepKey, bake: Span, next: &[HostName]) -> Result<(), StepError> {
+    let host = HostName::controller();
+    let next: Vec<&HostName> = next.iter().collect();
+    let summary = format!("{bake} before {}", names(&next));
+    run.watcher.see(&Event::Began { key: key.clone(), host: host.clone(), op: "bake".to_owned(), summary });
+    let mut left = bake.millis();
+    let mut result = Ok(());
+    while left > 0 && result.is_ok() {
+        let piece = left.min(1000);
+        let text = format!("{} s until {}", left.div_ceil(1000), names(&next));
+        run.watcher.see(&Event::Progress { key: key.clone(), host: host.clone(), text });
+        result = run.effects.perform(&Login::controller(), &Effect::Sleep { millis: piece }).map(drop);
+        left -= piece;
     }
+    run.watcher.see(&Event::Ended { key: key.clone() });
+    result.map_err(|error| StepError::new(ErrorKind::Interrupted, error.to_string()))
 }
 
 /// Cuts the hosts into batches; the last size is used for all that is left.
 fn cut(hosts: &[HostName], sizes: &[BatchSize]) -> Vec<Vec<HostName>> {
     let total = hosts.len();
-    let count = |size: &BatchSize| match size {
-        BatchSize::Hosts(n) => *n as usize,
-        BatchSize::Percent(percent) => (total * *percent as usize / 100).max(1),
-    };
     let (mut batches, mut rest, mut sizes) = (Vec::new(), hosts, sizes.iter().peekable());
     let mut size = total.max(1);
     while !rest.is_empty() {
         if let Some(next) = sizes.next() {
-            size = count(next);
+            size = next.at_most(total);
         }
         let (batch, after) = rest.split_at(size.min(rest.len()));
         batches.push(batch.to_vec());

@@ -7,7 +7,7 @@ use crate::artifact::DirectoryStore;
 use crate::effect::{Effect, Effects, Login};
 use crate::event::Watcher;
 use crate::id::{Digest, HostName, RunId, StepKey};
-use crate::interp::{Controller, apply_stack};
+use crate::interp::{Controller, People, apply_stack};
 use crate::journal::{Cursor, Entry, RunPhase, RunState, StartInfo};
 use crate::ledger::{Ledger, LedgerError, StoredRun};
 use crate::op::Registry;
@@ -31,11 +31,17 @@ pub type StackBuilder = Arc<dyn Fn(&StoredRun, &RunId, Stop, Arc<dyn Watcher>) -
 /// project on this machine.
 #[must_use]
 pub fn live_stack(credentials: Credentials) -> StackBuilder {
+    live_stack_with(credentials, People::default())
+}
+
+/// The same, with people to ask and to tell.
+#[must_use]
+pub fn live_stack_with(credentials: Credentials, people: People) -> StackBuilder {
     Arc::new(move |stored, id, stop, watcher| {
         let options = PoolOptions { stop: stop.clone(), credentials: credentials.clone(), ..PoolOptions::new(id.clone()) };
         let pool = Arc::new(Pool::new(&stored.environment.hosts, options));
         let store = Arc::new(DirectoryStore::new(&stored.store));
-        apply_stack(pool, Controller::new(Path::new(&stored.root), store), stop, watcher)
+        apply_stack(pool, Controller::new(Path::new(&stored.root), store).with_people(people.clone()), stop, watcher)
     })
 }
 

@@ -130,14 +130,24 @@ fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<
                 push(
                     back,
                     Part::Restore,
-                    Action::Effect(Effect::Exec { command: command.clone(), receipt: receipt(1000), after: of.clone() }),
+                    Action::Effect(Effect::Exec {
+                        command: command.clone(),
+                        receipt: receipt(1000),
+                        after: of.clone(),
+                        keeps: Vec::new(),
+                    }),
                 );
             }
             Compensation::Again { command, of } => {
                 push(
                     follow,
                     Part::Follow,
-                    Action::Effect(Effect::Exec { command: command.clone(), receipt: receipt(2000), after: of.clone() }),
+                    Action::Effect(Effect::Exec {
+                        command: command.clone(),
+                        receipt: receipt(2000),
+                        after: of.clone(),
+                        keeps: Vec::new(),
+                    }),
                 );
             }
             Compensation::Reboot { of, within_millis, message } => {

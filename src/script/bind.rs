@@ -3,7 +3,7 @@
 
 use super::options::{json, wrong};
 use super::runtime::{Raised, raise, tag};
-use super::values::{ScriptHost, ScriptService};
+use super::values::{ScriptExternal, ScriptHost, ScriptService};
 use crate::effect::Login;
 use crate::op::{BadArguments, Entry, Registry, Subject};
 use crate::step::Command;
@@ -37,6 +37,7 @@ fn register_form(module: &mut Module, entry: Entry, form: Form, positional: Type
     match entry.subject {
         Subject::Host => (types.push(TypeId::of::<ScriptHost>()), params.push("host: Host".to_owned())),
         Subject::Service => (types.push(TypeId::of::<ScriptService>()), params.push("service: Service".to_owned())),
+        Subject::External => (types.push(TypeId::of::<ScriptExternal>()), params.push("external: External".to_owned())),
         Subject::Controller => ((), ()),
     };
     for name in entry.positional {
@@ -78,6 +79,13 @@ fn call(ctx: &NativeCallContext<'_>, entry: &Entry, form: Form, args: &mut [&mut
             let Some(service) = service else { return Err(bad("", "it is called on a service".to_owned())) };
             given.insert("unit".to_owned(), serde_json::to_value(&service.unit).unwrap_or(Value::Null));
             service.login
+        }
+        Subject::External => {
+            let external =
+                rest.next().and_then(|external| external.read_lock::<ScriptExternal>().map(|external| external.clone()));
+            let Some(external) = external else { return Err(bad("", "it is called on an external".to_owned())) };
+            given.insert("external".to_owned(), serde_json::to_value(&external.service).unwrap_or(Value::Null));
+            external.login
         }
     };
     for (name, value) in entry.positional.iter().zip(rest.by_ref()) {
@@ -124,7 +132,8 @@ fn take_options(
 ) -> Raised<()> {
     let Some(options) = options.and_then(|options| options.read_lock::<Map>().map(|map| map.clone())) else { return Ok(()) };
     for (key, value) in options {
-        if entry.positional.contains(&key.as_str()) || key == "unit" && entry.subject == Subject::Service {
+        let from_subject = matches!((key.as_str(), entry.subject), ("unit", Subject::Service) | ("external", Subject::External));
+        if entry.positional.contains(&key.as_str()) || from_subject {
             let message = format!("unknown option `{key}`");
             return Err(wrong(
                 ctx,

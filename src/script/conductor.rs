@@ -5,6 +5,7 @@ use crate::op::{AnyOperation, Span};
 use crate::step::{Command, Site, StepError};
 use serde::Deserialize;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -43,8 +44,14 @@ pub type Branch<'a> = dyn Fn(&Task, &HostName) -> Result<(), StepError> + Sync +
 pub struct ForkSpec {
     /// `rolling` or `parallel`.
     pub word: &'static str,
-    /// The hosts, in inventory order.
+    /// The hosts, in inventory order: that of what their blocks give.
     pub hosts: Vec<HostName>,
+    /// The same hosts in the order in which they are taken.
+    pub queue: Vec<HostName>,
+    /// Those that were not healthy before the first was taken: taking one takes nothing away.
+    pub sick: BTreeSet<HostName>,
+    /// How many healthy hosts stay outside of each batch that takes a healthy one.
+    pub min_available: Option<BatchSize>,
     /// How many at a time, batch after batch; the last size goes on.
     pub batches: Vec<BatchSize>,
     /// How many hosts may fail.
@@ -62,8 +69,28 @@ pub struct ForkSpec {
 pub enum BatchSize {
     /// So many.
     Hosts(u32),
-    /// So many of a hundred, rounded down, at least one.
+    /// So many of a hundred.
     Percent(u32),
+}
+
+impl BatchSize {
+    /// How many of so many hosts, of which at least one is taken.
+    #[must_use]
+    pub fn at_most(self, total: usize) -> usize {
+        match self {
+            Self::Hosts(n) => n as usize,
+            Self::Percent(percent) => (total * percent as usize / 100).max(1),
+        }
+    }
+
+    /// How many of so many hosts, of which no part may be missing.
+    #[must_use]
+    pub fn at_least(self, total: usize) -> usize {
+        match self {
+            Self::Hosts(n) => n as usize,
+            Self::Percent(percent) => (total * percent as usize).div_ceil(100),
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for BatchSize {
@@ -99,6 +126,21 @@ pub enum OnFailure {
     Halt,
     /// The failed host is restored, and the others go on, up to `max_failures`.
     Continue,
+}
+
+/// The order in which `rolling` takes hosts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// Those that are not healthy first, else as in the inventory.
+    #[default]
+    SickFirst,
+    /// As in the inventory.
+    Inventory,
+    /// The inventory from its end.
+    Reverse,
+    /// By chance that depends on the run's name alone.
+    Random,
 }
 
 /// The runtime behind a script.

@@ -1,23 +1,16 @@
-//! The shape of a deployment: `step`, `on_undo`, `rolling`, `parallel`, `param`. They take closures, so they are bound by
-//! hand; what they mean is the conductor's business.
+//! The shape of a deployment: `step`, `on_undo`, `attempt`, `once`, `param`. They take closures, so they are bound by hand;
+//! what they mean is the conductor's business. `rolling` and `parallel` are in `forks.rs`.
 
-use super::conductor::{BatchSize, ForkSpec, OnFailure, Task, UndoClosure};
+use super::conductor::{Task, UndoClosure};
 use super::failure::step_error;
-use super::options::read;
 use super::runtime::{Raised, Tag, raise, tag};
 use super::snapshot::{call_frozen, snapshot, snapshot_closure};
-use super::values::ScriptHost;
-use crate::id::HostName;
-use crate::op::{BadArguments, Span};
 use crate::step::{ErrorKind, StepError};
 use rhai::{
-    Array, Dynamic, Engine, EvalAltResult, EvalContext, Expression, FnPtr, FuncRegistration, ImmutableString, Map, Module,
+    Dynamic, Engine, EvalAltResult, EvalContext, Expression, FnPtr, FuncRegistration, ImmutableString, Map, Module,
     NativeCallContext, ParseError,
 };
-use serde::Deserialize;
-use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
 pub(super) fn register(engine: &mut Engine, module: &mut Module) {
     let function = |name: &str, params: &[&str]| FuncRegistration::new(name).with_params_info(params).with_volatility(true);
@@ -29,18 +22,6 @@ pub(super) fn register(engine: &mut Engine, module: &mut Module) {
         .set_into_module(module, |ctx: NativeCallContext<'_>, undo: FnPtr| on_undo(&ctx, "on_undo", undo));
     function("on_undo", &["name: string", "undo: closure", "()"])
         .set_into_module(module, |ctx: NativeCallContext<'_>, name: &str, undo: FnPtr| on_undo(&ctx, name, undo));
-    function("parallel", &["hosts: Array", "body: closure", "Array"])
-        .set_into_module(module, |ctx: NativeCallContext<'_>, hosts: Array, body: FnPtr| parallel(&ctx, hosts, Map::new(), body));
-    function("parallel", &["hosts: Array", "options: map", "body: closure", "Array"])
-        .set_into_module(module, |ctx: NativeCallContext<'_>, hosts: Array, options: Map, body: FnPtr| {
-            parallel(&ctx, hosts, options, body)
-        });
-    function("rolling", &["hosts: Array", "body: closure", "Array"])
-        .set_into_module(module, |ctx: NativeCallContext<'_>, hosts: Array, body: FnPtr| rolling(&ctx, hosts, Map::new(), body));
-    function("rolling", &["hosts: Array", "options: map", "body: closure", "Array"])
-        .set_into_module(module, |ctx: NativeCallContext<'_>, hosts: Array, options: Map, body: FnPtr| {
-            rolling(&ctx, hosts, options, body)
-        });
     function("attempt", &["body: closure", "map"])
         .set_into_module(module, |ctx: NativeCallContext<'_>, body: FnPtr| attempt(&ctx, &body));
     function("once", &["name: string", "body: closure", "any"])
@@ -199,156 +180,4 @@ fn param(ctx: &NativeCallContext<'_>, name: &str, default: Option<Dynamic>) -> R
             format!("the script's default is {}", default.clone().unwrap_or_default()),
         )
     })
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ParallelOptions {
-    #[serde(default)]
-    limit: Option<BatchSize>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RollingOptions {
-    #[serde(default)]
-    batch: Option<OneOrMany>,
-    #[serde(default)]
-    max_failures: u32,
-    #[serde(default)]
-    on_failure: OnFailure,
-    #[serde(default)]
-    bake: Option<Span>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "a size such as 2 or \"25%\", or a ramp such as [1, \"25%\"]")]
-enum OneOrMany {
-    One(BatchSize),
-    Many(Vec<BatchSize>),
-}
-
-fn parallel(ctx: &NativeCallContext<'_>, hosts: Array, options: Map, body: FnPtr) -> Raised<Array> {
-    let options: ParallelOptions = read(ctx, "parallel", options, &["limit"])?;
-    let spec = spec(ctx, "parallel", &hosts)?;
-    fork(ctx, &hosts, ForkSpec { batches: options.limit.into_iter().collect(), ..spec }, body)
-}
-
-fn rolling(ctx: &NativeCallContext<'_>, hosts: Array, options: Map, body: FnPtr) -> Raised<Array> {
-    let known = ["batch", "max_failures", "on_failure", "bake"];
-    let options: RollingOptions = read(ctx, "rolling", options, &known)?;
-    let batches = match options.batch {
-        None => vec![BatchSize::Hosts(1)],
-        Some(OneOrMany::One(size)) => vec![size],
-        Some(OneOrMany::Many(sizes)) => sizes,
-    };
-    let refuse = |path: &str, message: &str| {
-        let bad = BadArguments { path: path.to_owned(), message: message.to_owned(), known: Vec::new() };
-        Err(super::options::wrong(ctx, "rolling", bad))
-    };
-    if batches.is_empty() {
-        return refuse("batch", "`batch` says no size; give at least one, as in [1, \"25%\"]");
-    }
-    if options.on_failure == OnFailure::Continue && options.max_failures == 0 {
-        return refuse("on_failure", "`continue` goes on within `max_failures`, and that is 0; say how many hosts may fail");
-    }
-    let spec = spec(ctx, "rolling", &hosts)?;
-    let spec =
-        ForkSpec { batches, max_failures: options.max_failures, on_failure: options.on_failure, bake: options.bake, ..spec };
-    fork(ctx, &hosts, spec, body)
-}
-
-fn spec(ctx: &NativeCallContext<'_>, word: &'static str, hosts: &Array) -> Raised<ForkSpec> {
-    let tag = tag(ctx)?;
-    let bad = |message: String, help: &str| {
-        let mut error = StepError::bad_input(message).with_help(help);
-        (error.site, error.op) = (tag.site(ctx), word.to_owned());
-        raise(error, ctx.call_position())
-    };
-    let mut names: Vec<HostName> = Vec::new();
-    for host in hosts {
-        let Some(host) = host.read_lock::<ScriptHost>() else {
-            return Err(bad(
-                format!("`{word}` takes hosts, not {}", super::symbols::kind_name(host.type_name())),
-                "hosts(\"role\") gives them",
-            ));
-        };
-        if names.contains(host.name()) {
-            return Err(bad(format!("{} is listed twice", host.name()), "each host has one task; name it once"));
-        }
-        names.push(host.name().clone());
-    }
-    // Batches and results follow the inventory, however the script came by its list.
-    let order = |name: &HostName| {
-        tag.runtime
-            .facts
-            .environment
-            .as_ref()
-            .and_then(|environment| environment.hosts.hosts().iter().position(|host| host.name == *name))
-    };
-    names.sort_by_key(order);
-    if names.is_empty() {
-        return Err(bad(format!("`{word}` over no host"), "a deploy to no host is a mistake; check the selector"));
-    }
-    Ok(ForkSpec {
-        word,
-        hosts: names,
-        batches: Vec::new(),
-        max_failures: 0,
-        on_failure: OnFailure::Unwind,
-        bake: None,
-        site: tag.site(ctx),
-    })
-}
-
-/// What each block gave, or raised.
-type Ends = Mutex<BTreeMap<HostName, Raised<Dynamic>>>;
-
-fn fork(ctx: &NativeCallContext<'_>, hosts: &Array, spec: ForkSpec, body: FnPtr) -> Raised<Array> {
-    let tag = tag(ctx)?;
-    let body = snapshot_closure(body);
-    let named = |host: &Dynamic| host.read_lock::<ScriptHost>().map(|host| host.name().clone());
-    let values: BTreeMap<HostName, Dynamic> =
-        hosts.iter().filter_map(|host| Some((named(host)?, snapshot(host.clone())))).collect();
-    let ends: Ends = Mutex::new(BTreeMap::new());
-    let branch = |task: &Task, host: &HostName| {
-        let value = values.get(host).cloned().unwrap_or(Dynamic::UNIT);
-        let result = block(ctx, &tag, task, &body, value);
-        let plain = result.as_ref().map(drop).map_err(|error| step_error(error, &tag.runtime));
-        ends.lock().unwrap_or_else(PoisonError::into_inner).insert(host.clone(), result);
-        plain
-    };
-    let result = tag.conductor().and_then(|conductor| conductor.fork(&tag.task, &spec, &branch));
-    let ends = ends.into_inner().unwrap_or_else(PoisonError::into_inner);
-    match result {
-        Ok(failures) => Ok(results(&spec, ends, &failures)),
-        Err(error) => Err(original(ends, &error, &tag).unwrap_or_else(|| raise(error, ctx.call_position()))),
-    }
-}
-
-/// The block of one host, on its own thread, as its own task, with what it captured frozen.
-fn block(ctx: &NativeCallContext<'_>, tag: &Tag, task: &Task, body: &FnPtr, host: Dynamic) -> Raised<Dynamic> {
-    let mut global = ctx.global_runtime_state().clone();
-    global.tag = Dynamic::from(Tag { task: task.clone(), runtime: tag.runtime.clone() });
-    let context =
-        NativeCallContext::new_with_all_fields(ctx.engine(), ctx.fn_name(), ctx.fn_source(), &global, ctx.call_position());
-    let called = catch_unwind(AssertUnwindSafe(|| call_frozen(&context, body, vec![host])));
-    let panicked =
-        || raise(StepError::new(ErrorKind::Internal, "the script's engine panicked; this is a defect"), ctx.call_position());
-    called.unwrap_or_else(|_| Err(panicked())).map(snapshot)
-}
-
-/// The error as its block raised it: it knows the chain of calls.
-fn original(ends: BTreeMap<HostName, Raised<Dynamic>>, error: &StepError, tag: &Tag) -> Option<Box<EvalAltResult>> {
-    let errors = ends.into_values().filter_map(Result::err);
-    errors.into_iter().find(|raised| step_error(raised, &tag.runtime) == *error)
-}
-
-/// In inventory order: what each block gave; of a failed host, the error.
-fn results(spec: &ForkSpec, mut ends: BTreeMap<HostName, Raised<Dynamic>>, failures: &[(HostName, StepError)]) -> Array {
-    let value = |host: &HostName| match failures.iter().find(|(failed, _)| failed == host) {
-        Some((_, error)) => Dynamic::from(error.clone()),
-        None => ends.remove(host).and_then(Result::ok).unwrap_or(Dynamic::UNIT),
-    };
-    spec.hosts.iter().map(value).collect()
 }

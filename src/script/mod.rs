@@ -10,8 +10,10 @@ mod diagnostic;
 mod engine;
 mod explain;
 mod failure;
+mod forks;
 mod lint;
 mod options;
+mod preflight;
 mod program;
 mod resolver;
 mod runtime;
@@ -23,9 +25,10 @@ mod symbols;
 #[cfg(test)]
 mod test_engine;
 mod values;
+mod wait;
 
 pub use artifacts::AskedArtifacts;
-pub use conductor::{BatchSize, Branch, Conductor, ForkSpec, OnFailure, Task, UndoClosure};
+pub use conductor::{BatchSize, Branch, Conductor, ForkSpec, OnFailure, Order, Task, UndoClosure};
 pub use diagnostic::{Diagnostic, Label, Severity};
 pub use failure::ScriptFailure;
 pub use program::{Load, Program};

@@ -1,8 +1,11 @@
 //! Maps of options from a script, read into typed values with the path to what is wrong.
 
 use super::explain::OptionError;
+use super::forks::{self, ParallelOptions, RollingOptions};
 use super::lint::OptionCheck;
+use super::preflight;
 use super::runtime::Raised;
+use super::values::ServiceOptions;
 use crate::op::{BadArguments, Registry, Subject};
 use rhai::{Dynamic, EvalAltResult, Map, NativeCallContext, Position};
 use serde::de::DeserializeOwned;
@@ -49,8 +52,42 @@ pub(super) fn json(value: &Dynamic) -> Result<Value, String> {
 /// What the primitives and constructs take, for the check before a run.
 pub(super) struct KnownOptions<'a>(pub(super) &'a Registry);
 
-const CONSTRUCTS: [(&str, &[&str], usize); 3] =
-    [("rolling", &["batch", "max_failures", "on_failure", "bake"], 1), ("parallel", &["limit"], 1), ("service", &["scope"], 1)];
+type Judge = fn(Value) -> Result<(), BadArguments>;
+
+/// A construct that takes options: its name, their names, the argument that they are, and what judges them.
+struct Construct {
+    name: &'static str,
+    known: &'static [&'static str],
+    at: &'static [usize],
+    judge: Judge,
+}
+
+const CONSTRUCTS: &[Construct] = &[
+    Construct { name: "rolling", known: forks::ROLLING, at: &[1], judge: |given| typed::<RollingOptions>(given)?.judge() },
+    Construct { name: "parallel", known: forks::PARALLEL, at: &[1], judge: |given| typed::<ParallelOptions>(given).map(drop) },
+    // The method takes its options as the first argument, the function as the second.
+    Construct { name: "preflight", known: preflight::KNOWN, at: &[0, 1], judge: preflight_options },
+    Construct { name: "service", known: &["scope"], at: &[1], judge: |given| typed::<ServiceOptions>(given).map(drop) },
+];
+
+fn preflight_options(given: Value) -> Result<(), BadArguments> {
+    let Value::Object(mut given) = given else { return Ok(()) };
+    match given.remove("sudo") {
+        None | Some(Value::Bool(_)) => typed::<crate::op::Preflight>(Value::Object(given)).map(drop),
+        Some(_) => {
+            let message = "`sudo` is true or false".to_owned();
+            Err(BadArguments { path: "sudo".to_owned(), message, known: Vec::new() })
+        }
+    }
+}
+
+/// The options of a construct in its own type.
+fn typed<T: DeserializeOwned>(value: Value) -> Result<T, BadArguments> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        BadArguments { message: format!("`{path}`: {}", error.inner()), path, known: Vec::new() }
+    })
+}
 
 impl OptionCheck for KnownOptions<'_> {
     fn check(&self, primitive: &str, options: &Value, unknown: &[String]) -> Option<OptionError> {
@@ -62,16 +99,23 @@ impl OptionCheck for KnownOptions<'_> {
             known: bad.known,
             position: Position::NONE,
         };
-        if let Some((_, known, _)) = CONSTRUCTS.iter().find(|(name, ..)| *name == primitive) {
-            let key = options.keys().find(|key| !known.contains(&key.as_str()))?;
-            return Some(OptionError::unknown(primitive, key, known.iter().map(ToString::to_string).collect(), Position::NONE));
+        let literal = |key: &&String| !unknown.iter().any(|path| path.split(['.', '[']).next() == Some(key.as_str()));
+        if let Some(construct) = CONSTRUCTS.iter().find(|construct| construct.name == primitive) {
+            if let Some(key) = options.keys().find(|key| !construct.known.contains(&key.as_str())) {
+                let known = construct.known.iter().map(ToString::to_string).collect();
+                return Some(OptionError::unknown(primitive, key, known, Position::NONE));
+            }
+            // Closures are not looked into here, nor what depends on a value that is known only later.
+            let given = options.iter().filter(|(key, _)| literal(key) && *key != "health");
+            let given: JsonMap<String, Value> = given.map(|(key, value)| (key.clone(), value.clone())).collect();
+            let whole = given.len() == options.keys().filter(|key| *key != "health").count();
+            return (construct.judge)(Value::Object(given)).err().filter(|bad| whole || bad.path != "on_failure").map(error);
         }
         let entry = self.0.get(primitive)?;
         // Positional arguments are not known here, and must not be what is complained of; nor values known only later.
         let as_whom = |key: &str| entry.subject == Subject::Host && matches!(key, "sudo" | "user");
-        let literal =
-            options.iter().filter(|(key, _)| !as_whom(key) && !unknown.iter().any(|path| path.split('.').next() == Some(key)));
-        let given: JsonMap<String, Value> = literal.map(|(key, value)| (key.clone(), value.clone())).collect();
+        let known = options.iter().filter(|(key, _)| !as_whom(key) && literal(key));
+        let given: JsonMap<String, Value> = known.map(|(key, value)| (key.clone(), value.clone())).collect();
         let stray = given.keys().find(|key| entry.positional.contains(&key.as_str()));
         if let Some(key) = stray {
             return Some(OptionError::unknown(primitive, key, Vec::new(), Position::NONE));
@@ -101,10 +145,12 @@ impl OptionCheck for KnownOptions<'_> {
     }
 
     fn takes_options(&self, primitive: &str, argument: usize) -> bool {
-        if let Some((_, _, at)) = CONSTRUCTS.iter().find(|(name, ..)| *name == primitive) {
-            return argument == *at;
+        if let Some(construct) = CONSTRUCTS.iter().find(|construct| construct.name == primitive) {
+            return construct.at.contains(&argument);
         }
-        self.0.get(primitive).is_some_and(|entry| entry.subject != Subject::Service && argument == entry.positional.len())
+        self.0.get(primitive).is_some_and(|entry| {
+            !matches!(entry.subject, Subject::Service | Subject::External) && argument == entry.positional.len()
+        })
     }
 }
 

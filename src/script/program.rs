@@ -103,6 +103,23 @@ impl Program {
         (!computed).then_some(names)
     }
 
+    /// The channels that its calls of `notify` name in so many words.
+    #[must_use]
+    pub fn channels(&self) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        for body in self.units.iter().flat_map(|unit| bodies(&unit.ast)) {
+            body.walk(&mut |path| {
+                let call = path.last().and_then(call_at).filter(|(call, ..)| call.name == "notify");
+                let Some(Expr::Map(map, _)) = call.and_then(|(call, ..)| call.args.get(1)) else { return };
+                let to = map.0.iter().find(|(key, _)| key.name == "to");
+                if let Some((_, Expr::StringConstant(name, _))) = to {
+                    names.insert(name.to_string());
+                }
+            });
+        }
+        names
+    }
+
     pub(super) fn units(&self) -> &[Unit] {
         &self.units
     }

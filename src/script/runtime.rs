@@ -69,10 +69,10 @@ impl Tag {
     }
 }
 
-/// Raises a step's error in the script. What ends the run cannot be caught there.
-pub(super) fn raise(error: StepError, position: Position) -> Box<EvalAltResult> {
-    let ends = matches!(
-        error.kind,
+/// Whether a script has no say in what follows such an error.
+pub(super) fn ends_the_run(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
         ErrorKind::Interrupted
             | ErrorKind::Ledger
             | ErrorKind::Divergence
@@ -80,7 +80,12 @@ pub(super) fn raise(error: StepError, position: Position) -> Box<EvalAltResult> 
             | ErrorKind::Refused
             | ErrorKind::Halted
             | ErrorKind::InDoubt
-    );
+    )
+}
+
+/// Raises a step's error in the script. What ends the run cannot be caught there.
+pub(super) fn raise(error: StepError, position: Position) -> Box<EvalAltResult> {
+    let ends = ends_the_run(error.kind);
     let payload = Dynamic::from(error);
     let raised =
         if ends { EvalAltResult::ErrorTerminated(payload, position) } else { EvalAltResult::ErrorRuntime(payload, position) };

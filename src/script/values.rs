@@ -4,6 +4,7 @@ use super::runtime::{Raised, raise, tag};
 use crate::effect::{Login, ServiceUnit, UnitScope};
 use crate::fleet::{Host, Transport, selector};
 use crate::id::HostName;
+use crate::op::ExternalService;
 use crate::step::StepError;
 use rhai::{Array, CustomType, Dynamic, Engine, FuncRegistration, ImmutableString, Map, Module, NativeCallContext, TypeBuilder};
 use serde::Deserialize;
@@ -18,6 +19,13 @@ pub(super) struct ScriptHost(Arc<Host>, Option<String>);
 pub(super) struct ScriptService {
     pub(super) login: Login,
     pub(super) unit: ServiceUnit,
+}
+
+/// A service of others in a script.
+#[derive(Clone, Debug)]
+pub(super) struct ScriptExternal {
+    pub(super) login: Login,
+    pub(super) service: ExternalService,
 }
 
 impl ScriptHost {
@@ -65,9 +73,22 @@ impl CustomType for ScriptService {
     }
 }
 
+impl CustomType for ScriptExternal {
+    fn build(mut builder: TypeBuilder<'_, Self>) {
+        builder
+            .with_name("External")
+            .with_get("name", |external: &mut Self| ImmutableString::from(external.service.name.as_str()))
+            .on_print(|external| format!("external {}", external.service.name));
+    }
+}
+
 /// Registers the types, and the functions that give them.
 pub(super) fn register(engine: &mut Engine, module: &mut Module) {
-    engine.build_type::<ScriptHost>().build_type::<ScriptService>();
+    engine.build_type::<ScriptHost>().build_type::<ScriptService>().build_type::<ScriptExternal>();
+    FuncRegistration::new("external")
+        .with_params_info(["name: string", "External"])
+        .with_volatility(true)
+        .set_into_module(module, external);
     FuncRegistration::new("host").with_params_info(["name: string", "Host"]).with_volatility(true).set_into_module(module, host);
     FuncRegistration::new("hosts")
         .with_params_info(["selector: string", "Array"])
@@ -97,6 +118,29 @@ fn host(ctx: NativeCallContext<'_>, name: &str) -> Raised<ScriptHost> {
     }
     Err(bad(StepError::bad_input(format!("{name} is not within --limit `{limit}`"))
         .with_help("nothing outside of the limit is touched; widen it if this host is meant too")))
+}
+
+fn external(ctx: NativeCallContext<'_>, name: &str) -> Raised<ScriptExternal> {
+    let tag = tag(&ctx)?;
+    let bad = |error| raise(at(error, &tag.site(&ctx), "external"), ctx.call_position());
+    let Some(environment) = &tag.runtime.facts.environment else {
+        return Err(bad(StepError::bad_input("no environment was given")));
+    };
+    let Some(external) = environment.externals.get(name) else {
+        let names: Vec<&str> = environment.externals.keys().map(String::as_str).collect();
+        let known = if names.is_empty() {
+            format!("it has none; write [externals.{name}] with a check into its file")
+        } else {
+            format!("{}{}", super::symbols::did_you_mean(name, names.iter().copied()), super::runtime::listed(&names))
+        };
+        let error = StepError::bad_input(format!("there is no external `{name}` in the environment {}", environment.name));
+        return Err(bad(error.with_help(known)));
+    };
+    let login = match &external.from {
+        Some(host) => tag.runtime.host(host.as_str()).map_err(bad)?.login(),
+        None => Login::controller(),
+    };
+    Ok(ScriptExternal { login, service: ExternalService { name: name.to_owned(), check: external.check.clone() } })
 }
 
 fn at(mut error: StepError, site: &crate::step::Site, op: &str) -> StepError {

@@ -9,7 +9,7 @@ use super::stream::PayloadReader;
 use crate::stop::Stop;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
@@ -54,10 +54,8 @@ impl Shell for LocalShell {
     }
 
     fn connect(&self, address: &str, port: u16) -> Result<UnixStream, Failure> {
-        let refused = |error: std::io::Error| Failure::Refused(format!("nothing answers at {address}:{port}: {error}"));
-        let place = (address, port).to_socket_addrs().map_err(refused)?.next();
-        let place = place.ok_or_else(|| Failure::Refused(format!("{address} has no address")))?;
-        let server = TcpStream::connect_timeout(&place, Duration::from_secs(5)).map_err(refused)?;
+        let refused = |error: std::io::Error| Failure::Refused(format!("no connection to {address}:{port}: {error}"));
+        let server = super::direct::connect(address, port).map_err(Failure::Refused)?;
         let (ours, theirs) = UnixStream::pair().map_err(refused)?;
         let (mut from_server, mut to_server) = (server.try_clone().map_err(refused)?, server);
         let (mut from_client, mut to_client) = (ours.try_clone().map_err(refused)?, ours);

@@ -2,6 +2,7 @@
 //! the only place where shell text is built. Knows effects; knows nothing of runs, journals or scripts.
 
 mod credentials;
+pub(crate) mod direct;
 pub mod embedded;
 mod frame;
 pub(crate) mod http;

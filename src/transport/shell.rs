@@ -69,6 +69,9 @@ pub enum Failure {
     /// The host answered, but not as a host does.
     #[error("{0}")]
     Refused(String),
+    /// The host lets no connection through; it is well otherwise.
+    #[error("{0}")]
+    Forbidden(String),
     /// No answer by the deadline.
     #[error("no answer within {0} s")]
     Timeout(u64),
@@ -88,7 +91,7 @@ pub trait Shell: Send + Sync {
     /// Connects to an address as seen from the host.
     ///
     /// # Errors
-    /// `Refused` when the host cannot connect there.
+    /// `Refused` when the host cannot connect there, `Forbidden` when it lets nobody connect through it.
     fn connect(&self, address: &str, port: u16) -> Result<UnixStream, Failure>;
 
     /// Whether it can be called again.

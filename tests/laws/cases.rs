@@ -20,9 +20,16 @@ type Checked = Result<(), String>;
 
 /// The cases of the primitives, by their files, and names of those that this machine cannot run.
 fn cases() -> (Vec<Case>, Vec<String>) {
-    let (run, left): (Vec<Case>, Vec<Case>) = all().into_iter().partition(|case| can(case.needs.as_deref()));
+    let (run, left): (Vec<Case>, Vec<Case>) =
+        all().into_iter().filter(|case| wanted(&case.file)).partition(|case| can(case.needs.as_deref()));
     let name = |case: Case| format!("{} ({})", case.title(), elsewhere(&case.needs.unwrap_or_default()));
     (run, left.into_iter().map(name).collect())
+}
+
+/// Whether a file is among those that `WINDLASS_CASES` names by the beginning of their names; all are when it is not set.
+#[expect(clippy::disallowed_methods, reason = "who works on one primitive wants its cases only")]
+fn wanted(file: &str) -> bool {
+    std::env::var("WINDLASS_CASES").map_or(true, |names| names.split(',').any(|name| file.starts_with(name)))
 }
 
 /// The names of the directories that hold at least one case.
@@ -36,6 +43,7 @@ pub(crate) fn can(needs: Option<&str>) -> bool {
     match needs {
         // A server runs wherever tests do.
         None | Some("http") => true,
+        Some("git") => std::process::Command::new("git").arg("--version").output().is_ok(),
         Some("root") => rustix::process::geteuid().is_root(),
         Some("user") => !rustix::process::geteuid().is_root(),
         Some(_) => false,

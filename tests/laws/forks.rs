@@ -1,10 +1,15 @@
 //! What `rolling` and `parallel` do with hosts that fail: policies, results, exit codes and the states of a run.
 
+use crate::effects::none;
+use crate::ledger::MemoryLedger;
 use crate::tree::tree;
 use crate::world::{Ran, World, bare};
 use serde_json::json;
+use std::sync::Arc;
 use windlass::id::HostName;
 use windlass::journal::{Entry, Group, RunPhase};
+use windlass::ledger::Ledger as _;
+use windlass::run::Job;
 use windlass::step::ErrorKind;
 
 /// Runs a script over four hosts; `D` is a directory, and `mark(h)` leaves a file of the host there.
@@ -88,7 +93,108 @@ fn halt_restores_the_failed_host_and_leaves_the_others() {
     let (world, ran) = run(&format!("rolling(hosts(\"web\"), #{{ on_failure: \"halt\" }}, |h| {{ {} }});", fails_on("h3")));
     assert_eq!(ended(&ran), (RunPhase::Halted, 4), "{}", ran.error());
     assert_eq!(files(&world), ["h1", "h2"]);
-    assert!(ran.error().contains("not here"), "{}", ran.error());
+    let says = "halted: h3 failed and was restored, h1 and h2 keep what they have, h4 was not begun: not here";
+    assert!(ran.error().contains(says), "{}", ran.error());
+}
+
+#[test]
+fn halt_says_when_no_host_is_left() {
+    let (world, ran) = run("rolling(hosts(\"web\"), #{ batch: 4, on_failure: \"halt\" }, |h| { mark(h); fail(\"not here\") });");
+    assert_eq!(ended(&ran), (RunPhase::Halted, 4), "{}", ran.error());
+    assert_eq!(files(&world), ["h2 as it was"]);
+    assert!(ran.error().contains("halted: all 4 hosts failed and were restored: not here"), "{}", ran.error());
+    let (_, ran) = run("rolling([host(\"h1\")], #{ on_failure: \"halt\" }, |h| { mark(h); fail(\"not here\") });");
+    assert!(ran.error().contains("halted: h1 failed and was restored: not here"), "{}", ran.error());
+}
+
+/// The hosts of each batch that `rolling` took.
+fn taken(ran: &Ran) -> Vec<Vec<String>> {
+    let batches = ran.records.iter().find_map(|record| match &record.entry {
+        Entry::GroupEntered { group: Group::Fork { word, batches }, .. } if word == "rolling" => Some(batches.clone()),
+        _ => None,
+    });
+    batches.unwrap_or_default().into_iter().map(|batch| batch.iter().map(ToString::to_string).collect()).collect()
+}
+
+#[test]
+fn sick_hosts_are_taken_first() {
+    let script = "rolling(hosts(\"web\"), #{ health: |h| h.name != \"h3\" && h.exists(D + \"/h2\") }, |h| mark(h));";
+    let (_, ran) = run(script);
+    assert_eq!(ended(&ran), (RunPhase::Succeeded, 0), "{}", ran.error());
+    assert_eq!(taken(&ran), [["h3"], ["h1"], ["h2"], ["h4"]]);
+    // What a look fails of makes a host sick; what the script itself gets wrong does not.
+    let (_, ran) = run("rolling(hosts(\"web\"), #{ health: |h| { h.read(`${D}/${h.name}`); true } }, |h| mark(h));");
+    assert_eq!(taken(&ran), [["h1"], ["h3"], ["h4"], ["h2"]], "{}", ran.error());
+    let (_, ran) = run("rolling(hosts(\"web\"), #{ health: |h| 1 }, |h| mark(h));");
+    assert_eq!(ended(&ran), (RunPhase::Unwound, 1));
+    assert!(ran.error().contains("`health` gives true or false, and gave int for h1"), "{}", ran.error());
+}
+
+#[test]
+fn who_was_sick_is_known_when_the_run_is_resumed() {
+    let script =
+        "rolling(hosts(\"web\"), #{ min_available: 3, health: |h| h.exists(`${D}/${h.name}`) || h.name > \"h2\" }, |h| mark(h));";
+    let (world, ran) = run(script);
+    assert_eq!(taken(&ran), [["h1"], ["h2"], ["h3"], ["h4"]], "{}", ran.error());
+    let (layer, asked) = none();
+    // By now all hosts are healthy: what the journal says counts.
+    let records = &ran.records[..ran.records.len() - 1];
+    let ledger = Arc::new(MemoryLedger::holding(&ran.id, ran.ledger.stored(&ran.id).unwrap(), records));
+    let again = world.take_up(&ledger, &ran.id, Job::Resume, &layer);
+    assert_eq!((ended(&again), asked.lock().unwrap().len()), ((RunPhase::Succeeded, 0), 0), "{}", again.error());
+}
+
+#[test]
+fn an_order_is_kept() {
+    let order = |word: &str| taken(&run(&format!("rolling(hosts(\"web\"), #{{ order: \"{word}\" }}, |h| mark(h));")).1).concat();
+    assert_eq!(order("inventory"), ["h1", "h2", "h3", "h4"]);
+    assert_eq!(order("reverse"), ["h4", "h3", "h2", "h1"]);
+    assert_eq!(order("sick_first"), ["h1", "h2", "h3", "h4"]);
+    let mut by_chance = order("random");
+    by_chance.sort();
+    assert_eq!(by_chance, ["h1", "h2", "h3", "h4"]);
+    let (_, ran) = run("gave(rolling(hosts(\"web\"), #{ order: \"reverse\" }, |h| h.name));");
+    assert_eq!(ran.gave(), Some(json!(["h1", "h2", "h3", "h4"])));
+}
+
+#[test]
+fn enough_healthy_hosts_stay() {
+    let (world, ran) = run("rolling(hosts(\"web\"), #{ batch: 2, min_available: 3 }, |h| mark(h));");
+    assert_eq!(ended(&ran), (RunPhase::Unwound, 1), "{}", ran.error());
+    assert_eq!(files(&world), ["h2 as it was"]);
+    let says = "`batch` and `min_available` cannot both hold: while h1, h2 would be worked on, 2 of 4 hosts serve, and 3 must";
+    assert!(ran.error().contains(says), "{}", ran.error());
+    let (_, ran) = run("rolling(hosts(\"web\"), #{ batch: 2, min_available: \"50%\" }, |h| mark(h));");
+    assert_eq!(ended(&ran), (RunPhase::Succeeded, 0), "{}", ran.error());
+    // A host that failed and was passed over is missing from then on.
+    let options = "#{ min_available: 3, max_failures: 1 }";
+    let (world, ran) = run(&format!("rolling(hosts(\"web\"), {options}, |h| {{ {} }});", fails_on("h2")));
+    assert_eq!(ended(&ran), (RunPhase::Unwound, 3), "{}", ran.error());
+    assert!(
+        ran.error().contains("while h3 would be worked on, 2 of 4 hosts serve, and 3 must; not healthy: h2"),
+        "{}",
+        ran.error()
+    );
+    assert_eq!(files(&world), ["h2 as it was"]);
+}
+
+#[test]
+fn options_of_constructs_are_judged_by_the_check() {
+    let world = World::with_hosts(1);
+    for (options, says) in [
+        ("batch: 0", "`batch`: expected a size from 1"),
+        ("min_available: \"half\"", "`half` is no number of hosts"),
+        ("order: \"newest\"", "newest"),
+        ("batch: []", "`batch` says no size"),
+        ("on_failure: \"continue\"", "say how many hosts may fail"),
+        ("bake: 5", "bake"),
+    ] {
+        let script = format!("rolling(hosts(\"web\"), #{{ {options} }}, |h| h.exists(\"/\"));");
+        let refused = world.stored(&script).err().unwrap_or_default();
+        assert!(refused.contains(says), "{options}: {refused}");
+    }
+    let computed = "let n = 1; rolling(hosts(\"web\"), #{ on_failure: \"continue\", max_failures: n, health: |h| true }, |h| h.exists(\"/\"));";
+    world.stored(computed).unwrap();
 }
 
 #[test]

@@ -187,7 +187,18 @@ impl World {
         };
         let host = |name: String| (name, json!({ "transport": "local", "roles": ["web"] }));
         let hosts: Map<String, Value> = names.into_iter().map(host).collect();
-        let value = json!({ "class": "single-box", "hosts": hosts });
+        let port = server::port();
+        let url = format!("http://127.0.0.1:{port}/health");
+        let mut externals = json!({
+            "payments": { "check": { "http": url } },
+            "picky": { "check": { "http": url, "status": 204 } },
+            "queue": { "check": { "tcp": format!("127.0.0.1:{port}") } },
+            "gone": { "check": { "tcp": "127.0.0.1:1" } },
+        });
+        if self.hosts == 0 {
+            externals["inner"] = json!({ "check": { "http": url, "status": 200 }, "from": "local" });
+        }
+        let value = json!({ "class": "single-box", "hosts": hosts, "externals": externals });
         let operator =
             Operator { home: self.home(), user: "laws".to_owned(), ssh_config: self.home().join("none"), ..Operator::default() };
         let project = Project::load(&self.root()).unwrap();

@@ -25,4 +25,5 @@ mod security_key;
 mod site;
 mod units;
 mod uploads;
+mod vantage;
 mod wait;

@@ -24,6 +24,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("ssh2", &["transport"]),
     ("russh", &["transport"]),
     ("hyper", &["transport"]),
+    ("rustls", &["transport"]),
+    ("tokio_rustls", &["transport"]),
     ("rusqlite", &["ledger"]),
     ("clap", &["cli"]),
     ("indicatif", &["report"]),

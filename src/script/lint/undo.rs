@@ -5,7 +5,7 @@ use crate::script::calls::call_at;
 use rhai::{Expr, FnCallExpr};
 
 /// Each of these says what becomes of the command when the run is unwound, or that it changes nothing that is not declared.
-const SAYS: [&str; 5] = ["undo", "again", "irreversible", "creates", "unless"];
+const SAYS: [&str; 6] = ["undo", "again", "irreversible", "creates", "unless", "writes"];
 
 pub(super) fn check(view: &View<'_>, findings: &mut Findings<'_>) {
     if !view.linter.options.takes_options("run", 1) {
@@ -16,7 +16,7 @@ pub(super) fn check(view: &View<'_>, findings: &mut Findings<'_>) {
             let Some((call, position, method)) = path.last().and_then(call_at) else { return };
             if method && call.name == "run" && !is_declared(call) {
                 let message = "`run` does not say how the command is undone";
-                let help = "add `undo: \"COMMAND\"`, `again: \"safe\"` (repeated once the files are back) or `irreversible: \"why\"`; a command that only looks is a `probe`";
+                let help = "add `undo: \"COMMAND\"`, `writes: [\"/PATH\"]` (put back as they were), `again: \"safe\"` (repeated once the files are back) or `irreversible: \"why\"`; a command that only looks is a `probe`";
                 findings.warning(position, message, "stays when the run is unwound", help);
             }
         });
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn a_command_without_undo_is_a_warning() {
         assert_eq!(findings("let h = host(\"a\"); h.run(\"rm x\");"), ["`run` does not say how the command is undone"]);
-        for says in ["undo: \"touch x\"", "irreversible: \"gone\"", "creates: \"/x\""] {
+        for says in ["undo: \"touch x\"", "irreversible: \"gone\"", "creates: \"/x\"", "writes: [\"/x\"]"] {
             assert!(findings(&format!("let h = host(\"a\"); h.run(\"rm x\", #{{ {says} }});")).is_empty(), "{says}");
         }
         assert_eq!(findings("let h = host(\"a\"); h.run(\"rm x\", #{ cwd: \"/x\" });").len(), 1);

@@ -41,7 +41,7 @@ pub fn call(effect: &Effect) -> Result<Call, EffectError> {
         E::ServiceStatus { unit } => Call::new("wl_status").args(scope_and_name(unit)),
         E::ServiceLog { unit, lines } => Call::new("wl_log").args(scope_and_name(unit)).arg(lines.to_string()),
         E::Probe { command } => exec("wl_probe", &probe_receipt(command), command, None),
-        E::Exec { command, receipt, after } => exec("wl_exec", receipt.as_str(), command, after.as_ref()),
+        E::Exec { command, receipt, after, keeps } => keeping(keeps, exec("wl_exec", receipt.as_str(), command, after.as_ref())),
         E::Write { path, content, attributes, validate, save } => {
             put(Call::new("wl_put"), path, content, attributes, validate.as_deref(), save)
         }
@@ -91,6 +91,8 @@ pub fn call(effect: &Effect) -> Result<Call, EffectError> {
         | E::Source { .. }
         | E::Template { .. }
         | E::Now
+        | E::Entropy { .. }
+        | E::Ask { .. }
         | E::Sleep { .. }
         | E::Notify { .. } => {
             return Err(EffectError::Unsupported(format!("no shell does this: {effect:?}")));
@@ -215,13 +217,13 @@ fn with_content(call: Call, content: &Content) -> Call {
     }
 }
 
-fn probe_receipt(command: &Invocation) -> String {
+pub(super) fn probe_receipt(command: &Invocation) -> String {
     // A shell runs one probe at a time, and adds its own number to the name.
     let digest = Digest::of(format!("{command:?}").as_bytes());
     format!("p{}", digest.short())
 }
 
-fn exec(function: &'static str, receipt: &str, command: &Invocation, after: Option<&SaveId>) -> Call {
+pub(super) fn exec(function: &'static str, receipt: &str, command: &Invocation, after: Option<&SaveId>) -> Call {
     let size = command.stdin.as_ref().map_or(0, |content| content.bytes().len());
     let call = Call::new(function)
         .arg(receipt)
@@ -237,6 +239,16 @@ fn exec(function: &'static str, receipt: &str, command: &Invocation, after: Opti
         Some(content) if size > 0 => call.payload(Payload::Bytes(content.clone())),
         _ => call,
     }
+}
+
+/// The call with, before it, what the host is to keep.
+fn keeping(keeps: &[(SaveId, RemotePath)], call: Call) -> Call {
+    if keeps.is_empty() {
+        return call;
+    }
+    let pairs = keeps.iter().flat_map(|(save, path)| [save.to_string(), path.to_string()]);
+    let args = [keeps.len().to_string()].into_iter().chain(pairs).chain(call.args.iter().cloned()).collect();
+    Call { function: "wl_exec_keeping", args, ..call }
 }
 
 /// The script that a command becomes: its variables, then its own text, or its words as they are.

@@ -1,11 +1,13 @@
 //! The host's side: a library of shell functions, and how an effect becomes a call of one.
 
+mod ask;
 mod calls;
 mod facts;
 mod library;
 mod replies;
 mod sudo;
 
+pub(crate) use ask::{answer, ask_http, ask_tcp};
 pub use calls::{EXEC_LIMIT, call, look, measure, peek, piece, reboot};
 pub(super) use library::{Known, library};
 pub use replies::{differs, own_words as refusal, reply};

@@ -308,7 +308,11 @@ wl_exec() {
     read -r b 2>/dev/null </proc/sys/kernel/random/boot_id; echo "$b" >"$x.boot" && printf %4096s x >"$x.room" && echo >"$x.started" || exit 1
     setsid sh -c '
       x=$1; echo $$ >"$x.pid"
-      [ "$2" = 0 ] || ( sleep "$2" & echo $! >"$x.clock"; wait; [ -s "$x.code" ] || { trap "" TERM; echo >"$x.over"; kill -TERM -$$; i=0; while [ $i -lt 10 ] && kill -0 "$(cat "$x.child")"; do sleep 0.2; i=$((i+1)); done; kill -KILL -$$; } ) >/dev/null 2>&1 </dev/null &
+      [ "$2" = 0 ] || {
+        ( trap "kill \$s; exit" TERM; sleep "$2" & s=$!; wait $s; trap "" TERM
+          [ -s "$x.code" ] || { echo >"$x.over"; kill -TERM -$$; i=0; while [ $i -lt 10 ] && kill -0 "$(cat "$x.child")"; do sleep 0.2; i=$((i+1)); done; kill -KILL -$$; }
+        ) >/dev/null 2>&1 </dev/null & clock=$!
+      }
       trap : TERM
       sh "$x.body" <"$3" >>"$x.out" 2>>"$x.err" &
       echo $! >"$x.child"; wait $!; c=$?
@@ -317,11 +321,30 @@ wl_exec() {
         : >"$x.room"; echo $c >"$x.code"
         for f in "$x.out" "$x.err"; do [ "$(stat -c %s "$f")" -le "$4" ] || dd if=/dev/null of="$f" bs="$4" seek=1; done
       }
-      [ "$2" = 0 ] || { read -r k <"$x.clock" && kill "$k"; } 2>/dev/null
+      [ "$2" = 0 ] || kill "$clock" 2>/dev/null
     ' windlass-run "$x" "$3" "$in" "$2" </dev/null >/dev/null 2>&1 &
     wait $!
   fi
   wl_await "$2"
+}
+# wl_exec_keeping COUNT (SAVE PATH)... EXEC-ARGS: the same, after a copy of each PATH was kept: a command writes into files that
+# are there, so another name of the file would change with it.
+wl_exec_keeping() {
+  left=$1; shift
+  while [ "$left" -gt 0 ]; do wl_path "$2"; wl_keep_copy "$1"; shift 2; left=$((left-1)); done
+  wl_exec "$@"
+}
+wl_keep_copy() { # SAVE
+  d=$W/s/$1
+  [ ! -e "$d.done" ] || return 0
+  if [ ! -e "$p" ] && [ ! -L "$p" ]; then
+    # the parents that it makes go with it
+    while u=${p%/*}; [ -n "$u" ] && [ ! -e "$u" ] && [ ! -L "$u" ]; do p=$u; done
+    wl_keep "$1"; return 0
+  fi
+  [ -f "$p" ] || [ -d "$p" ] || [ -L "$p" ] || wl_die "$p is neither a file, a directory nor a link"
+  wl_private
+  rm -rf "$d.was"; cp -a -- "$p" "$d.was" && printf '%s' "$p" >"$d.path" && echo copy >"$d.done" || exit 1
 }
 # wl_peek RECEIPT OUT ERR LIMIT: what a command printed from those bytes on, while it runs.
 wl_peek() {
@@ -353,7 +376,7 @@ wl_tell() {
 wl_sweep() { [ $# -lt 40 ] || rm -f -- "$@"; }
 # The same for a command that only looks: nothing of it stays, and without a clock it needs no receipt.
 wl_probe() { # RECEIPT LIMIT SECONDS DIRECTORY STDIN-SIZE BODY
-  if [ "$3:$5" != 0:0 ] || [ ${#6} -gt 100000 ]; then r=$1-$$; x=$W/x/$r; shift; ( wl_exec "$r" "$@" ); c=$?; rm -f "$x".*; exit $c; fi
+  if [ "$3:$5" != 0:0 ] || [ ${#6} -gt 100000 ]; then r=$1-$$-$wl_n; x=$W/x/$r; shift; ( wl_exec "$r" "$@" ); c=$?; rm -f "$x".*; exit $c; fi
   # Names of their own, since what a look left running may go on writing. They are removed a few at a time.
   x=$W/x/p$$-$wl_n; wl_sweep "$W/x/p$$-"*
   wl_private; printf '' >"$x.out" && printf '' >"$x.err" || exit 1
@@ -450,6 +473,12 @@ wl_end() {
   done
   echo changed
 }
+# wl_alike ONE OTHER: true when both are files of the same content, mode and owner.
+wl_alike() {
+  [ -f "$1" ] && [ ! -L "$1" ] && [ -f "$2" ] && [ ! -L "$2" ] || return 1
+  [ "$(stat -c '%s %a %u %g' -- "$1")" = "$(stat -c '%s %a %u %g' -- "$2")" ] || return 1
+  wl_hash "$1"; o=$h; wl_hash "$2"; [ "$o" = "$h" ]
+}
 wl_restore() { # SAVE SURELY
   d=$W/s/$1
   [ -e "$d.done" ] || { [ -z "$2" ] || wl_die "what the step kept of before is gone from $W, so it cannot be put back"; echo same; exit 0; }
@@ -468,6 +497,11 @@ wl_restore() { # SAVE SURELY
       { [ -e "$t" ] || [ -L "$t" ]; } || exit 1
       # two names of one file: mv would do nothing and leave both
       if [ "$t" -ef "$p" ] && [ ! -L "$t" ]; then rm -f "$t"; else mv -fT -- "$t" "$p" || exit 1; fi ;;
+    copy)
+      [ -e "$d.was" ] || [ -L "$d.was" ] || wl_die "what was kept of $p is gone from $W, so it cannot be put back"
+      wl_alike "$d.was" "$p" && { echo same; exit 0; }
+      [ -d "${p%/*}/" ] || mkdir -p -- "${p%/*}/" || exit 1
+      rm -rf -- "$t"; cp -a -- "$d.was" "$t" && rm -rf -- "$p" && mv -T -- "$t" "$p" || exit 1 ;;
     attributes) set -- $was; chown -- "$2:$3" "$p" 2>/dev/null; chmod -- "00$1" "$p" || exit 1 ;;
     moved)
       if [ -e "$was" ] || [ -L "$was" ]; then

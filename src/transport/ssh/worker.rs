@@ -330,8 +330,14 @@ impl Worker {
                 Ok(Moved::No)
             }
             Err(error) if is_refusal(&error) => {
-                let _ = answer
-                    .send(Err(Failure::Refused(format!("nothing answers at {address}:{port} there, or it forbids forwarding"))));
+                let prohibited = error.message().contains("prohibited");
+                let _ = answer.send(Err(if prohibited {
+                    Failure::Forbidden(
+                        "its sshd forbids forwarding (AllowTcpForwarding, PermitOpen or a restricted key)".to_owned(),
+                    )
+                } else {
+                    Failure::Refused(format!("nothing answers at {address}:{port} there"))
+                }));
                 Ok(Moved::Yes)
             }
             Err(error) => {
