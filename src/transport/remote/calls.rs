@@ -53,21 +53,12 @@ pub fn call(effect: &Effect) -> Result<Call, EffectError> {
         }
         E::Account { account, save } => account_call(account, save),
         E::Packages { packages, save } => packages_call(packages, save),
-        E::Upload { path, source, digest, size, attributes, save } => Call::new("wl_put")
-            .save(save)
-            .arg(path.as_str())
-            .arg(digest.as_str())
-            .arg(size.to_string())
-            .args(triple(attributes))
-            .arg("")
-            .arg("")
-            .payload(Payload::File { path: source.into(), size: *size, sent: Arc::default() }),
-        E::UploadTree { path, tree, owner, group, delete, save } => Call::new("wl_tree_put")
-            .args(tree_arguments(save, path.as_str(), tree, *delete))
-            .args([owner, group].map(|name| name.clone().unwrap_or_default()))
-            .arg(tree.digest.as_str())
-            .arg(tree.archive_size.to_string())
-            .payload(Payload::File { path: tree.archive.clone().into(), size: tree.archive_size, sent: Arc::default() }),
+        E::Upload { path, source, digest, size, attributes, save } => {
+            let call = Call::new("wl_put").save(save).arg(path.as_str()).arg(digest.as_str()).arg(size.to_string());
+            let payload = Payload::File { path: source.into(), size: *size, sent: Arc::default() };
+            call.args(triple(attributes)).arg("").arg("").payload(payload)
+        }
+        E::UploadTree { path, tree, owner, group, delete, save } => tree_put((save, path, tree, *delete), [owner, group]),
         E::Unpack { archive, directory, strip, digest, save } => {
             let call = Call::new("wl_unpack").save(save).arg(archive.as_str()).arg(directory.as_str()).arg(strip.to_string());
             call.arg(digest.as_ref().map(Digest::as_str).unwrap_or_default())
@@ -105,17 +96,23 @@ pub fn call(effect: &Effect) -> Result<Call, EffectError> {
 #[must_use]
 pub fn look(effect: &Effect) -> Option<Call> {
     let Effect::UploadTree { path, tree, owner, group, delete, save } = effect else { return None };
-    let call = Call::new("wl_tree_look")
-        .args(tree_arguments(save, path.as_str(), tree, *delete))
-        .args([owner, group].map(|name| name.clone().unwrap_or_default()))
-        .arg(tree.listing.bytes().len().to_string())
-        .payload(Payload::Bytes(tree.listing.clone()));
-    Some(call)
+    let call = tree_call("wl_tree_look", (save, path, tree, *delete), [owner, group]);
+    Some(call.arg(tree.listing.bytes().len().to_string()).payload(Payload::Bytes(tree.listing.clone())))
 }
 
-fn tree_arguments(save: &SaveId, path: &str, tree: &TreeInfo, delete: bool) -> [String; 4] {
-    let extra = if delete { "delete" } else { "" };
-    [save.to_string(), path.to_owned(), tree.listing.digest().to_string(), extra.to_owned()]
+fn tree_put(what: (&SaveId, &RemotePath, &TreeInfo, bool), owners: [&Option<String>; 2]) -> Call {
+    let tree = what.2;
+    let payload = Payload::File { path: tree.archive.clone().into(), size: tree.archive_size, sent: Arc::default() };
+    tree_call("wl_tree_put", what, owners).arg(tree.digest.as_str()).arg(tree.archive_size.to_string()).payload(payload)
+}
+
+fn tree_call(
+    function: &'static str,
+    (save, path, tree, delete): (&SaveId, &RemotePath, &TreeInfo, bool),
+    owners: [&Option<String>; 2],
+) -> Call {
+    let call = Call::new(function).save(save).arg(path.as_str()).arg(tree.listing.digest().as_str());
+    call.arg(if delete { "delete" } else { "" }).args(owners.map(|name| name.clone().unwrap_or_default()))
 }
 
 impl Call {
