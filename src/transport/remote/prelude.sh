@@ -38,9 +38,9 @@ wl_parent() {
   [ -d "$dir" ] || wl_die "the directory $dir is not there"
 }
 wl_hash() { h=$(sha256sum <"$1") || exit 1; h=${h%% *}; }
-# Makes the directories that nobody else can enter.
+# Makes the directories that nobody else can enter; the one that other shells look for comes last.
 wl_private() {
-  [ -d "$W/s" ] || ( umask 077; mkdir -p "$W/s" "$W/x" "$W/p" "$wl_home/sums" ) || exit 1
+  [ -d "$W/s" ] || ( umask 077; mkdir -p "$wl_home/sums" "$W/p" "$W/x" "$W/s" ) || exit 1
   [ -O "$wl_home" ] || wl_die "$wl_home belongs to somebody else"
 }
 #: saves
