@@ -4,8 +4,8 @@
 //! forward order, and then the health checks. A plain `step` group hands what must follow up to the task around it:
 //! files that an earlier sibling wrote are put back only later.
 
-use crate::effect::{Compensation, Effect, Login};
-use crate::id::{HostName, StepKey, TaskPath};
+use crate::effect::{Compensation, Effect, Invocation, Login};
+use crate::id::{HostName, SaveId, StepKey, TaskPath};
 use crate::journal::{Group, Item, Part, RunState, StepStatus, UndoStatus};
 use crate::step::Outcome;
 use serde_json::Value;
@@ -127,37 +127,14 @@ fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<
                 push(follow, Part::Follow, Action::Effect(Effect::Resume { save: save.clone() }));
             }
             Compensation::Command { command, of } => {
-                push(
-                    back,
-                    Part::Restore,
-                    Action::Effect(Effect::Exec {
-                        command: command.clone(),
-                        receipt: receipt(1000),
-                        after: of.clone(),
-                        keeps: Vec::new(),
-                    }),
-                );
+                push(back, Part::Restore, again(command, of.as_ref(), receipt(1000)));
             }
             Compensation::Again { command, of } => {
-                push(
-                    follow,
-                    Part::Follow,
-                    Action::Effect(Effect::Exec {
-                        command: command.clone(),
-                        receipt: receipt(2000),
-                        after: of.clone(),
-                        keeps: Vec::new(),
-                    }),
-                );
+                push(follow, Part::Follow, again(command, of.as_ref(), receipt(2000)));
             }
             Compensation::Reboot { of, within_millis, message } => {
-                let effect = Effect::Reboot {
-                    within_millis: *within_millis,
-                    message: message.clone(),
-                    begun: false,
-                    save: receipt(3000),
-                    after: Some(of.clone()),
-                };
+                let (within_millis, message, after) = (*within_millis, message.clone(), Some(of.clone()));
+                let effect = Effect::Reboot { within_millis, message, begun: false, save: receipt(3000), after };
                 push(follow, Part::Follow, Action::Effect(effect));
             }
             Compensation::End { receipt } if step.status == StepStatus::Started => {
@@ -168,6 +145,11 @@ fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<
             Compensation::Closure { name } => push(back, Part::Restore, Action::Closure { name: name.clone() }),
         }
     }
+}
+
+/// A command that undoes or follows, where the one that it is for began.
+fn again(command: &Invocation, of: Option<&SaveId>, receipt: SaveId) -> Action {
+    Action::Effect(Effect::Exec { command: command.clone(), receipt, after: of.cloned(), keeps: Vec::new() })
 }
 
 fn fork(state: &RunState, key: &StepKey) -> Option<Work> {

@@ -30,7 +30,6 @@ const INLINE: usize = 16 << 10;
 ///
 /// # Errors
 /// When the effect is not one for a shell on a host.
-#[expect(clippy::too_many_lines, reason = "one arm for each effect")]
 pub fn call(effect: &Effect) -> Result<Call, EffectError> {
     use Effect as E;
     let call = match effect {
