@@ -22,6 +22,8 @@ wl_more() {
   read -r wl_s && eval "$(head -c "$wl_s")"
 }
 wl_die() { printf 'windlass: %s\n' "$*" >&2; exit 1; }
+# Ends a function that could keep nothing, and so changes nothing: what it made beforehand, $t, goes.
+wl_fail() { [ -z "$t" ] || rm -rf -- "$t"; exit 1; }
 # wl_need SIZE FILE: asks the controller for SIZE bytes and keeps them in FILE, which is empty; on disk, where dd can do that.
 wl_need() {
   printf '\n%s %s need\n' "$wl_k" "$wl_n"
@@ -40,7 +42,7 @@ wl_parent() {
 wl_hash() { h=$(sha256sum <"$1") || exit 1; h=${h%% *}; }
 # Makes the directories that nobody else can enter; the one that other shells look for comes last.
 wl_private() {
-  [ -d "$W/s" ] || ( umask 077; mkdir -p "$wl_home/sums" "$W/p" "$W/x" "$W/s" ) || exit 1
+  [ -d "$W/s" ] || ( umask 077; mkdir -p "$wl_home/sums" "$W/p" "$W/x" "$W/s" ) || wl_fail
   [ -O "$wl_home" ] || wl_die "$wl_home belongs to somebody else"
 }
 #: saves
@@ -49,21 +51,21 @@ wl_keep() {
   d=$W/s/$1
   if [ -e "$d.done" ]; then read -r k <"$d.done"; return 0; fi
   wl_private
-  printf '%s' "$p" >"$d.path" || exit 1
+  printf '%s' "$p" >"$d.path" || wl_fail
   [ ! -e "$d.was" ] && [ ! -L "$d.was" ] || rm -f "$d.was"
   if [ -L "$p" ]; then cp -P "$p" "$d.was" && k=link
   elif [ -f "$p" ]; then { ln "$p" "$d.was" 2>/dev/null || cp -p "$p" "$d.was"; } && k=file
   elif [ -d "$p" ]; then k=directory
   elif [ -e "$p" ]; then wl_die "$p is neither a file, a directory nor a link"
-  else k=absent; fi || exit 1
-  echo "$k" >"$d.done" || exit 1
+  else k=absent; fi || wl_fail
+  echo "$k" >"$d.done" || wl_fail
 }
 # wl_note SAVE KIND TEXT: keeps a text of that kind instead.
 wl_note() {
   d=$W/s/$1
   [ -e "$d.done" ] && return 0
   wl_private
-  printf '%s' "$p" >"$d.path" && printf '%s' "$3" >"$d.was" && echo "$2" >"$d.done" || exit 1
+  printf '%s' "$p" >"$d.path" && printf '%s' "$3" >"$d.was" && echo "$2" >"$d.done" || wl_fail
 }
 # wl_same SAVE: it is as asked. When this very step made it so before its answer was lost, it has changed it.
 wl_same() { if [ -e "$W/s/$1.done" ]; then echo changed; else echo same; fi; exit 0; }
@@ -71,19 +73,22 @@ wl_same() { if [ -e "$W/s/$1.done" ]; then echo changed; else echo same; fi; exi
 wl_attributes() {
   changed=
   [ -n "$1$2$3" ] || return 0
-  set -- "$1" "$2" "$3" "$4" $(stat -L -c '%a %U %G %u %g' -- "$4")
-  [ $# -ge 9 ] || exit 1
-  if [ -n "$2" ] && [ "$2" != "$6" ] && [ "$2" != "$8" ]; then chown -- "$2" "$4" || exit 1; changed=1; fi
-  if [ -n "$3" ] && [ "$3" != "$7" ] && [ "$3" != "$9" ]; then chgrp -- "$3" "$4" || exit 1; changed=1; fi
-  if [ -n "$1" ] && { [ "$1" != "$5" ] || [ -n "$changed" ]; }; then chmod -- "00$1" "$4" || exit 1; changed=1; fi
+  wl_owned "$4"
+  if [ -n "$2" ] && [ "$2" != "$uid" ] && [ "$2" != "${names%%/*}" ]; then chown -- "$2" "$4" || exit 1; changed=1; fi
+  if [ -n "$3" ] && [ "$3" != "$gid" ] && [ "$3" != "${names#*/}" ]; then chgrp -- "$3" "$4" || exit 1; changed=1; fi
+  if [ -n "$1" ] && { [ "$1" != "$mode" ] || [ -n "$changed" ]; }; then chmod -- "00$1" "$4" || exit 1; changed=1; fi
+}
+# wl_owned FILE: mode uid gid names; a name may have spaces.
+wl_owned() {
+  names=$(stat -L -c '%a %u %g %U/%G' -- "$1") || exit 1
+  mode=${names%% *}; names=${names#* }; uid=${names%% *}; names=${names#* }; gid=${names%% *}; names=${names#* }
 }
 # wl_differs MODE OWNER GROUP FILE: true when wl_attributes would change something.
 wl_differs() {
   [ -n "$1$2$3" ] || return 1
-  set -- "$1" "$2" "$3" "$4" $(stat -L -c '%a %U %G %u %g' -- "$4")
-  [ $# -ge 9 ] || exit 1
-  { [ -n "$1" ] && [ "$1" != "$5" ]; } || { [ -n "$2" ] && [ "$2" != "$6" ] && [ "$2" != "$8" ]; } ||
-    { [ -n "$3" ] && [ "$3" != "$7" ] && [ "$3" != "$9" ]; }
+  wl_owned "$4"
+  { [ -n "$1" ] && [ "$1" != "$mode" ]; } || { [ -n "$2" ] && [ "$2" != "$uid" ] && [ "$2" != "${names%%/*}" ]; } ||
+    { [ -n "$3" ] && [ "$3" != "$gid" ] && [ "$3" != "${names#*/}" ]; }
 }
 # wl_set SAVE MODE OWNER GROUP FILE: the same with the old values kept.
 wl_set() {
@@ -133,14 +138,9 @@ wl_fetch() {
 # wl_part, or to wl_forget, and nothing is made for a run that has been forgotten.
 wl_whole() {
   has=$(stat -c %s "$3") || exit 1
-  [ "$has" = "$2" ] || { { printf '%s' "$3" >"$W/p/$1.at"; } 2>/dev/null; exit 74; }
+  [ "$has" = "$2" ] || { { printf '%s' "$3" >"$W/p/$1.at"; } 2>/dev/null || rm -f -- "$3"; exit 74; }
 }
 #: put
-# wl_mask MODE: new files get that mode; false when it takes a chmod.
-wl_mask() {
-  case $1 in *[!0246]*|????*|?|??) umask 077; return 1 ;; esac
-  set -- "${1%??}" "${1#?}"; umask "$((7-$1))$((7-${2%?}))$((7-${2#?}))"
-}
 # wl_put SAVE PATH SHA256 SIZE MODE OWNER GROUP VALIDATE SHOW [CONTENT]: a file with that content. Without CONTENT it is asked for.
 wl_put() {
   wl_path "$2"; wl_parent
@@ -163,21 +163,20 @@ wl_put() {
     old=$(stat -c '%s %a %u %g' -- "$p") || exit 1
     size=${old%% *}; old=${old#* }
   fi
-  m=${5:-${old%% *}}; m=${m:-644}; o=$6; g=$7; old=${old#* }
+  m=${5:-${old%% *}}; o=$6; g=$7; old=${old#* }
   t=$dir/.wl-$1
   [ ! -e "$t" ] || wl_part "$3" "$4" "$t"
-  c=; [ -z "$8" ] || u=$(umask); wl_mask "$m" || c=1
+  [ -z "$8" ] || u=$(umask)
+  if [ -n "$m" ]; then umask 077; else umask 022; fi
   printf '' 2>/dev/null >"$t" || wl_die "no new file can be made in $dir (no permission, or no space)"
   if [ $# -ge 10 ]; then { printf '%s' "${10}" >"$t" && { sync "$t" 2>/dev/null || sync; }; } || { rm -f "$t"; exit 74; }
   else
-    wl_fetch "$1" "$3" "$4" "$t"; wl_hash "$t"
+    # What is too small to be gone on with does not stay.
+    ( wl_fetch "$1" "$3" "$4" "$t" ) || { c=$?; [ "$4" -ge 1048576 ] || rm -f -- "$t"; exit $c; }
+    wl_hash "$t"
     [ "$h" = "$3" ] || { wl_whole "$1" "$4" "$t"; rm -f "$t"; wl_die "$p arrived with sha256 $h, expected $3"; }
   fi
-  # What root writes stays whose it was.
-  if [ -n "$old" ] && [ -O "$t" ] && ! [ -O "$p" ]; then [ -n "$o" ] || o=${old% *}; [ -n "$g" ] || g=${old#* }; fi
-  [ -z "$o" ] || chown -- "$o" "$t" || { rm -f "$t"; exit 1; }
-  [ -z "$g" ] || chgrp -- "$g" "$t" || { rm -f "$t"; exit 1; }
-  [ -z "$c" ] || chmod -- "00$m" "$t" || { rm -f "$t"; exit 1; }
+  wl_dress "$m" "$o" "$g" "$old"
   if [ -n "$8" ]; then
     out=$(umask "$u"; sh -c "$8" windlass-validate "$t" </dev/null 2>&1) || { rm -f "$t"; wl_die "the new $p does not pass \`validate\`:$LF$out"; }
   fi
@@ -188,6 +187,22 @@ wl_put() {
   else echo changed; fi
   mv -fT -- "$t" "$p" || { rm -f "$t"; exit 1; }
   [ "$4" -lt 262144 ] || { wl_know "$p"; h=$3; wl_learn; }
+}
+#: dress
+# wl_dress MODE OWNER GROUP OLD: gives the new file $t a mode, an owner and a group, else those in OLD (of the file $p that it is for).
+# A link that somebody else put there is not followed.
+wl_dress() {
+  [ ! -L "$t" ] || wl_die "$t was replaced by a link"
+  # What root writes stays whose it was.
+  if [ -n "$2" ]; then set -- "$1" "$2" "$3" "$4"
+  elif [ -n "$4" ] && [ -O "$t" ] && ! [ -O "$p" ]; then set -- "$1" "${4% *}" "$3" "$4"; fi
+  [ -z "$2" ] || chown -h -- "$2" "$t" || { rm -f -- "$t"; exit 1; }
+  if [ -n "$3" ]; then chgrp -h -- "$3" "$t" || { rm -f -- "$t"; exit 1; }
+  elif [ -n "$4" ] && ! { [ -G "$p" ] && [ -G "$t" ]; }; then
+    # Who is not root cannot give a file to a group of others.
+    chgrp -h -- "${4#* }" "$t" 2>/dev/null || [ "$(id -u)" != 0 ] || { rm -f -- "$t"; exit 1; }
+  fi
+  [ -z "$1" ] || { [ ! -L "$t" ] && chmod -- "00$1" "$t"; } || { rm -f -- "$t"; exit 1; }
 }
 #: looks
 wl_content() { # PATH LIMIT
@@ -205,7 +220,7 @@ wl_is() {
 }
 wl_digest() { wl_path "$1"; if ! wl_is %F || { [ -L "$p" ] && [ ! -e "$p" ]; }; then echo none; exit 0; fi; [ -f "$p" ] || wl_die "$p is not a file"; wl_hash "$p"; echo "$h"; }
 wl_stat() {
-  wl_path "$1"; wl_is '%f %s %U %G %Y %u %g' || { echo none; exit 0; }
+  wl_path "$1"; wl_is '%f %s %Y %u %g %U/%G' || { echo none; exit 0; }
   echo "$is"; [ ! -L "$p" ] || readlink -- "$p"
 }
 wl_list() { # PATTERN; a pattern that matches nothing gives nothing
@@ -243,18 +258,29 @@ wl_rename() { # SAVE FROM TO
     if [ -e "$to" ] || [ -L "$to" ]; then wl_same "$1"; fi
     wl_die "$p is not there"
   fi
-  if [ -e "$to" ] || [ -L "$to" ]; then wl_die "$to is there already"; fi
+  if [ -e "$to" ] || [ -L "$to" ]; then
+    [ -e "$W/s/$1.moved" ] || wl_die "$to is there already"
+    rm -rf -- "$p" && echo changed; exit
+  fi
+  if [ "$(stat -c %d -- "$p")" = "$(stat -c %d -- "$dir")" ]; then wl_note "$1" moved "$to"; mv -T -- "$p" "$to" && echo changed; exit; fi
+  # To another file system: a copy that appears whole, before the original goes.
+  wl_private; echo >"$W/s/$1.far" || exit 1
   wl_note "$1" moved "$to"
-  mv -T -- "$p" "$to" && echo changed
+  t=$dir/.wl-$1; rm -rf -- "$t"
+  cp -a -- "$p" "$t" || { rm -rf -- "$t"; exit 1; }
+  mv -T -- "$t" "$to" && echo >"$d.moved" || exit 1
+  rm -rf -- "$p" && echo changed
 }
 wl_remove() { # SAVE PATH
   wl_path "$2"
   [ -e "$p" ] || [ -L "$p" ] || wl_same "$1"
   case $p in */*[!/]*) ;; *) wl_die "refuses to remove $p" ;; esac
   case $HOME/ in "$p"/*) wl_die "refuses to remove $p, in which the home directory $HOME lies" ;; esac
-  t=${p%/*}/.wl-trash-$1
-  wl_note "$1" moved "$t"
-  mv -T -- "$p" "$t" && echo changed
+  o=${p%/*}/.wl-trash-$1
+  wl_note "$1" moved "$o"
+  # Sent twice, with something new there meanwhile: what was there at first is in the trash already.
+  if [ -e "$o" ] || [ -L "$o" ]; then rm -rf -- "$p" && echo changed; exit; fi
+  mv -T -- "$p" "$o" && echo changed
 }
 wl_chmod() { # SAVE PATH MODE OWNER GROUP
   wl_path "$2"
@@ -298,23 +324,29 @@ wl_exec() {
   if [ -n "$7" ] && [ ! -e "$W/x/$7.started" ]; then echo "0"; exit 0; fi
   if [ ! -e "$x.started" ]; then
     wl_private
-    printf '%s' "$6" >"$x.body" || exit 74
+    # Names of its own until it is claimed: another connection's shell may be at the same.
+    body=$x.body-$$-$wl_n
+    printf '%s' "$6" >"$body" || exit 74
     in=/dev/null
-    if [ "$5" != 0 ]; then in=$x.in; printf '' >"$in" || exit 74; wl_need "$5" "$in"; fi
+    if [ "$5" != 0 ]; then
+      in=$x.in-$$-$wl_n; printf '' >"$in" || exit 74; wl_need "$5" "$in"
+      [ "$(stat -c %s "$in")" = "$5" ] || exit 74 # the connection was cut: a part is not what it is to read
+    fi
     case $4 in '') at=$HOME; [ -d "$at" ] || at=/ ;; *) wl_path "$4"; at=$p ;; esac
     cd -- "$at" || exit 1
-    printf '' >"$x.out" && printf '' >"$x.err" || exit 1
+    printf '' >>"$x.out" && printf '' >>"$x.err" || exit 1
     b=
-    read -r b 2>/dev/null </proc/sys/kernel/random/boot_id; echo "$b" >"$x.boot" && printf %4096s x >"$x.room" && echo >"$x.started" || exit 1
+    read -r b 2>/dev/null </proc/sys/kernel/random/boot_id; echo "$b" >"$x.boot" && printf %4096s x >"$x.room" || exit 1
+    set -C; { echo >"$x.started"; } 2>/dev/null || { set +C; [ -e "$x.started" ] || exit 1; wl_await "$2"; exit; }; set +C
     setsid sh -c '
-      x=$1; echo $$ >"$x.pid"
+      x=$1; echo $$ >"$x.pid" || exit 1
       [ "$2" = 0 ] || {
         ( trap "kill \$s; exit" TERM; sleep "$2" & s=$!; wait $s; trap "" TERM
           [ -s "$x.code" ] || { echo >"$x.over"; kill -TERM -$$; i=0; while [ $i -lt 10 ] && kill -0 "$(cat "$x.child")"; do sleep 0.2; i=$((i+1)); done; kill -KILL -$$; }
         ) >/dev/null 2>&1 </dev/null & clock=$!
       }
       trap : TERM
-      sh "$x.body" <"$3" >>"$x.out" 2>>"$x.err" &
+      sh "$5" <"$3" >>"$x.out" 2>>"$x.err" &
       echo $! >"$x.child"; wait $!; c=$?
       # on a disk that the command has filled: what nobody will read makes room
       { echo $c >"$x.code"; } 2>/dev/null || {
@@ -322,7 +354,7 @@ wl_exec() {
         for f in "$x.out" "$x.err"; do [ "$(stat -c %s "$f")" -le "$4" ] || dd if=/dev/null of="$f" bs="$4" seek=1; done
       }
       [ "$2" = 0 ] || kill "$clock" 2>/dev/null
-    ' windlass-run "$x" "$3" "$in" "$2" </dev/null >/dev/null 2>&1 &
+    ' windlass-run "$x" "$3" "$in" "$2" "$body" </dev/null >/dev/null 2>&1 &
     wait $!
   fi
   wl_await "$2"
@@ -354,11 +386,14 @@ wl_peek() {
 }
 # Waits for a command that an earlier connection left behind, then tells how it ended.
 wl_await() {
+  n=0
   while [ ! -s "$x.code" ]; do
     b=; read -r b 2>/dev/null </proc/sys/kernel/random/boot_id; read -r w <"$x.boot"
     [ "$b" = "$w" ] || { echo rebooted; exit 75; }
     q=; [ ! -s "$x.pid" ] || read -r q <"$x.pid"
     if [ -n "$q" ] && ! kill -0 "$q" 2>/dev/null && [ ! -s "$x.code" ]; then [ -e "$x.over" ] || { echo vanished; exit 75; }; break; fi
+    # One that never said who it is did not begin, or not so that anybody could know.
+    [ -n "$q" ] || { n=$((n+1)); [ $n -lt 100 ] || { echo vanished; exit 75; }; }
     sleep 0.1
   done
   if [ -e "$x.over" ]; then
@@ -382,7 +417,9 @@ wl_probe() { # RECEIPT LIMIT SECONDS DIRECTORY STDIN-SIZE BODY
   wl_private; printf '' >"$x.out" && printf '' >"$x.err" || exit 1
   case $4 in '') at=$HOME; [ -d "$at" ] || at=/ ;; *) wl_path "$4"; at=$p ;; esac
   cd -- "$at" || exit 1
-  sh -c "$6" windlass-probe </dev/null >"$x.out" 2>"$x.err"; c=$?
+  # In a file: arguments can be read by everybody.
+  printf '%s' "$6" >"$x.body" || exit 1
+  sh "$x.body" </dev/null >"$x.out" 2>"$x.err"; c=$?
   wl_tell "$2"
 }
 #: services
@@ -489,7 +526,7 @@ wl_restore() { # SAVE SURELY
     absent) rm -rf -- "$p" || exit 1 ;;
     directory) echo same; exit 0 ;;
     link|file)
-      [ -e "$d.was" ] || [ -L "$d.was" ] || { echo same; exit 0; }
+      [ -e "$d.was" ] || [ -L "$d.was" ] || { [ -z "$2" ] || wl_die "what was kept of $p is gone from $W, so it cannot be put back"; echo same; exit 0; }
       [ ! -d "$p" ] || [ -L "$p" ] || wl_die "$p was a $k and is a directory now"
       [ -d "${p%/*}/" ] || mkdir -p -- "${p%/*}/" || exit 1
       rm -f "$t"
@@ -504,7 +541,15 @@ wl_restore() { # SAVE SURELY
       rm -rf -- "$t"; cp -a -- "$d.was" "$t" && rm -rf -- "$p" && mv -T -- "$t" "$p" || exit 1 ;;
     attributes) set -- $was; chown -- "$2:$3" "$p" 2>/dev/null; chmod -- "00$1" "$p" || exit 1 ;;
     moved)
-      if [ -e "$was" ] || [ -L "$was" ]; then
+      if [ -e "$d.far" ]; then
+        rm -rf -- "${was%/*}/.wl-$1"
+        # Until it was whole there, the original stayed whole.
+        if [ ! -e "$d.moved" ] && { [ -e "$p" ] || [ -L "$p" ]; }; then rm -rf -- "$was" || exit 1
+        elif [ -e "$was" ] || [ -L "$was" ]; then
+          rm -rf -- "$t"; cp -a -- "$was" "$t" || { rm -rf -- "$t"; exit 1; }
+          rm -rf -- "$p" && mv -T -- "$t" "$p" && rm -rf -- "$was" || exit 1
+        fi
+      elif [ -e "$was" ] || [ -L "$was" ]; then
         if [ -e "$p" ] || [ -L "$p" ]; then rm -rf -- "$t"; mv -T -- "$p" "$t" || exit 1; fi
         mv -T -- "$was" "$p" || exit 1; rm -rf -- "$t"
       fi ;;
@@ -513,9 +558,11 @@ wl_restore() { # SAVE SURELY
       u=$p; set -- $was; scope=$1; wl_show "$u"
       case $2:$3:$4 in
         restart:active:*|reload:*|stop:*|enable:*:enabled|disable:*:disabled) echo same; exit 0 ;;
-        start:*|restart:inactive:*|restart:failed:*) wl_sc stop -- "$u" || exit 1
+        start:*|restart:inactive:*|restart:failed:*)
+          # What does not run needs no stop, nor can one that has no proper unit file be stopped.
+          case $active in inactive|failed) ;; *) wl_sc stop -- "$u" || exit 1 ;; esac
           [ "$3" = failed ] || wl_sc reset-failed -- "$u" 2>/dev/null ;;
-        enable:*) wl_sc disable -- "$u" 2>/dev/null || exit 1 ;;
+        enable:*) [ "${enabled:-none}" = "$4" ] || wl_sc disable -- "$u" >&2 || exit 1 ;;
         disable:*:enabled) wl_sc enable -- "$u" 2>/dev/null || exit 1 ;;
       esac ;;
     user) wl_later wl_back_user ;;
@@ -545,6 +592,8 @@ wl_resume() { # SAVE: what ran when the run began runs again, on its old files; 
 # wl_tree DIR: what is below it, sorted, a line for each thing: kind, what it is, path. In a link's target, spaces are \001.
 wl_tree() {
   cd -- "$1" || exit 1
+  q=$(find . -name "*$LF*" | head -n 2)
+  [ -z "$q" ] || wl_die "a name in $1 has a line break in it, so it cannot be compared: $q"
   {
     find . ! -path . -type d -exec stat -c 'd %a %n' {} +
     find . -type f -exec stat -c 'f %a %n' {} +
@@ -611,6 +660,7 @@ wl_tree_put() {
 }
 # wl_aside NAME: what is there goes into the trash, unless it went there before.
 wl_aside() {
+  case /$1/ in //*|*/../*|*/./*) wl_die "refuses to move '$1' out of $p" ;; esac
   [ -e "$p/$1" ] || [ -L "$p/$1" ] || return 0
   [ ! -e "$o/$1" ] && [ ! -L "$o/$1" ] || { rm -rf -- "$p/$1"; return; }
   wl_above "$1" && mv -T -- "$p/$1" "$o/$1"
@@ -623,13 +673,13 @@ wl_settle() {
     if [ -d "$p/$1" ] && [ ! -L "$p/$1" ]; then
       echo "$(stat -c '%a %u:%g' -- "$p/$1") $1" >>"$d.modes"
     else
-      wl_aside "$1" && echo "$1" >>"$d.made" && mkdir -- "$p/$1" || return 1
+      wl_aside "$1" && printf '%s\n' "$1" >>"$d.made" && mkdir -- "$p/$1" || return 1
     fi
     [ "$(stat -c %u:%g -- "$p/$1")" = "${m#* }" ] || chown -- "${m#* }" "$p/$1" || return 1
     chmod -- "00${m%% *}" "$p/$1"
   else
-    if [ -d "$p/$1" ] && [ ! -L "$p/$1" ]; then wl_aside "$1" && echo "$1" >>"$d.made"
-    elif [ ! -e "$p/$1" ] && [ ! -L "$p/$1" ]; then echo "$1" >>"$d.made"
+    if [ -d "$p/$1" ] && [ ! -L "$p/$1" ]; then wl_aside "$1" && printf '%s\n' "$1" >>"$d.made"
+    elif [ ! -e "$p/$1" ] && [ ! -L "$p/$1" ]; then printf '%s\n' "$1" >>"$d.made"
     elif [ ! -e "$o/$1" ] && [ ! -L "$o/$1" ]; then
       wl_above "$1" && { ln -- "$p/$1" "$o/$1" 2>/dev/null || cp -Pp -- "$p/$1" "$o/$1"; }
     fi && mv -fT -- "$t/$1" "$p/$1"

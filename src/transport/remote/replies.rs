@@ -88,7 +88,8 @@ fn stat(said: &CallReply) -> Option<Reply> {
         return Some(Reply::Stat(None));
     }
     let (first, target) = text.split_once('\n').unwrap_or((&text, ""));
-    let mut fields = first.split(' ');
+    // The names come last: they may have spaces.
+    let mut fields = first.splitn(6, ' ');
     let bits = u32::from_str_radix(fields.next()?, 16).ok()?;
     let kind = match bits & 0o170_000 {
         0o100_000 => FileKind::File,
@@ -97,11 +98,11 @@ fn stat(said: &CallReply) -> Option<Reply> {
         _ => FileKind::Other,
     };
     let size = fields.next()?.parse().ok()?;
-    let (owner, group) = (fields.next()?, fields.next()?);
     let modified = fields.next()?.parse().ok()?;
-    let named =
-        |name: &str, number: Option<&str>| if name == "UNKNOWN" { number.unwrap_or(name).to_owned() } else { name.to_owned() };
-    let (owner, group) = (named(owner, fields.next()), named(group, fields.next()));
+    let (user_number, group_number) = (fields.next()?, fields.next()?);
+    let (owner, group) = fields.next()?.split_once('/')?;
+    let named = |name: &str, number: &str| if name == "UNKNOWN" { number.to_owned() } else { name.to_owned() };
+    let (owner, group) = (named(owner, user_number), named(group, group_number));
     let target = (kind == FileKind::Link).then(|| target.strip_suffix('\n').unwrap_or(target).to_owned());
     Some(Reply::Stat(Some(FileStat { kind, size, mode: format!("{:04o}", bits & 0o7777), owner, group, modified, target })))
 }

@@ -21,8 +21,7 @@ pub(super) struct Job {
 
 impl Job {
     pub(super) fn new(call: Call, answer: Answer) -> Self {
-        let deadline = call.deadline_seconds.map(|seconds| (Instant::now() + Duration::from_secs(seconds), seconds));
-        Self { call, answer, deadline }
+        Self { call, answer, deadline: None }
     }
 
     /// Gives the result to whoever waits for it; that nobody waits any more is no failure.
@@ -107,7 +106,9 @@ impl Slot {
         self.busy.as_ref().and_then(|(job, _)| job.deadline).map(|(at, _)| at)
     }
 
-    pub(super) fn start(&mut self, job: Job) {
+    pub(super) fn start(&mut self, mut job: Job) {
+        // Not before: the time that a call waits for a shell is not its own.
+        job.deadline = job.call.deadline_seconds.map(|seconds| (Instant::now() + Duration::from_secs(seconds), seconds));
         self.calls += 1;
         let limit = job.call.limit;
         let frame =

@@ -69,15 +69,13 @@ wl_copy() { # SAVE FROM TO MODE OWNER GROUP
   umask 077; printf '' 2>/dev/null >"$t" || wl_die "no new file can be made in $dir (no permission, or no space)"
   cat -- "$from" >"$t" || { rm -f "$t"; exit 1; }
   wl_hash "$t"; [ "$h" = "$sum" ] || { rm -f "$t"; wl_die "$from changed while it was copied"; }
-  m=$4; o=$5; g=$6
+  m=$4; old=
   if [ -f "$p" ]; then
     old=$(stat -c '%a %u %g' -- "$p") || exit 1
     [ -n "$m" ] || m=${old%% *}
     old=${old#* }
-    # What root writes stays whose it was.
-    if [ -O "$t" ] && ! [ -O "$p" ]; then [ -n "$o" ] || o=${old% *}; [ -n "$g" ] || g=${old#* }; fi
   elif [ -z "$m" ]; then m=$(stat -L -c %a -- "$from") || exit 1; m=$(printf %03d "$m"); m=${m#"${m%???}"}; fi
-  { [ -z "$o" ] || chown -- "$o" "$t"; } && { [ -z "$g" ] || chgrp -- "$g" "$t"; } && chmod -- "00$m" "$t" || { rm -f "$t"; exit 1; }
+  wl_dress "$m" "$5" "$6" "$old"
   sync "$t" 2>/dev/null || sync
   wl_keep "$1"
   mv -fT -- "$t" "$p" || { rm -f "$t"; exit 1; }
