@@ -434,7 +434,8 @@ pub(super) fn next_commands(finish: &Finish) -> Vec<(&'static str, String)> {
         RunPhase::Interrupted | RunPhase::Suspended | RunPhase::Running => {
             vec![("go on", format!("windlass resume {id}")), ("undo what it changed", format!("windlass unwind {id}"))]
         }
-        RunPhase::Stuck | RunPhase::Unwinding => {
+        RunPhase::Unwinding => vec![("go on undoing it", format!("windlass unwind {id}"))],
+        RunPhase::Stuck => {
             vec![
                 ("try again to undo it", format!("windlass unwind {id}")),
                 ("once somebody has seen to it", format!("windlass unwind {id} --skip REASON")),

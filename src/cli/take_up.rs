@@ -27,6 +27,7 @@ pub(super) fn resume(common: &Common, args: &TakeUpArgs, printer: &Printer) -> R
 
 pub(super) fn unwind(common: &Common, args: &UnwindArgs, printer: &Printer) -> Result<u8, CliError> {
     if let Some(reason) = &args.skip {
+        refuse_ended(common, &args.take_up.run)?;
         give_up(common, &args.take_up.run, reason, printer)?;
     }
     let args = &args.take_up;
@@ -84,6 +85,22 @@ fn give_up(common: &Common, run: &str, reason: &str, printer: &Printer) -> Resul
         printer.say(&format!("given up: step {step} of run {}", row.id));
     }
     if steps.is_empty() { Err(CliError::input(format!("run {} has nothing that could not be undone", row.id))) } else { Ok(()) }
+}
+
+/// A run that has ended is not undone any more; what it still owes is for `settle`.
+fn refuse_ended(common: &Common, run: &str) -> Result<(), CliError> {
+    let project = project(common)?;
+    let ledger = ledger(&project)?;
+    let row = ledger.find(run)?;
+    if !row.state.is_ended() {
+        return Ok(());
+    }
+    let help = if owes(ledger.as_ref(), &row)? {
+        format!("it owes something: windlass settle {}, or windlass settle {} --drop REASON to give that up", row.id, row.id)
+    } else {
+        "there is nothing to take up; `windlass show` tells what it did".to_owned()
+    };
+    Err(CliError::input(format!("run {} has ended: it is {}", row.id, row.state.word())).with_help(help))
 }
 
 /// Whether a run left something to undo on hosts that could not be reached.

@@ -56,7 +56,7 @@ fn artifact(ctx: NativeCallContext<'_>, name: &str) -> Raised<ScriptArtifact> {
     let names: Vec<&str> = pins.iter().map(|pin| pin.name.as_str()).collect();
     let help = match names[..] {
         [] => format!("windlass artifact add {name} VERSION PATH puts it into the store"),
-        _ => format!("{}{}", did_you_mean(name, names.iter().copied()), listed(&names)),
+        _ => format!("{} {}", did_you_mean(name, names.iter().copied()), listed(&names)),
     };
     let mut error = StepError::bad_input(format!("this run has no artifact `{name}`")).with_help(help);
     (error.site, error.op) = (tag.site(&ctx), "artifact".to_owned());

@@ -4,13 +4,14 @@ use super::frame::{Beginning, Frame, Progress};
 use super::pool::PoolOptions;
 use super::remote::{Become, Password};
 use super::remote::{Known, library};
-use super::shell::{Call, CallReply, Failure, Shell, Tick};
+use super::shell::{Call, CallReply, Errand, Failure, Shell, Tick};
 use super::stream::PayloadReader;
 use crate::stop::Stop;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 
 /// Shells on this machine, one for each call that runs at once.
 pub(super) struct LocalShell {
-    run: String,
+    errand: Errand,
     home: Option<PathBuf>,
     idle: Mutex<Vec<Process>>,
     stop: Stop,
@@ -27,17 +28,17 @@ pub(super) struct LocalShell {
 }
 
 impl LocalShell {
-    pub(super) fn new(options: &PoolOptions) -> Self {
+    pub(super) fn new(options: &PoolOptions, errand: Errand) -> Self {
         let (stop, password) = (options.stop.clone(), options.credentials.password.clone());
-        let (run, home) = (options.run.to_string(), options.local_home.clone());
-        Self { run, home, idle: Mutex::new(Vec::new()), stop, password }
+        let home = options.local_home.clone();
+        Self { errand, home, idle: Mutex::new(Vec::new()), stop, password }
     }
 
     fn take(&self, user: Option<&str>) -> Result<Process, Failure> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let found = idle.iter().position(|process| process.user.as_deref() == user).map(|at| idle.swap_remove(at));
         drop(idle);
-        found.map_or_else(|| Process::spawn(&self.run, self.home.as_deref(), user, &self.password), Ok)
+        found.map_or_else(|| Process::spawn(&self.errand, self.home.as_deref(), user, &self.password), Ok)
     }
 }
 
@@ -87,14 +88,15 @@ struct Process {
 }
 
 impl Process {
-    fn spawn(run: &str, home: Option<&Path>, user: Option<&str>, password: &Password) -> Result<Self, Failure> {
+    fn spawn(errand: &Errand, home: Option<&Path>, user: Option<&str>, password: &Password) -> Result<Self, Failure> {
         let unreachable = |reason: String| Failure::Unreachable { reason, help: None };
         let change = user.map(|user| Become::new(user, password));
         let mut command = Command::new("/bin/sh");
         if let Some(change) = &change {
             command.args(["-c", &change.command()]);
         }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // A group of its own: what a signal to ours ends is not its work, and whoever comes after us can end it whole.
+        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         if let Some(home) = home.filter(|_| user.is_none()) {
             command.env("HOME", home);
         }
@@ -109,7 +111,7 @@ impl Process {
             process.become_user(change)?;
         }
         let first = library().first(&mut process.known);
-        let head = format!("cd\nwl_k={}\nwl_run={run}\n{first}wl 0 true\n", process.key);
+        let head = format!("cd\n{}{first}wl 0 true\n", errand.head(&process.key));
         process.stdin.write_all(head.as_bytes()).map_err(|error| unreachable(error.to_string()))?;
         Ok(process)
     }

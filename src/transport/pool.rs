@@ -2,7 +2,7 @@
 
 use super::credentials::Credentials;
 use super::local::LocalShell;
-use super::shell::{Failure, Shell};
+use super::shell::{Errand, Failure, Shell};
 use super::ssh::{Endpoint, SshShell};
 use crate::fleet::{Host, Inventory, Jump, Transport};
 use crate::id::{HostName, RunId};
@@ -38,6 +38,8 @@ pub struct Pool {
     jumps: Mutex<BTreeMap<String, Arc<SshShell>>>,
     gate: Gate,
     options: PoolOptions,
+    /// Tells its shells on hosts from those that an earlier process left there.
+    name: String,
 }
 
 /// Handshakes that go through hosts on the way at the same time.
@@ -58,6 +60,7 @@ impl Pool {
             jumps: Mutex::default(),
             gate: Gate::new(HANDSHAKES),
             options,
+            name: format!("{:016x}", rand::random::<u64>()),
         }
     }
 
@@ -95,7 +98,10 @@ impl Pool {
 
     fn connect(&self, host: &Host) -> Result<Arc<dyn Shell>, Failure> {
         if host.transport == Transport::Local {
-            return Ok(Arc::new(LocalShell::new(&self.options)));
+            return Ok(Arc::new(LocalShell::new(
+                &self.options,
+                Errand::new(self.options.run.as_str(), &self.name, host.name.as_str()),
+            )));
         }
         host.check_supported().map_err(|error| Failure::Denied { reason: error.to_string(), help: error.help() })?;
         tracing::debug!(host = %host.name, address = %host.address, "connecting");
@@ -121,7 +127,8 @@ impl Pool {
 
     fn ssh(&self, endpoint: Endpoint, via: Option<Arc<SshShell>>) -> Result<SshShell, Failure> {
         let options = &self.options;
-        SshShell::connect(endpoint, via, options.run.as_str(), options.stop.clone(), options.credentials.clone())
+        let errand = Errand::new(options.run.as_str(), &self.name, &endpoint.name);
+        SshShell::connect(endpoint, via, errand, options.stop.clone(), options.credentials.clone())
     }
 
     /// The connection to a host on the way, which all hosts behind it share.

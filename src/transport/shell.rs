@@ -39,6 +39,25 @@ pub enum Payload {
     },
 }
 
+/// What the shells of one connection do there, and whose they are.
+#[derive(Debug, Clone)]
+pub(super) struct Errand {
+    run: String,
+    whose: String,
+}
+
+impl Errand {
+    /// For this run; by a connection of this host's, in a pool that has this name.
+    pub(super) fn new(run: &str, pool: &str, host: &str) -> Self {
+        Self { run: run.to_owned(), whose: format!("{pool}/{}/{:016x}", host.replace('/', "_"), rand::random::<u64>()) }
+    }
+
+    /// What a shell is told before its functions; `key` is the mark that ends its answers.
+    pub(super) fn head(&self, key: &str) -> String {
+        format!("wl_k={key}\nwl_c={}\nwl_run={}\n", super::remote::quote(&self.whose), self.run)
+    }
+}
+
 /// Is called some ten times a second while a call is waited for.
 pub type Tick<'a> = &'a mut dyn FnMut();
 

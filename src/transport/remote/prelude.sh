@@ -1,19 +1,22 @@
 # Windlass, host side: functions for one persistent POSIX sh. Needs coreutils (GNU or busybox); systemctl for services.
 # The controller sends lines `wl N FUNCTION ARGS`, one at a time, and reads until the mark. Before a function is called for the first
 # time, it sends the section that has it, and those that this one needs: a section begins at `#: NAME`, the first goes out at once.
-# wl_k (the mark, a secret of this session) and wl_run (the run's name) are set before this text.
+# wl_k (the mark, a secret of this session), wl_c (whose shell it is) and wl_run (the run's name) are set before this text.
 if [ -d "$HOME" ] && [ -w "$HOME" ]; then wl_home=$HOME/.windlass; else wl_home=/var/tmp/.windlass-$(id -u); fi
 W=$wl_home/runs/$wl_run
 LF='
 '
 wl() {
   wl_n=$1; shift
-  ( "$@" ); wl_c=$?
-  [ $wl_c != 73 ] || { wl_more; ( "$@" ); wl_c=$?; }
-  printf '\n%s %s %s\n' "$wl_k" "$wl_n" "$wl_c"
+  ( trap wl_ended TERM; trap : PIPE; "$@" ); wl_x=$?
+  [ $wl_x != 73 ] || { wl_more; ( trap wl_ended TERM; trap : PIPE; "$@" ); wl_x=$?; }
+  printf '\n%s %s %s\n' "$wl_k" "$wl_n" "$wl_x"
   printf '\n%s %s\n' "$wl_k" "$wl_n" >&2
-  [ $wl_c != 74 ] || exit 74 # what the controller still sends is no command
+  [ $wl_x != 74 ] || exit 74 # what the controller still sends is no command
 }
+# What wl_alone ends takes its new file or directory, $wl_t, with it. (PIPE has a handler, or telling nobody would end it first;
+# programs that it runs have the usual one.)
+wl_ended() { [ -z "$wl_t" ] || rm -rf -- "$wl_t"; [ -z "$wl_a" ] || rm -f -- "$wl_a"; exit 74; }
 # wl_later FUNCTION ARGS: calls one that most shells never need. Where it was not sent yet, all that is done so far is done again
 # once it was: nothing may have been changed until then.
 wl_later() { command -v "$1" >/dev/null || exit 73; "$@"; }
@@ -42,9 +45,35 @@ wl_parent() {
 wl_hash() { h=$(sha256sum <"$1") || exit 1; h=${h%% *}; }
 # Makes the directories that nobody else can enter; the one that other shells look for comes last.
 wl_private() {
-  [ -d "$W/s" ] || ( umask 077; mkdir -p "$wl_home/sums" "$W/p" "$W/x" "$W/s" ) || wl_fail
+  [ -d "$W/s" ] || ( umask 077; mkdir -p "$wl_home/sums" "$W/p" "$W/x" "$W/l" "$W/s" ) || wl_fail
   [ -O "$wl_home" ] || wl_die "$wl_home belongs to somebody else"
+  wl_here
 }
+# Leaves word that this shell is at work for the run, for wl_alone.
+wl_here() { [ -e "$W/l/$$" ] || [ ! -d "$W/l" ] || { wl_born $$ && echo "$wl_c $g0 $s0 $b0" >"$W/l/$$"; } 2>/dev/null || :; }
+# wl_born PID: its group, session and time of birth (g0 s0 b0); false when it is gone.
+wl_born() {
+  { read -r _ _ z0 _ g0 s0 _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ b0 _ <"/proc/$1/stat"; } 2>/dev/null && [ "$z0" != Z ]
+}
+# Ends the shells that an earlier connection of this run has left at work here, with what they started: two at one step would
+# undo each other's work. wl_c (POOL/HOST/CONNECTION) says whose a shell is; other hosts of one pool may be this machine, too.
+wl_alone() {
+  for f in "$W"/l/*; do
+    read -r c g s b 2>/dev/null <"$f" || continue
+    case $c in "$wl_c") continue ;; "${wl_c%/*}"/*) ;; "${wl_c%%/*}"/*) continue ;; esac
+    q=${f##*/}
+    if [ "$q" != $$ ] && wl_born "$q" && [ "$b0" = "$b" ]; then
+      # The whole group, where it is the connection's own.
+      k=$q; if [ "$g" = "$q" ] || [ "$g" = "$s" ]; then k=-$g; fi
+      kill -TERM "$k" 2>/dev/null; i=0
+      while kill -0 "$k" 2>/dev/null && [ $i -lt 80 ]; do
+        sleep 0.05; i=$((i+1)); [ $i != 60 ] || kill -KILL "$k" 2>/dev/null
+      done
+    fi
+    rm -f "$f"
+  done
+}
+[ ! -d "$W/l" ] || ( wl_alone )
 #: saves
 # wl_keep SAVE: keeps what is at $p, once, as $d.was (a file's other name, or a copy), $d.path and, last, $d.done.
 wl_keep() {
@@ -164,11 +193,13 @@ wl_put() {
     size=${old%% *}; old=${old#* }
   fi
   m=${5:-${old%% *}}; o=$6; g=$7; old=${old#* }
-  t=$dir/.wl-$1
+  t=$dir/.wl-$1; wl_private
   [ ! -e "$t" ] || wl_part "$3" "$4" "$t"
   [ -z "$8" ] || u=$(umask)
   if [ -n "$m" ]; then umask 077; else umask 022; fi
   printf '' 2>/dev/null >"$t" || wl_die "no new file can be made in $dir (no permission, or no space)"
+  # What has arrived of a large one stays, to be gone on with.
+  [ $# -lt 10 ] && [ "$4" -ge 1048576 ] || wl_t=$t
   if [ $# -ge 10 ]; then { printf '%s' "${10}" >"$t" && { sync "$t" 2>/dev/null || sync; }; } || { rm -f "$t"; exit 74; }
   else
     # What is too small to be gone on with does not stay.
@@ -176,7 +207,7 @@ wl_put() {
     wl_hash "$t"
     [ "$h" = "$3" ] || { wl_whole "$1" "$4" "$t"; rm -f "$t"; wl_die "$p arrived with sha256 $h, expected $3"; }
   fi
-  wl_dress "$m" "$o" "$g" "$old"
+  wl_t=$t; wl_dress "$m" "$o" "$g" "$old"
   if [ -n "$8" ]; then
     out=$(umask "$u"; sh -c "$8" windlass-validate "$t" </dev/null 2>&1) || { rm -f "$t"; wl_die "the new $p does not pass \`validate\`:$LF$out"; }
   fi
@@ -247,7 +278,7 @@ wl_link() { # SAVE PATH TARGET
   elif [ -d "$p" ]; then wl_die "$p is a directory, not a link; move it away first"
   elif [ -e "$p" ]; then wl_die "$p is a file, not a link; remove it first"; fi
   if [ ! -L "$p" ]; then wl_keep "$1"; ln -sT -- "$3" "$p" && echo changed; exit; fi
-  t=$dir/.wl-$1; [ ! -L "$t" ] || rm -f "$t"
+  t=$dir/.wl-$1; wl_private; wl_t=$t; [ ! -L "$t" ] || rm -f "$t"
   ln -s -- "$3" "$t" || exit 1
   wl_keep "$1"
   mv -fT -- "$t" "$p" && echo changed
@@ -266,7 +297,7 @@ wl_rename() { # SAVE FROM TO
   # To another file system: a copy that appears whole, before the original goes.
   wl_private; echo >"$W/s/$1.far" || exit 1
   wl_note "$1" moved "$to"
-  t=$dir/.wl-$1; rm -rf -- "$t"
+  t=$dir/.wl-$1; wl_t=$t; rm -rf -- "$t"
   cp -a -- "$p" "$t" || { rm -rf -- "$t"; exit 1; }
   mv -T -- "$t" "$to" && echo >"$d.moved" || exit 1
   rm -rf -- "$p" && echo changed
@@ -304,7 +335,7 @@ wl_unpack() { # SAVE ARCHIVE DIRECTORY STRIP SHA256; an empty SHA256 is any
   elif [ -e "$p" ] || [ -L "$p" ]; then wl_die "$p is there, and is not a directory"; fi
   [ -n "$h" ] || wl_hash "$a"
   wl_wanted "$5"
-  t=$dir/.wl-$1; [ ! -e "$t" ] || rm -rf "$t"
+  t=$dir/.wl-$1; wl_private; wl_t=$t; [ ! -e "$t" ] || rm -rf "$t"
   mkdir -m 755 "$t" || exit 1
   if [ "$4" = 0 ]; then tar -xof "$a" -C "$t" </dev/null; else tar -xof "$a" -C "$t" --strip-components="$4" </dev/null; fi ||
     { rm -rf "$t"; wl_die "$a could not be unpacked; is it a tar archive, whole, and is its packer (gzip, xz, zstd, bzip2) on this host?"; }
@@ -517,11 +548,12 @@ wl_alike() {
   wl_hash "$1"; o=$h; wl_hash "$2"; [ "$o" = "$h" ]
 }
 wl_restore() { # SAVE SURELY
+  wl_here
   d=$W/s/$1
   [ -e "$d.done" ] || { [ -z "$2" ] || wl_die "what the step kept of before is gone from $W, so it cannot be put back"; echo same; exit 0; }
   read -r k <"$d.done"; p=$(cat "$d.path"; echo .); p=${p%.}; was=
   case $k in attributes|moved|tree|service) was=$(cat "$d.was"; echo .); was=${was%.} ;; esac
-  t=${p%/*}/.wl-$1
+  t=${p%/*}/.wl-$1; wl_t=$t
   case $k in
     absent) rm -rf -- "$p" || exit 1 ;;
     directory) echo same; exit 0 ;;
@@ -632,11 +664,12 @@ wl_tree_put() {
   LC_ALL=C; export LC_ALL; wl_path "$2"; wl_parent
   case $p in */*[!/]*) ;; *) wl_die "refuses to fill $p" ;; esac
   t=$dir/.wl-$1; a=$t.tar; x=$W/x/$1
+  wl_private; [ "$8" -ge 1048576 ] || wl_a=$a
   [ ! -e "$a" ] || wl_part "$7" "$8" "$a"
   [ ! -e "$t" ] || rm -rf -- "$t"
   ( umask 077; printf '' >"$a" ) 2>/dev/null || wl_die "no new file can be made in $dir (no permission, or no space)"
   wl_fetch "$1" "$7" "$8" "$a"; wl_whole "$1" "$8" "$a"
-  mkdir -m 755 -- "$t" || exit 1
+  wl_a=$a; wl_t=$t; mkdir -m 755 -- "$t" || exit 1
   tar -xompf "$a" -C "$t" </dev/null || { rm -rf -- "$t" "$a"; wl_die "what arrived for $p cannot be unpacked"; }
   rm -f -- "$a"; wl_private
   ( wl_tree "$t" ) >"$x.want" || exit 1
@@ -715,6 +748,7 @@ wl_untree() {
 }
 #: forget
 wl_forget() {
+  wl_here
   for f in "$W"/p/*.at; do
     [ -s "$f" ] || continue
     t=$(cat "$f"; echo .); rm -f -- "${t%.}"

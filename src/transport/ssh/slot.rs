@@ -4,7 +4,7 @@ use super::session::would_block;
 use crate::transport::frame::{Frame, Progress};
 use crate::transport::remote::{Become, Password};
 use crate::transport::remote::{Known, library};
-use crate::transport::shell::{Call, CallReply, Failure};
+use crate::transport::shell::{Call, CallReply, Errand, Failure};
 use crate::transport::stream::PayloadReader;
 use std::io::{ErrorKind, Read, Write};
 use std::sync::mpsc::SyncSender;
@@ -65,9 +65,9 @@ pub(super) enum Moved {
 
 impl Slot {
     /// A shell that has just been asked for; its functions go out with the first call.
-    pub(super) fn new(channel: ssh2::Channel, key: &str, run: &str, change: Option<(String, Become)>) -> Self {
+    pub(super) fn new(channel: ssh2::Channel, key: &str, errand: &Errand, change: Option<(String, Become)>) -> Self {
         let mut known = Known::default();
-        let head = format!("wl_k={key}\nwl_run={run}\n{}wl 0 true\n", library().first(&mut known));
+        let head = format!("{}{}wl 0 true\n", errand.head(key), library().first(&mut known));
         let (user, change) = change.unzip();
         let (head, becoming) = match change {
             None => (head.into_bytes(), None),

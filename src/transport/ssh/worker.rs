@@ -8,7 +8,7 @@ use super::tunnel::Tunnel;
 use crate::stop::Stop;
 use crate::transport::credentials::Credentials;
 use crate::transport::remote::Password;
-use crate::transport::shell::{Call, CallReply, Failure, Shell, Tick};
+use crate::transport::shell::{Call, CallReply, Errand, Failure, Shell, Tick};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use ssh2::BlockDirections;
 use std::collections::VecDeque;
@@ -45,7 +45,7 @@ impl SshShell {
     pub(in crate::transport) fn connect(
         endpoint: Endpoint,
         via: Option<Arc<Self>>,
-        run: &str,
+        errand: Errand,
         stop: Stop,
         credentials: Credentials,
     ) -> Result<Self, Failure> {
@@ -55,13 +55,13 @@ impl SshShell {
         let keep = via.clone();
         let (requests, inbox) = channel();
         let (ready, connected) = sync_channel(1);
-        let (their_wake, their_usable, run) = (wake.clone(), usable.clone(), run.to_owned());
+        let (their_wake, their_usable) = (wake.clone(), usable.clone());
         thread::Builder::new()
             .name(format!("ssh {}", endpoint.name))
             .stack_size(256 << 10)
             .spawn(move || {
                 let result = connect(&endpoint, &credentials, via.as_deref())
-                    .map(|session| Worker::new(session, inbox, their_wake, run, credentials.password));
+                    .map(|session| Worker::new(session, inbox, their_wake, errand, credentials.password));
                 match result {
                     Ok(mut worker) => {
                         let _ = ready.send(Ok(()));
@@ -134,7 +134,7 @@ struct Worker {
     inbox: Receiver<Request>,
     closed: bool,
     wake: Arc<OwnedFd>,
-    run: String,
+    errand: Errand,
     password: Password,
     waiting: VecDeque<Job>,
     connecting: VecDeque<(String, u16, Connected)>,
@@ -149,14 +149,14 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(session: Session, inbox: Receiver<Request>, wake: Arc<OwnedFd>, run: String, password: Password) -> Self {
+    fn new(session: Session, inbox: Receiver<Request>, wake: Arc<OwnedFd>, errand: Errand, password: Password) -> Self {
         let now = Instant::now();
         Self {
             session,
             inbox,
             closed: false,
             wake,
-            run,
+            errand,
             password,
             waiting: VecDeque::new(),
             connecting: VecDeque::new(),
@@ -296,7 +296,7 @@ impl Worker {
                 Ok(Moved::No)
             }
             Ok(Some(channel)) => {
-                self.slots.push(Slot::new(channel, &secret(), &self.run, opening.into_change()));
+                self.slots.push(Slot::new(channel, &secret(), &self.errand, opening.into_change()));
                 self.hand_out();
                 Ok(Moved::Yes)
             }
