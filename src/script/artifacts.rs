@@ -4,7 +4,7 @@ use super::calls::{bodies, call_at};
 use super::diagnostic::Diagnostic;
 use super::program::Program;
 use super::runtime::{Raised, listed, raise, tag};
-use super::symbols::did_you_mean;
+use super::symbols::near_and;
 use crate::artifact::Pin;
 use crate::step::StepError;
 use rhai::{CustomType, Engine, Expr, FuncRegistration, ImmutableString, Module, NativeCallContext, Position, TypeBuilder};
@@ -56,7 +56,7 @@ fn artifact(ctx: NativeCallContext<'_>, name: &str) -> Raised<ScriptArtifact> {
     let names: Vec<&str> = pins.iter().map(|pin| pin.name.as_str()).collect();
     let help = match names[..] {
         [] => format!("windlass artifact add {name} VERSION PATH puts it into the store"),
-        _ => format!("{} {}", did_you_mean(name, names.iter().copied()), listed(&names)),
+        _ => near_and(name, &names, &listed(&names)),
     };
     let mut error = StepError::bad_input(format!("this run has no artifact `{name}`")).with_help(help);
     (error.site, error.op) = (tag.site(&ctx), "artifact".to_owned());

@@ -102,7 +102,7 @@ impl Runtime {
             None => {
                 let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
                 let error = StepError::bad_input(format!("there is no host `{name}` in the environment {}", environment.name));
-                Err(error.with_help(format!("{} {}", super::symbols::did_you_mean(name, names.iter().copied()), listed(&names))))
+                Err(error.with_help(super::symbols::near_and(name, &names, &listed(&names))))
             }
         }
     }

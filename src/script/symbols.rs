@@ -227,6 +227,11 @@ pub(super) fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = 
     nearest(name, candidates).map_or_else(String::new, |near| format!("did you mean `{near}`?"))
 }
 
+/// The same, before a sentence about all names that there are.
+pub(super) fn near_and(name: &str, names: &[&str], all: &str) -> String {
+    format!("{} {all}", did_you_mean(name, names.iter().copied())).trim_start().to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -131,7 +131,7 @@ fn external(ctx: NativeCallContext<'_>, name: &str) -> Raised<ScriptExternal> {
         let known = if names.is_empty() {
             format!("it has none; write [externals.{name}] with a check into its file")
         } else {
-            format!("{} {}", super::symbols::did_you_mean(name, names.iter().copied()), super::runtime::listed(&names))
+            super::symbols::near_and(name, &names, &super::runtime::listed(&names))
         };
         let error = StepError::bad_input(format!("there is no external `{name}` in the environment {}", environment.name));
         return Err(bad(error.with_help(known)));
