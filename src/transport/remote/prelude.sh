@@ -65,8 +65,10 @@ wl_alone() {
     if [ "$q" != $$ ] && wl_born "$q" && [ "$b0" = "$b" ]; then
       # The whole group, where it is the connection's own.
       k=$q; if [ "$g" = "$q" ] || [ "$g" = "$s" ]; then k=-$g; fi
+      # One that is idle has no children, and is gone at once; what another one runs may need a moment to clean up.
+      kids=unknown; { read -r kids <"/proc/$q/task/$q/children" || [ -n "$kids" ] || kids=; } 2>/dev/null
       kill -TERM "$k" 2>/dev/null; i=0
-      while kill -0 "$k" 2>/dev/null && [ $i -lt 80 ]; do
+      while { { [ -n "$kids" ] && kill -0 "$k" 2>/dev/null; } || { wl_born "$q" && [ "$b0" = "$b" ]; }; } && [ $i -lt 80 ]; do
         sleep 0.05; i=$((i+1)); [ $i != 60 ] || kill -KILL "$k" 2>/dev/null
       done
     fi
