@@ -26,7 +26,10 @@ wl_more() {
 }
 wl_die() { printf 'windlass: %s\n' "$*" >&2; exit 1; }
 # Ends a function that could keep nothing, and so changes nothing: what it made beforehand, $t, goes.
-wl_fail() { [ -z "$t" ] || rm -rf -- "$t"; exit 1; }
+wl_fail() {
+  [ -z "$t" ] || rm -rf -- "$t"
+  wl_die "what is there before the change cannot be kept in $W: No space left on device, or no permission"
+}
 # wl_need SIZE FILE: asks the controller for SIZE bytes and keeps them in FILE, which is empty; on disk, where dd can do that.
 wl_need() {
   printf '\n%s %s need\n' "$wl_k" "$wl_n"
@@ -80,7 +83,7 @@ wl_alone() {
 # wl_keep SAVE: keeps what is at $p, once, as $d.was (a file's other name, or a copy), $d.path and, last, $d.done.
 wl_keep() {
   d=$W/s/$1
-  if [ -e "$d.done" ]; then read -r k <"$d.done"; return 0; fi
+  if [ -s "$d.done" ]; then read -r k <"$d.done"; return 0; fi
   wl_private
   printf '%s' "$p" >"$d.path" || wl_fail
   [ ! -e "$d.was" ] && [ ! -L "$d.was" ] || rm -f "$d.was"
@@ -94,12 +97,12 @@ wl_keep() {
 # wl_note SAVE KIND TEXT: keeps a text of that kind instead.
 wl_note() {
   d=$W/s/$1
-  [ -e "$d.done" ] && return 0
+  [ -s "$d.done" ] && return 0
   wl_private
   printf '%s' "$p" >"$d.path" && printf '%s' "$3" >"$d.was" && echo "$2" >"$d.done" || wl_fail
 }
 # wl_same SAVE: it is as asked. When this very step made it so before its answer was lost, it has changed it.
-wl_same() { if [ -e "$W/s/$1.done" ]; then echo changed; else echo same; fi; exit 0; }
+wl_same() { if [ -s "$W/s/$1.done" ]; then echo changed; else echo same; fi; exit 0; }
 # wl_attributes MODE OWNER GROUP FILE: what differs from that is set on FILE; changed tells.
 wl_attributes() {
   changed=
@@ -401,7 +404,7 @@ wl_exec_keeping() {
 }
 wl_keep_copy() { # SAVE
   d=$W/s/$1
-  [ ! -e "$d.done" ] || return 0
+  [ ! -s "$d.done" ] || return 0
   if [ ! -e "$p" ] && [ ! -L "$p" ]; then
     # the parents that it makes go with it
     while u=${p%/*}; [ -n "$u" ] && [ ! -e "$u" ] && [ ! -L "$u" ]; do p=$u; done
@@ -473,7 +476,7 @@ wl_show() { # UNIT: sets load active enabled pid restarts result reload
   esac; done; unset IFS; set +f
 }
 wl_told() { echo "$1 $load $active ${enabled:-none} ${pid:-0} ${restarts:-0} ${result:-none}"; }
-wl_as_is() { if [ -e "$W/s/$1.done" ]; then wl_told changed; else wl_told same; fi; exit 0; }
+wl_as_is() { if [ -s "$W/s/$1.done" ]; then wl_told changed; else wl_told same; fi; exit 0; }
 wl_status() { scope=$1; wl_show "$2"; wl_told same; }
 wl_log() { # SCOPE UNIT LINES
   scope=$1; command -v journalctl >/dev/null || { [ -d /run/systemd/system ] || wl_later wl_other; return 0; }
@@ -552,7 +555,7 @@ wl_alike() {
 wl_restore() { # SAVE SURELY
   wl_here
   d=$W/s/$1
-  [ -e "$d.done" ] || { [ -z "$2" ] || wl_die "what the step kept of before is gone from $W, so it cannot be put back"; echo same; exit 0; }
+  [ -s "$d.done" ] || { [ -z "$2" ] || wl_die "what the step kept of before is gone from $W, so it cannot be put back"; echo same; exit 0; }
   read -r k <"$d.done"; p=$(cat "$d.path"; echo .); p=${p%.}; was=
   case $k in attributes|moved|tree|service) was=$(cat "$d.was"; echo .); was=${was%.} ;; esac
   t=${p%/*}/.wl-$1; wl_t=$t
@@ -610,7 +613,7 @@ wl_restore() { # SAVE SURELY
 }
 wl_resume() { # SAVE: what ran when the run began runs again, on its old files; once a service
   d=$W/s/$1
-  k=; [ ! -e "$d.done" ] || read -r k <"$d.done"
+  k=; [ ! -s "$d.done" ] || read -r k <"$d.done"
   [ "$k" = service ] || { echo same; exit 0; }
   u=$(cat "$d.path"); set -- $(cat "$d.was"); scope=$1
   f=$W/s/u-$scope-$u

@@ -86,7 +86,7 @@ wl_unit() { # SCOPE UNIT, and the words of wl_put
   command -v systemctl >/dev/null || wl_die "there is no systemd on this host, so no unit can be told to it"
   wl_private; echo "$scope" >"$W/s/$1.reload" || exit 1
   ( wl_put "$@" ) || exit $?
-  [ -e "$W/s/$1.done" ] || { rm -f "$W/s/$1.reload"; exit 0; }
+  [ -s "$W/s/$1.done" ] || { rm -f "$W/s/$1.reload"; exit 0; }
   wl_sc daemon-reload || exit 1
   case $u in *@.*) exit 0 ;; esac
   wl_show "$u"
@@ -97,12 +97,12 @@ wl_unit() { # SCOPE UNIT, and the words of wl_put
 wl_reboot() { # SAVE AFTER KNOWN MESSAGE: once for a save; without KNOWN, the boot that this is, it is not done yet
   wl_line /proc/sys/kernel/random/boot_id; b=$f
   [ -n "$b" ] || wl_die "this host has no /proc/sys/kernel/random/boot_id to tell its boots apart by"
-  [ -z "$2" ] || [ -e "$W/s/$2.done" ] || { echo same; exit 0; }
+  [ -z "$2" ] || [ -s "$W/s/$2.done" ] || { echo same; exit 0; }
   d=$W/s/$1; w=$3
-  [ ! -e "$d.done" ] || w=$(cat "$d.was")
+  [ ! -s "$d.done" ] || w=$(cat "$d.was")
   [ -n "$w" ] || { echo "now $b"; exit 0; }
   [ "$w" = "$b" ] || { echo "back $b"; exit 0; }
-  [ ! -e "$d.done" ] || { echo "going $b"; exit 0; }
+  [ ! -s "$d.done" ] || { echo "going $b"; exit 0; }
   [ "$(id -u)" = 0 ] || wl_die "only root restarts a host; call it with \`sudo: true\`"
   p=boot; wl_note "$1" reboot "$b"; sync
   if command -v systemctl >/dev/null; then set -- "$1" "$4" systemctl reboot ${4:+--message="$4"}

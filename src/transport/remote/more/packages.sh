@@ -70,7 +70,7 @@ wl_packages() { # SAVE STATE UPDATE RECOMMENDS REMOVALS SECONDS NAME...
   [ -n "$words" ] || wl_told_packages
   wl_root packages
   case $words in *=*) extra="$extra --allow-downgrades" ;; esac
-  if [ ! -e "$W/s/$save.done" ]; then
+  if [ ! -s "$W/s/$save.done" ]; then
     [ -z "$update" ] || wl_update
     wl_plan $act $words
     [ -n "$plan" ] || wl_told_packages
@@ -83,7 +83,7 @@ wl_packages() { # SAVE STATE UPDATE RECOMMENDS REMOVALS SECONDS NAME...
   wl_told_packages
 }
 wl_told_packages() {
-  [ -e "$W/s/$save.done" ] || { echo same; exit 0; }
+  [ -s "$W/s/$save.done" ] || { echo same; exit 0; }
   echo changed; cut -d ' ' -f 1-3,5 "$W/s/$save.was"; exit 0
 }
 # wl_update: the lists of what there is. Its own lock is not waited for by every apt-get.
