@@ -4,6 +4,7 @@
 # wl_k (the mark, a secret of this session), wl_c (whose shell it is) and wl_run (the run's name) are set before this text.
 if [ -d "$HOME" ] && [ -w "$HOME" ]; then wl_home=$HOME/.windlass; else wl_home=/var/tmp/.windlass-$(id -u); fi
 W=$wl_home/runs/$wl_run
+t=; wl_t=; wl_a= # what a login's environment calls so is not ours to remove
 LF='
 '
 wl() {
