@@ -58,6 +58,9 @@ pub(super) fn show(common: &Common, args: &ShowArgs, printer: &Printer) -> Resul
         let host = error.host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
         printer.data(&format!("failed{host} at {}: {}", error.site, plain(&error.message)));
     }
+    for (key, owed) in state.open_obligations() {
+        printer.data(&format!("still open: {} ({key})", plain(&owed.name)));
+    }
     for host in state.debts() {
         printer.data(&format!("owed on {host}: windlass settle {}", row.id));
     }

@@ -138,6 +138,12 @@ pub trait Ledger: Send + Sync {
     /// When there is no such run, or it cannot be read.
     fn stored(&self, id: &RunId) -> Result<StoredRun, LedgerError>;
 
+    /// Puts another script in the place of the one that a run was given.
+    ///
+    /// # Errors
+    /// When there is no such run, or it cannot be written.
+    fn replace_script(&self, id: &RunId, run: &StoredRun) -> Result<(), LedgerError>;
+
     /// The newest runs first, of one environment or of all.
     ///
     /// # Errors

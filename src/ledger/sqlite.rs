@@ -111,6 +111,15 @@ impl Ledger for SqliteLedger {
         serde_json::from_str(&text).map_err(|error| LedgerError::Read(error.to_string()))
     }
 
+    fn replace_script(&self, id: &RunId, run: &StoredRun) -> Result<(), LedgerError> {
+        let stored = serde_json::to_string(run).map_err(|error| LedgerError::Write(error.to_string()))?;
+        let sql = "update runs set script = ?2, stored = ?3 where id = ?1";
+        match self.connection().execute(sql, params![id.as_str(), run.script, stored]).map_err(|e| write(&e))? {
+            1 => Ok(()),
+            _ => Err(LedgerError::NoRun(id.to_string())),
+        }
+    }
+
     fn runs(&self, environment: Option<&str>, most: usize) -> Result<Vec<RunRow>, LedgerError> {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         let connection = self.connection();

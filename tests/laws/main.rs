@@ -17,6 +17,7 @@ mod page;
 mod pages;
 mod people;
 mod releases;
+mod resume;
 mod server;
 mod standard;
 mod store;
