@@ -157,7 +157,6 @@ wl_part() {
 # wl_fetch SAVE SHA256 SIZE FILE: asks for a file's bytes; of a large one, for those that have not arrived by an earlier connection.
 wl_fetch() {
   [ "$3" -ge 1048576 ] || { wl_need "$3" "$4"; return; }
-  wl_private; printf '%s' "$4" >"$W/p/$1.at"
   part=$W/p/$2
   if [ -s "$part" ]; then
     wl_hash "$part"; has=$(stat -c %s "$part") || exit 1
@@ -167,8 +166,10 @@ wl_fetch() {
     rm -f "$part"; head -c "$(($3-from))" >>"$4" || exit 74
     sync "$4" 2>/dev/null || sync
   else wl_need "$3" "$4"; fi
-  : >"$W/p/$1.at"
 }
+# wl_begin SAVE FILE: keeps the name of a file that will stay when this shell ends, before there is one: for as long as the run
+# lasts, since a cut connection and a whole file look the same here.
+wl_begin() { wl_private; printf '%s' "$2" >"$W/p/$1.at" || wl_fail; }
 # wl_whole SAVE SIZE FILE: ends here when FILE was cut off. Another connection may be at it by now: it is left to that one's
 # wl_part, or to wl_forget, and nothing is made for a run that has been forgotten.
 wl_whole() {
@@ -202,10 +203,10 @@ wl_put() {
   t=$dir/.wl-$1; wl_private
   [ ! -e "$t" ] || wl_part "$3" "$4" "$t"
   [ -z "$8" ] || u=$(umask)
+  # What has arrived of a large one stays, to be gone on with.
+  if [ $# -lt 10 ] && [ "$4" -ge 1048576 ]; then wl_begin "$1" "$t"; else wl_t=$t; fi
   if [ -n "$m" ]; then umask 077; else umask 022; fi
   printf '' 2>/dev/null >"$t" || wl_die "no new file can be made in $dir (no permission, or no space)"
-  # What has arrived of a large one stays, to be gone on with.
-  [ $# -lt 10 ] && [ "$4" -ge 1048576 ] || wl_t=$t
   if [ $# -ge 10 ]; then { printf '%s' "${10}" >"$t" && { sync "$t" 2>/dev/null || sync; }; } || { rm -f "$t"; exit 74; }
   else
     # What is too small to be gone on with does not stay.
@@ -573,10 +574,16 @@ wl_restore() { # SAVE SURELY
       # two names of one file: mv would do nothing and leave both
       if [ "$t" -ef "$p" ] && [ ! -L "$t" ]; then rm -f "$t"; else mv -fT -- "$t" "$p" || exit 1; fi ;;
     copy)
+      [ ! -e "$d.back" ] || [ -e "$d.was" ] || [ -L "$d.was" ] || { echo same; exit 0; }
       [ -e "$d.was" ] || [ -L "$d.was" ] || wl_die "what was kept of $p is gone from $W, so it cannot be put back"
       wl_alike "$d.was" "$p" && { echo same; exit 0; }
       [ -d "${p%/*}/" ] || mkdir -p -- "${p%/*}/" || exit 1
-      rm -rf -- "$t"; cp -a -- "$d.was" "$t" && rm -rf -- "$p" && mv -T -- "$t" "$p" || exit 1 ;;
+      rm -rf -- "$t"
+      if cp -a -- "$d.was" "$t" && rm -rf -- "$p"; then mv -T -- "$t" "$p" || exit 1
+      else
+        # no room for both: the copy itself becomes the file
+        rm -rf -- "$t" "$p"; : >"$d.back" && mv -T -- "$d.was" "$p" || exit 1
+      fi ;;
     attributes) set -- $was; chown -- "$2:$3" "$p" 2>/dev/null; chmod -- "00$1" "$p" || exit 1 ;;
     moved)
       if [ -e "$d.far" ]; then
@@ -670,7 +677,7 @@ wl_tree_put() {
   LC_ALL=C; export LC_ALL; wl_path "$2"; wl_parent
   case $p in */*[!/]*) ;; *) wl_die "refuses to fill $p" ;; esac
   t=$dir/.wl-$1; a=$t.tar; x=$W/x/$1
-  wl_private; [ "$8" -ge 1048576 ] || wl_a=$a
+  if [ "$8" -ge 1048576 ]; then wl_begin "$1" "$a"; else wl_private; wl_a=$a; fi
   [ ! -e "$a" ] || wl_part "$7" "$8" "$a"
   [ ! -e "$t" ] || rm -rf -- "$t"
   ( umask 077; printf '' >"$a" ) 2>/dev/null || wl_die "no new file can be made in $dir (no permission, or no space)"
@@ -680,7 +687,11 @@ wl_tree_put() {
   rm -f -- "$a"; wl_private
   ( wl_tree "$t" ) >"$x.want" || exit 1
   wl_hash "$x.want"; [ "$h" = "$3" ] || { rm -rf -- "$t"; wl_die "$p arrived with listing $h, expected $3"; }
-  if [ -n "$5$6" ]; then chown -hR -- "$5${6:+:$6}" "$t" || { rm -rf -- "$t"; exit 1; }; fi
+  if [ -n "$5$6" ]; then
+    chown -hR -- "$5${6:+:$6}" "$t" || { rm -rf -- "$t"; exit 1; }
+    # a new owner takes the bits that let it act as one
+    sed -n 's/^[df] \([1-7]... \)/\1/p' "$x.want" | while IFS=' ' read -r m f; do chmod -- "$m" "$t/$f" || exit 1; done || { rm -rf -- "$t"; exit 1; }
+  fi
   if [ ! -e "$p" ] && [ ! -L "$p" ]; then
     sync; wl_keep "$1"; mv -T -- "$t" "$p" || exit 1
     rm -f "$x".*; echo changed; exit 0
