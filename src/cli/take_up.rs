@@ -1,6 +1,7 @@
 //! `windlass resume`, `unwind` and `settle`: what to do with a run that has not ended well.
 
 use super::args::{Answer, Common, SettleArgs, TakeUpArgs, UnwindArgs};
+use super::check::refuse_unknown_answers;
 use super::error::CliError;
 use super::printer::Printer;
 use super::run::{Desk, ask_password, lock};
@@ -8,8 +9,11 @@ use super::settings::{channels, ledger, project};
 use crate::artifact::DirectoryStore;
 use crate::interp::Origin;
 use crate::journal::RunState;
-use crate::ledger::{Ledger, RunRow};
+use crate::ledger::{Ledger, RunRow, StoredRun};
+use crate::op::Registry;
 use crate::run::{Crash, Job};
+use crate::script::{Diagnostic, Facts, Load, Program, StoredSources};
+use crate::stop::Stop;
 use crate::transport::Password;
 use std::sync::Arc;
 
@@ -129,6 +133,11 @@ fn take_up(common: &Common, run: &str, job: Job, given: Given<'_>, printer: &Pri
             .with_help(format!("go on: windlass resume {}", row.id)));
     }
     let stored = ledger.stored(&row.id)?;
+    if !given.answers.is_empty()
+        && let Ok(program) = stored_program(&stored)
+    {
+        refuse_unknown_answers(&program, given.answers)?;
+    }
     let _in_use = DirectoryStore::new(&stored.store).hold()?;
     let what = if job == Job::Resume { "resuming" } else { "undoing" };
     let pinned = super::pins::listed(&stored.artifacts);
@@ -141,4 +150,19 @@ fn take_up(common: &Common, run: &str, job: Job, given: Given<'_>, printer: &Pri
     let runner = desk.runner(ledger, given.crash, given.password);
     let finish = desk.watch_signals(|| runner.take_up(&row.id, job))?;
     Ok(desk.conclude(printer, &finish))
+}
+
+/// The script of a run, as it was; what it asks is read from it before anything begins.
+fn stored_program(stored: &StoredRun) -> Result<Program, Box<Diagnostic>> {
+    let facts = Facts {
+        environment: Some(stored.environment.clone()),
+        params: stored.params.clone(),
+        limit: stored.limit.clone(),
+        artifacts: stored.artifacts.clone(),
+        run: String::new(),
+        mode: "check",
+    };
+    let sources = Arc::new(StoredSources::new(stored.bundle.clone()));
+    let registry = Arc::new(Registry::standard());
+    Program::load(Load { sources, script: stored.script.clone(), registry, facts, stop: Stop::default() })
 }

@@ -103,6 +103,28 @@ impl Program {
         (!computed).then_some(names)
     }
 
+    /// The names of the questions that the script asks; nothing when it computes one.
+    #[must_use]
+    pub fn questions(&self) -> Option<BTreeSet<String>> {
+        let mut names = BTreeSet::new();
+        let mut computed = false;
+        for body in self.units.iter().flat_map(|unit| bodies(&unit.ast)) {
+            body.walk(&mut |path| {
+                let Some((call, ..)) = path.last().and_then(call_at).filter(|(call, ..)| call.name == "ask") else { return };
+                let given = match call.args.get(1) {
+                    Some(Expr::Map(map, _)) => map.0.iter().find(|(key, _)| key.name == "name").map(|(_, name)| name),
+                    Some(options) => Some(options),
+                    None => None,
+                };
+                match given.or(call.args.first()) {
+                    Some(Expr::StringConstant(name, _)) => drop(names.insert(name.to_string())),
+                    _ => computed = true,
+                }
+            });
+        }
+        (!computed).then_some(names)
+    }
+
     /// The channels that its calls of `notify` name in so many words.
     #[must_use]
     pub fn channels(&self) -> BTreeSet<String> {
