@@ -42,13 +42,16 @@ pub struct TextReport {
     steps: BTreeMap<StepKey, (Command, String)>,
     ends: BTreeSet<(StepKey, u32)>,
     counts: Counts,
+    /// Said before the first line of what is undone.
+    heading: Option<String>,
 }
 
 impl TextReport {
     /// Hosts' names take `width` columns.
     #[must_use]
     pub fn new(paint: Paint, wordiness: Wordiness, width: usize) -> Self {
-        Self { paint, wordiness, width: width.max(4), steps: BTreeMap::new(), ends: BTreeSet::new(), counts: Counts::default() }
+        let (steps, ends) = (BTreeMap::new(), BTreeSet::new());
+        Self { paint, wordiness, width: width.max(4), steps, ends, counts: Counts::default(), heading: None }
     }
 
     /// How much it says.
@@ -74,6 +77,12 @@ impl TextReport {
 
     /// The lines that a record gives.
     pub fn lines(&mut self, record: &Record) -> Vec<String> {
+        let lines = self.of(record);
+        let heading = if lines.is_empty() { None } else { self.heading.take() };
+        heading.into_iter().chain(lines).collect()
+    }
+
+    fn of(&mut self, record: &Record) -> Vec<String> {
         match &record.entry {
             Entry::Started { key, command, summary } => {
                 self.steps.insert(key.clone(), (command.clone(), summary.clone()));
@@ -83,7 +92,9 @@ impl TextReport {
             Entry::Failed { key, error, millis } => self.failed(key, error, *millis),
             Entry::GroupEntered { group, .. } => self.entered(group),
             Entry::Phase { phase: RunPhase::Unwinding, .. } => {
-                self.quiet_or(vec![self.paint.tone(Tone::Strong, "-- undoing what was changed, newest first")])
+                let heading = self.paint.tone(Tone::Strong, "-- undoing what was changed, newest first");
+                self.heading = self.quiet_or(vec![heading]).pop();
+                Vec::new()
             }
             Entry::Phase { phase, why } => {
                 self.quiet_or(vec![self.paint.tone(Tone::Strong, &format!("-- {}: {}", phase.word(), plain(why)))])

@@ -98,9 +98,8 @@ pub(super) fn explain(host: &HostName, error: EffectError) -> StepError {
         EffectError::Unsupported(_) => ErrorKind::Internal,
     };
     let mut step = StepError::new(kind, message);
-    if !host.is_controller() {
-        step.host = Some(host.clone());
-    }
+    // Also the controller: what is wrong with its files is wrong whatever the step's host.
+    step.host = Some(host.clone());
     match error {
         EffectError::Unreachable { help, .. } | EffectError::Denied { help, .. } => step.help = help,
         EffectError::Lost { .. } => step.help = Some("whether the step took effect there is not known".to_owned()),

@@ -159,7 +159,7 @@ impl Runner {
             Err(diagnostic) => self.unreadable(id, &run, *diagnostic),
         };
         run.writer.close();
-        Ok(finish)
+        Ok(Finish { head: run.writer.head(), ..finish })
     }
 
     /// Gives up undoing what could not be undone: a person has seen to it, for this reason. Gives the steps.

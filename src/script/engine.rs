@@ -97,7 +97,9 @@ fn register_errors(engine: &mut Engine) {
         .register_get("message", |error: &mut StepError| text(&error.message))
         .register_get("op", |error: &mut StepError| text(&error.op))
         .register_get("stderr", |error: &mut StepError| text(&error.stderr))
-        .register_get("host", |error: &mut StepError| text(error.host.as_ref().map_or("", |host| host.as_str())))
+        .register_get("host", |error: &mut StepError| {
+            text(error.host.as_ref().filter(|host| !host.is_controller()).map_or("", |host| host.as_str()))
+        })
         .register_get("code", |error: &mut StepError| error.code.map_or(Dynamic::UNIT, |code| Dynamic::from(i64::from(code))))
         .register_fn("to_string", |error: &mut StepError| text(&error.message))
         .register_type_with_name::<OptionError>("Error")
