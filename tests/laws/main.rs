@@ -16,6 +16,7 @@ mod many;
 mod page;
 mod pages;
 mod people;
+mod program;
 mod releases;
 mod server;
 mod standard;
