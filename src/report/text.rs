@@ -244,6 +244,8 @@ fn looks(op: &str) -> bool {
                 | "uuid"
                 | "ask"
                 | "preflight"
+                | "guarded"
+                | "guarded.confirm"
                 | "wait_for"
                 | "service.status"
         )

@@ -39,6 +39,8 @@ pub(super) struct Run {
     /// A person asked to stop: no new step begins.
     pub(super) interrupt: Stop,
     pub(super) closures: Mutex<BTreeMap<StepKey, UndoClosure>>,
+    /// Hosts that would take back by themselves what is changed there, and as whom.
+    pub(super) guards: Mutex<BTreeMap<HostName, Login>>,
     /// What runs once, by name, and how it ended.
     pub(super) once: Mutex<BTreeMap<String, OnceCell>>,
 }
@@ -86,6 +88,7 @@ impl Run {
             begun,
             sent: AtomicBool::new(*recorded == Recorded::InDoubt),
             keeps: Keeps::Records,
+            guard: self.guards.lock().unwrap_or_else(PoisonError::into_inner).get(&command.host).cloned(),
         };
         let event =
             Event::Began { key: key.clone(), host: command.host.clone(), op: command.op.clone(), summary: summary.clone() };
@@ -151,6 +154,7 @@ impl Run {
             begun: false,
             sent: AtomicBool::new(false),
             keeps: Keeps::Nothing,
+            guard: None,
         };
         operation.run(&mut StepContext::new(&at.host, key, &port)).map(drop).map_err(|error| error.at(&command))
     }
@@ -271,6 +275,22 @@ impl Conductor for Run {
         let begun = recorded == Recorded::InDoubt;
         let entries = (!begun).then_some(start).into_iter().chain((!known).then_some(undo)).chain([end]).collect();
         self.writer.commit(entries)
+    }
+
+    fn guard(&self, at: &Login) -> Result<(), StepError> {
+        let mut guards = self.guards.lock().unwrap_or_else(PoisonError::into_inner);
+        if guards.contains_key(&at.host) {
+            return Err(StepError::bad_input(format!(
+                "{} is in a guarded block already; one within another would not be confirmed by itself",
+                at.host
+            )));
+        }
+        guards.insert(at.host.clone(), at.clone());
+        Ok(())
+    }
+
+    fn unguard(&self, at: &Login) {
+        self.guards.lock().unwrap_or_else(PoisonError::into_inner).remove(&at.host);
     }
 
     fn fork(&self, task: &Task, spec: &ForkSpec, branch: &Branch<'_>) -> Result<Vec<(HostName, StepError)>, StepError> {

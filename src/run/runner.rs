@@ -186,6 +186,7 @@ impl Runner {
             mode: Mutex::new(mode),
             interrupt: self.interrupt.clone(),
             closures: Mutex::default(),
+            guards: Mutex::default(),
             once: Mutex::default(),
         })
     }

@@ -2,6 +2,7 @@
 
 use super::explain::OptionError;
 use super::forks::{self, ParallelOptions, RollingOptions};
+use super::guarded::{self, GuardedOptions};
 use super::lint::OptionCheck;
 use super::preflight;
 use super::runtime::Raised;
@@ -67,6 +68,7 @@ const CONSTRUCTS: &[Construct] = &[
     Construct { name: "parallel", known: forks::PARALLEL, at: &[1], judge: |given| typed::<ParallelOptions>(given).map(drop) },
     // The method takes its options as the first argument, the function as the second.
     Construct { name: "preflight", known: preflight::KNOWN, at: &[0, 1], judge: preflight_options },
+    Construct { name: "guarded", known: guarded::KNOWN, at: &[0], judge: |given| typed::<GuardedOptions>(given)?.judge() },
     Construct { name: "service", known: &["scope"], at: &[1], judge: |given| typed::<ServiceOptions>(given).map(drop) },
 ];
 

@@ -58,8 +58,10 @@ impl Program {
             once: Mutex::default(),
         });
         let resolver = Resolver::new(load.sources, sources);
-        let engine = Arc::new(engine(&runtime, &load.registry, resolver.clone(), load.stop));
+        let mut engine = engine(&runtime, &load.registry, resolver.clone(), load.stop);
         let units = resolver.load_graph(&engine, &load.script)?;
+        super::guarded::share_hosts(&mut engine, &units);
+        let engine = Arc::new(engine);
         let mut symbols = Symbols::of_engine(&engine);
         for unit in &units {
             symbols.add_tree(&unit.ast);

@@ -9,6 +9,7 @@ mod cases;
 mod crash;
 mod effects;
 mod forks;
+mod guarded;
 mod interrupts;
 mod journal;
 mod ledger;

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Starts it; whoever waits for it waits for this process.
-fn start(world: &World, args: &[&str]) -> Command {
+pub(crate) fn start(world: &World, args: &[&str]) -> Command {
     let mut command = Command::new("timeout");
     command.args(["60", env!("CARGO_BIN_EXE_windlass")]).args(args).args(["--color", "never"]);
     if args[0] == "run" {
@@ -24,12 +24,12 @@ fn last_line(text: &str) -> Value {
     serde_json::from_str(text.lines().last().unwrap()).unwrap()
 }
 
-fn lines(world: &World, args: &[&str]) -> Vec<Value> {
+pub(crate) fn lines(world: &World, args: &[&str]) -> Vec<Value> {
     let output = start(world, args).stdin(Stdio::null()).output().unwrap();
     String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn only_run(world: &World) -> String {
+pub(crate) fn only_run(world: &World) -> String {
     lines(world, &["status", "--format", "json"])[0]["last"]["id"].as_str().unwrap().to_owned()
 }
 

@@ -80,10 +80,29 @@ wl_alone() {
   done
 }
 [ ! -d "$W/l" ] || ( wl_alone )
+# wl_guards: the guarded block that is open here, in armed; false when the host has restored itself, or is about to.
+wl_guards() {
+  armed=; [ -d "$W/g" ] || return 0
+  for gf in "$W"/g/armed-*; do [ ! -e "$gf" ] || armed=${gf##*/armed-}; done
+  for gf in "$W"/g/firing-* "$W"/g/fired-*; do [ ! -e "$gf" ] || return 1; done
+}
+# wl_calm: while a host restores itself, nothing else is restored.
+wl_calm() {
+  [ -d "$W/g" ] || return 0
+  n=0; while set -- "$W"/g/firing-*; [ -e "$1" ] && [ $n -lt 600 ]; do sleep 0.1; n=$((n+1)); done
+}
+# wl_watched WORD NAME: before a change, the list of a guarded block has what is to be put back. Once that began, nothing changes.
+wl_watched() {
+  [ -d "$W/g" ] || return 0
+  wl_here; wl_calm
+  wl_guards && { [ -z "$armed" ] || { echo "$1 $2" >>"$W/g/list" && wl_guards; }; } && return 0
+  [ -z "$t" ] || rm -rf -- "$t"
+  wl_die "this host has restored itself: what the guarded block changed was not confirmed in time"
+}
 #: saves
 # wl_keep SAVE: keeps what is at $p, once, as $d.was (a file's other name, or a copy), $d.path and, last, $d.done.
 wl_keep() {
-  d=$W/s/$1
+  wl_watched saved "$1"; d=$W/s/$1
   if [ -s "$d.done" ]; then read -r k <"$d.done"; return 0; fi
   wl_private
   printf '%s' "$p" >"$d.path" || wl_fail
@@ -97,7 +116,7 @@ wl_keep() {
 }
 # wl_note SAVE KIND TEXT: keeps a text of that kind instead.
 wl_note() {
-  d=$W/s/$1
+  wl_watched saved "$1"; d=$W/s/$1
   [ -s "$d.done" ] && return 0
   wl_private
   printf '%s' "$p" >"$d.path" && printf '%s' "$3" >"$d.was" && echo "$2" >"$d.done" || wl_fail
@@ -359,6 +378,7 @@ wl_unpack() { # SAVE ARCHIVE DIRECTORY STRIP SHA256; an empty SHA256 is any
 # nothing when the command with the receipt AFTER never began.
 wl_exec() {
   x=$W/x/$1
+  [ -z "$7" ] || wl_calm
   if [ -n "$7" ] && [ ! -e "$W/x/$7.started" ]; then echo "0"; exit 0; fi
   if [ ! -e "$x.started" ]; then
     wl_private
@@ -375,6 +395,7 @@ wl_exec() {
     printf '' >>"$x.out" && printf '' >>"$x.err" || exit 1
     b=
     read -r b 2>/dev/null </proc/sys/kernel/random/boot_id; echo "$b" >"$x.boot" && printf %4096s x >"$x.room" || exit 1
+    wl_watched ran "$1"
     set -C; { echo >"$x.started"; } 2>/dev/null || { set +C; [ -e "$x.started" ] || exit 1; wl_await "$2"; exit; }; set +C
     setsid sh -c '
       x=$1; echo $$ >"$x.pid" || exit 1
@@ -405,7 +426,7 @@ wl_exec_keeping() {
   wl_exec "$@"
 }
 wl_keep_copy() { # SAVE
-  d=$W/s/$1
+  wl_watched saved "$1"; d=$W/s/$1
   [ ! -s "$d.done" ] || return 0
   if [ ! -e "$p" ] && [ ! -L "$p" ]; then
     # the parents that it makes go with it
@@ -555,7 +576,7 @@ wl_alike() {
   wl_hash "$1"; o=$h; wl_hash "$2"; [ "$o" = "$h" ]
 }
 wl_restore() { # SAVE SURELY
-  wl_here
+  wl_here; wl_calm
   d=$W/s/$1
   [ -s "$d.done" ] || { [ -z "$2" ] || wl_die "what the step kept of before is gone from $W, so it cannot be put back"; echo same; exit 0; }
   read -r k <"$d.done"; p=$(cat "$d.path"; echo .); p=${p%.}; was=
@@ -614,12 +635,14 @@ wl_restore() { # SAVE SURELY
     group) wl_later wl_back_group ;;
     packages) wl_later wl_back_packages "$1" ;;
     reboot) echo same; exit 0 ;;
+    guard) wl_later wl_back_guard "$1" ;;
     *) wl_die "this Windlass does not know what '$k' is" ;;
   esac
   [ ! -e "$d.reload" ] || { read -r scope <"$d.reload"; wl_sc daemon-reload || exit 1; }
   echo changed
 }
 wl_resume() { # SAVE: what ran when the run began runs again, on its old files; once a service
+  wl_calm
   d=$W/s/$1
   k=; [ ! -s "$d.done" ] || read -r k <"$d.done"
   [ "$k" = service ] || { echo same; exit 0; }
