@@ -1,7 +1,7 @@
 //! `windlass run`: the real thing.
 
 use super::args::{Answer, Common, Format, RunArgs};
-use super::check::{refuse_errors, refuse_unknown_channels, refuse_unknown_params};
+use super::check::{refuse_errors, refuse_unknown_answers, refuse_unknown_channels, refuse_unknown_params};
 use super::error::CliError;
 use super::people::{Aside, people};
 use super::pins::{self, Purpose};
@@ -80,6 +80,7 @@ fn read_all(
     let program = Program::load(Load { sources, script: script.to_owned(), registry, facts, stop: Stop::default() })?;
     refuse_errors(&program)?;
     refuse_unknown_params(&program, &params)?;
+    refuse_unknown_answers(&program, &args.answers)?;
     refuse_unknown_channels(&program, environment)?;
     let store = store(project)?;
     let (artifacts, wrong) = pins::pins(Purpose::Run, &program, &args.selection, project, &environment.artifacts, &store)?;
@@ -351,7 +352,7 @@ impl Desk {
                 }
             }
             Report::Json(report) => report.write(&serde_json::json!({
-                "event": "run_ended", "run": finish.run, "state": finish.state, "exit": finish.exit, "counts": report.counts(),
+                "event": "run_ended", "run": finish.run, "at": report.last(), "state": finish.state, "exit": finish.exit, "counts": report.counts(),
                 "journal_head": finish.head, "error": finish.error, "debts": finish.debts, "not_undone": finish.not_undone, "stuck": finish.stuck, "unsent": unsent,
                 "in_doubt": finish.doubts, "open": finish.open, "drift": finish.drift,
             })),

@@ -1,7 +1,7 @@
 //! `windlass resume`, `unwind` and `settle`: what to do with a run that has not ended well.
 
 use super::args::{Answer, Common, ResumeArgs, SettleArgs, TakeUpArgs, UnwindArgs};
-use super::check::refuse_errors;
+use super::check::{refuse_errors, refuse_unknown_answers};
 use super::error::CliError;
 use super::printer::Printer;
 use super::run::{Desk, ask_password, lock};
@@ -14,7 +14,7 @@ use crate::journal::{Decision, RunState};
 use crate::ledger::{Ledger, RunRow, StoredRun};
 use crate::op::Registry;
 use crate::run::{Crash, Job, MendedScript, OnDrift, TakeUp};
-use crate::script::{Facts, Load, Program, ProjectSources, STANDARD};
+use crate::script::{Diagnostic, Facts, Load, Program, ProjectSources, STANDARD, StoredSources};
 use crate::stop::Stop;
 use crate::transport::Password;
 use std::path::Path;
@@ -156,6 +156,11 @@ fn take_up(common: &Common, run: &str, job: Job, given: Given<'_>, printer: &Pri
             .with_help(format!("go on: windlass resume {}", row.id)));
     }
     let stored = ledger.stored(&row.id)?;
+    if !given.answers.is_empty()
+        && let Ok(program) = stored_program(&stored)
+    {
+        refuse_unknown_answers(&program, given.answers)?;
+    }
     let _in_use = DirectoryStore::new(&stored.store).hold()?;
     let what = if job == Job::Resume { "resuming" } else { "undoing" };
     let pinned = super::pins::listed(&stored.artifacts);
@@ -178,17 +183,29 @@ fn take_up(common: &Common, run: &str, job: Job, given: Given<'_>, printer: &Pri
 /// A script of the project as it is now, and all that it can import.
 fn mended(project: &Project, path: &Path, stored: &StoredRun) -> Result<MendedScript, CliError> {
     let script = script_name(project, path)?;
-    let facts = Facts {
+    let sources = Arc::new(ProjectSources::new(&project.root, STANDARD));
+    let registry = Arc::new(Registry::standard());
+    let facts = facts(stored, "resume");
+    let program = Program::load(Load { sources, script: script.clone(), registry, facts, stop: Stop::default() })?;
+    refuse_errors(&program)?;
+    Ok((script, program.bundle()))
+}
+
+/// The script of a run, as it was; what it asks is read from it before anything begins.
+fn stored_program(stored: &StoredRun) -> Result<Program, Box<Diagnostic>> {
+    let sources = Arc::new(StoredSources::new(stored.bundle.clone()));
+    let registry = Arc::new(Registry::standard());
+    let facts = facts(stored, "check");
+    Program::load(Load { sources, script: stored.script.clone(), registry, facts, stop: Stop::default() })
+}
+
+fn facts(stored: &StoredRun, mode: &'static str) -> Facts {
+    Facts {
         environment: Some(stored.environment.clone()),
         params: stored.params.clone(),
         limit: stored.limit.clone(),
         artifacts: stored.artifacts.clone(),
         run: String::new(),
-        mode: "resume",
-    };
-    let sources = Arc::new(ProjectSources::new(&project.root, STANDARD));
-    let registry = Arc::new(Registry::standard());
-    let program = Program::load(Load { sources, script: script.clone(), registry, facts, stop: Stop::default() })?;
-    refuse_errors(&program)?;
-    Ok((script, program.bundle()))
+        mode,
+    }
 }

@@ -4,6 +4,7 @@
 mod account;
 mod bytes;
 mod error;
+mod guard;
 mod login;
 mod packages;
 mod postcondition;
@@ -15,6 +16,7 @@ mod undo;
 pub use account::{Account, GroupAccount, Presence, UserAccount};
 pub use bytes::Content;
 pub use error::EffectError;
+pub use guard::GuardAct;
 pub use login::Login;
 pub use packages::{PackageChange, PackageSet, PackageState};
 pub use postcondition::{Postcondition, PostconditionSubject};
@@ -120,6 +122,8 @@ pub enum Effect {
     End { receipt: SaveId },
     /// What must follow once the files are back: a service that ran is restarted. Reply: [`Reply::Done`].
     Resume { save: SaveId },
+    /// A block of changes that the host takes back by itself unless it is confirmed. Reply: [`Reply::Done`].
+    Guard { act: GuardAct },
     /// Removes what the run kept on the host: saves, trash, receipts. Reply: [`Reply::Done`].
     Forget,
 
@@ -186,6 +190,7 @@ impl Effect {
             | Self::Restore { .. }
             | Self::End { .. }
             | Self::Resume { .. }
+            | Self::Guard { .. }
             | Self::Forget => EffectClass::Write,
             Self::Exec { .. } => EffectClass::Opaque,
             Self::Source { .. }

@@ -169,6 +169,14 @@ impl<'a> StepContext<'a> {
         self.port.perform(&Effect::Exec { command, receipt, after: None, keeps: Vec::new() })
     }
 
+    /// Ends what an earlier step has begun, and what that step is undone by.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub fn confirm(&mut self, effect: &Effect) -> Result<Reply, StepError> {
+        self.port.perform(effect)
+    }
+
     /// Puts the step's start on record.
     ///
     /// # Errors

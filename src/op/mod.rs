@@ -4,12 +4,14 @@
 mod context;
 mod edit;
 mod expect;
+mod guard;
 mod registry;
 mod size;
 mod units;
 
 pub use context::{StepContext, StepPort};
 pub use external::Service as ExternalService;
+pub use guard::{GuardArm, GuardConfirm};
 pub use preflight::Missing;
 pub use registry::{AnyOperation, BadArguments, Entry, Registry, Subject};
 pub use size::Size;

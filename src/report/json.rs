@@ -21,12 +21,14 @@ struct Inner<W> {
     run: Option<RunId>,
     steps: BTreeMap<StepKey, (Command, String)>,
     counts: Counts,
+    /// The time of the last record.
+    last: Option<i64>,
 }
 
 impl<W: Write + Send> JsonReport<W> {
     /// Writes to this.
     pub fn new(out: W) -> Self {
-        Self { inner: Mutex::new(Inner { out, run: None, steps: BTreeMap::new(), counts: Counts::default() }) }
+        Self { inner: Mutex::new(Inner { out, run: None, steps: BTreeMap::new(), counts: Counts::default(), last: None }) }
     }
 
     /// Takes note of the steps that began before this report did.
@@ -46,6 +48,11 @@ impl<W: Write + Send> JsonReport<W> {
         let _ = writeln!(inner.out, "{}", json_line(object)).and_then(|()| inner.out.flush());
     }
 
+    /// The time of the last record: when the run ended, once it has.
+    pub fn last(&self) -> Option<i64> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).last
+    }
+
     /// How many steps ended how.
     pub fn counts(&self) -> Counts {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).counts
@@ -59,6 +66,7 @@ impl<W: Write + Send> Watcher for JsonReport<W> {
             match event {
                 Event::Recorded { run, record } => {
                     inner.run.get_or_insert_with(|| run.clone());
+                    inner.last = Some(record.at);
                     let Inner { steps, counts, .. } = &mut *inner;
                     self::event(run, record, steps, counts)
                 }

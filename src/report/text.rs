@@ -43,6 +43,8 @@ pub struct TextReport {
     ends: BTreeSet<(StepKey, u32)>,
     brackets: BTreeMap<StepKey, String>,
     counts: Counts,
+    /// Said before the first line of what is undone.
+    heading: Option<String>,
 }
 
 impl TextReport {
@@ -57,6 +59,7 @@ impl TextReport {
             ends: BTreeSet::new(),
             brackets: BTreeMap::new(),
             counts: Counts::default(),
+            heading: None,
         }
     }
 
@@ -87,6 +90,12 @@ impl TextReport {
 
     /// The lines that a record gives.
     pub fn lines(&mut self, record: &Record) -> Vec<String> {
+        let lines = self.of(record);
+        let heading = if lines.is_empty() { None } else { self.heading.take() };
+        heading.into_iter().chain(lines).collect()
+    }
+
+    fn of(&mut self, record: &Record) -> Vec<String> {
         match &record.entry {
             Entry::Started { key, command, summary } => {
                 self.steps.insert(key.clone(), (command.clone(), summary.clone()));
@@ -96,7 +105,9 @@ impl TextReport {
             Entry::Failed { key, error, millis } => self.failed(key, error, *millis),
             Entry::GroupEntered { group, .. } => self.entered(group),
             Entry::Phase { phase: RunPhase::Unwinding, .. } => {
-                self.quiet_or(vec![self.paint.tone(Tone::Strong, "-- undoing what was changed, newest first")])
+                let heading = self.paint.tone(Tone::Strong, "-- undoing what was changed, newest first");
+                self.heading = self.quiet_or(vec![heading]).pop();
+                Vec::new()
             }
             Entry::Phase { phase, why, .. } => {
                 self.quiet_or(vec![self.paint.tone(Tone::Strong, &format!("-- {}: {}", phase.word(), plain(why)))])
@@ -279,6 +290,8 @@ fn looks(op: &str) -> bool {
                 | "uuid"
                 | "ask"
                 | "preflight"
+                | "guarded"
+                | "guarded.confirm"
                 | "wait_for"
                 | "service.status"
         )

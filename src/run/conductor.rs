@@ -62,6 +62,8 @@ pub(super) struct Run {
     pub(super) brackets: Mutex<BTreeMap<StepKey, bracket::Sides>>,
     /// What a replay found.
     pub(super) scouted: Mutex<Scouted>,
+    /// Hosts that would take back by themselves what is changed there, and as whom.
+    pub(super) guards: Mutex<BTreeMap<HostName, Login>>,
     /// What runs once, by name, and how it ended.
     pub(super) once: Mutex<BTreeMap<String, OnceCell>>,
 }
@@ -175,6 +177,7 @@ impl Run {
             sent: AtomicBool::new(*recorded == Recorded::InDoubt),
             repeats,
             keeps: Keeps::Records,
+            guard: self.guards.lock().unwrap_or_else(PoisonError::into_inner).get(&command.host).cloned(),
         };
         let event =
             Event::Began { key: key.clone(), host: command.host.clone(), op: command.op.clone(), summary: summary.clone() };
@@ -251,6 +254,7 @@ impl Run {
             sent: AtomicBool::new(false),
             repeats: 0,
             keeps: Keeps::Nothing,
+            guard: None,
         };
         operation.run(&mut StepContext::new(&at.host, key, &port)).map(drop).map_err(|error| error.at(&command))
     }
@@ -395,6 +399,22 @@ impl Conductor for Run {
         let begun = recorded == Recorded::InDoubt;
         let entries = (!begun).then_some(start).into_iter().chain((!known).then_some(undo)).chain([end]).collect();
         self.writer.commit(entries)
+    }
+
+    fn guard(&self, at: &Login) -> Result<(), StepError> {
+        let mut guards = self.guards.lock().unwrap_or_else(PoisonError::into_inner);
+        if guards.contains_key(&at.host) {
+            return Err(StepError::bad_input(format!(
+                "{} is in a guarded block already; one within another would not be confirmed by itself",
+                at.host
+            )));
+        }
+        guards.insert(at.host.clone(), at.clone());
+        Ok(())
+    }
+
+    fn unguard(&self, at: &Login) {
+        self.guards.lock().unwrap_or_else(PoisonError::into_inner).remove(&at.host);
     }
 
     fn fork(&self, task: &Task, spec: &ForkSpec, branch: &Branch<'_>) -> Result<Vec<(HostName, StepError)>, StepError> {

@@ -113,6 +113,7 @@ impl Runner {
             closures: Mutex::default(),
             brackets: Mutex::default(),
             scouted: Mutex::default(),
+            guards: Mutex::default(),
             once: Mutex::default(),
         })
     }

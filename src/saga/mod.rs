@@ -13,6 +13,7 @@ pub use owed::owed;
 use crate::effect::{Compensation, Effect, Invocation, Login};
 use crate::id::{HostName, SaveId, StepKey, TaskPath};
 use crate::journal::{BracketSide, Group, Item, Part, RunState, StepStatus, UndoStatus};
+use crate::op::GuardArm;
 use crate::step::Outcome;
 use order::Undoing;
 use serde_json::Value;
@@ -123,6 +124,13 @@ fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<
             }
         };
         match &undo.undo {
+            // Before anything of its block is undone from here, the host must not begin to do it by itself.
+            Compensation::Restore { save } if step.command.op == GuardArm::WORD => {
+                if open(Part::Restore) {
+                    let effect = Effect::Restore { save: save.clone(), surely: false };
+                    back.insert(0, work(Part::Restore, Action::Effect(effect)));
+                }
+            }
             Compensation::Restore { save } => {
                 push(back, Part::Restore, Action::Effect(Effect::Restore { save: save.clone(), surely }));
             }

@@ -19,10 +19,14 @@ impl Journal {
         Self(vec![Entry::RunStarted { info }])
     }
 
-    fn step(mut self, at: &str, undos: &[Compensation]) -> Self {
+    fn step(self, at: &str, undos: &[Compensation]) -> Self {
+        self.step_of("x", at, undos)
+    }
+
+    fn step_of(mut self, op: &str, at: &str, undos: &[Compensation]) -> Self {
         let key = key(at);
         let host = HostName::parse(key.task.leaf()).unwrap();
-        let command = Command { op: "x".into(), host, user: None, args: json!({}), site: Site::default() };
+        let command = Command { op: op.into(), host, user: None, args: json!({}), site: Site::default() };
         self.0.push(Entry::Started { key: key.clone(), command, summary: String::new() });
         for (n, undo) in (1..).zip(undos) {
             self.0.push(Entry::compensation(key.clone(), n, undo.clone()));
@@ -135,6 +139,15 @@ fn undo(at: &str) -> Compensation {
 
 fn check(url: &str) -> Compensation {
     Compensation::Check { op: "expect_http".into(), args: json!({ "url": url }) }
+}
+
+#[test]
+fn a_guard_is_ended_before_its_block_is_undone() {
+    let journal = Journal::new().step("main#1", &[file("main#1")]).step_of(GuardArm::WORD, "main#2", &[file("main#2")]);
+    let journal = journal.step("main#3", &[file("main#3")]).step("main#4", &[service("main#4")]);
+    let work = ["restore main#2", "restore main#4", "restore main#3", "restore main#1", "resume main#4"];
+    assert_eq!(journal.work(), work);
+    assert_eq!(journal.undone("main#2", 1, Part::Restore).work(), work[1..]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What a script has of the runtime: plain calls, in terms of steps and groups. The run room stands behind it.
 
+use crate::effect::Login;
 use crate::id::{HostName, StepKey, TaskPath};
 use crate::journal::WhenHalted;
 use crate::op::{AnyOperation, Span};
@@ -211,6 +212,15 @@ pub trait Conductor: Send + Sync {
     /// # Errors
     /// The reason why the run stops.
     fn on_undo(&self, task: &Task, name: &str, site: Site, closure: UndoClosure) -> Result<(), StepError>;
+
+    /// From now on a host takes back by itself what is changed there as this user, until [`Conductor::unguard`].
+    ///
+    /// # Errors
+    /// When it does so already.
+    fn guard(&self, at: &Login) -> Result<(), StepError>;
+
+    /// Ends that.
+    fn unguard(&self, at: &Login);
 
     /// Runs a block for each host. Gives the failures of hosts that may fail.
     ///

@@ -118,7 +118,7 @@ fn attempt(ctx: &NativeCallContext<'_>, body: &FnPtr) -> Raised<Map> {
     })
 }
 
-fn is_terminated(raised: &EvalAltResult) -> bool {
+pub(super) fn is_terminated(raised: &EvalAltResult) -> bool {
     match raised {
         EvalAltResult::ErrorTerminated(..) => true,
         EvalAltResult::ErrorInFunctionCall(_, _, inner, _) | EvalAltResult::ErrorInModule(_, inner, _) => is_terminated(inner),

@@ -12,6 +12,7 @@ mod engine;
 mod explain;
 mod failure;
 mod forks;
+mod guarded;
 mod lint;
 mod options;
 mod preflight;
