@@ -3,15 +3,14 @@
 use super::args::{Common, Format, StatusArgs};
 use super::error::CliError;
 use super::history::table;
+use super::lease::{Standing, lifted_by, set_sentence, standing};
 use super::printer::Printer;
-use super::settings::{ledger, project};
+use super::settings::{ledger, now, project};
 use super::take_up::owes;
-use crate::fleet::Project;
 use crate::journal::{RunPhase, RunState};
-use crate::ledger::{Ledger, RunRow};
-use crate::report::Tone;
-use serde_json::json;
-use std::fs::File;
+use crate::ledger::{Hold, HoldKind, Lease, Ledger, Locks, RunRow};
+use crate::report::{Paint, Tone, clock};
+use serde_json::{Value, json};
 
 pub(super) fn status(common: &Common, args: &StatusArgs, printer: &Printer) -> Result<u8, CliError> {
     let project = project(common)?;
@@ -28,7 +27,8 @@ pub(super) fn status(common: &Common, args: &StatusArgs, printer: &Printer) -> R
     };
     for name in &environments {
         let rows = ledger.runs(Some(name), 1000)?;
-        let busy = is_busy(&project, name);
+        let Standing { lease, busy } = standing(&project, ledger.as_ref(), name)?;
+        let holds: Vec<Hold> = ledger.holds(name)?.into_iter().filter(|hold| hold.is_on(now())).collect();
         let open: Vec<&RunRow> = rows.iter().filter(|row| !row.state.is_ended()).collect();
         let mut owing = Vec::new();
         for row in &rows {
@@ -38,11 +38,17 @@ pub(super) fn status(common: &Common, args: &StatusArgs, printer: &Printer) -> R
         }
         match printer.format {
             Format::Json => printer.json(&json!({
-                "environment": name, "busy": busy, "last": rows.first(),
+                "environment": name, "busy": busy, "last": rows.first(), "lease": lease.as_ref().map(|lease| leased(name, lease, busy)),
+                "lock": set(&holds, HoldKind::Lock), "freeze": set(&holds, HoldKind::Freeze),
                 "open": open.iter().map(|row| json!({"run": row, "next": next(row, busy)})).collect::<Vec<_>>(),
                 "debts": owing.iter().map(|row| json!({"run": row.id, "next": format!("windlass settle {}", row.id)})).collect::<Vec<_>>(),
             })),
-            Format::Text => text(ledger.as_ref(), name, &rows, busy, &open, &owing, printer)?,
+            Format::Text => {
+                let paint = printer.out_paint;
+                printer.data(&paint.tone(Tone::Strong, name));
+                locks(name, lease.as_ref(), busy, &holds, paint).iter().for_each(|line| printer.data(line));
+                text(ledger.as_ref(), &rows, busy, &open, &owing, printer)?;
+            }
         }
     }
     if environments.is_empty() {
@@ -51,9 +57,42 @@ pub(super) fn status(common: &Common, args: &StatusArgs, printer: &Printer) -> R
     Ok(0)
 }
 
+/// Who has the lock, and what people have set, each with the command that ends it.
+fn locks(name: &str, lease: Option<&Lease>, busy: bool, holds: &[Hold], paint: Paint) -> Vec<String> {
+    let mut lines = Vec::new();
+    for hold in holds {
+        let word = if hold.kind == HoldKind::Lock { "lock" } else { "freeze" };
+        lines.push(format!("  {} {}", paint.tone(Tone::Bad, word), set_sentence(name, hold)));
+        lines.push(format!("       {:<22} {}", "to end it", lifted_by(hold)));
+    }
+    if let Some(lease) = lease {
+        let how = match (busy, lease.is_held(now())) {
+            (true, _) => format!("until {} UTC at least", clock(lease.until)),
+            (false, true) => "its process is gone".to_owned(),
+            (false, false) => format!("not renewed since {} UTC: whoever comes next takes it over", clock(lease.until)),
+        };
+        lines.push(format!("  held {lease} has the lock since {} UTC, {how}", clock(lease.since)));
+        if busy {
+            lines.push(format!("       {:<22} {}", "if its process hangs", take_over(name)));
+        }
+    }
+    lines
+}
+
+fn leased(name: &str, lease: &Lease, busy: bool) -> Value {
+    json!({ "held": lease, "busy": busy, "next": take_over(name) })
+}
+
+fn set(holds: &[Hold], kind: HoldKind) -> Vec<Value> {
+    holds.iter().filter(|hold| hold.kind == kind).map(|hold| json!({ "set": hold, "next": lifted_by(hold) })).collect()
+}
+
+fn take_over(name: &str) -> String {
+    format!("windlass unlock -e {name} --take-over --reason TEXT")
+}
+
 fn text(
     ledger: &dyn Ledger,
-    name: &str,
     rows: &[RunRow],
     busy: bool,
     open: &[&RunRow],
@@ -61,7 +100,6 @@ fn text(
     printer: &Printer,
 ) -> Result<(), CliError> {
     let paint = printer.out_paint;
-    printer.data(&paint.tone(Tone::Strong, name));
     let Some(last) = rows.first() else {
         printer.data("  no runs yet");
         return Ok(());
@@ -102,10 +140,4 @@ fn next(row: &RunRow, busy: bool) -> Vec<(&'static str, String)> {
         RunPhase::Unwinding => vec![("go on undoing it", format!("windlass unwind {id}"))],
         _ => vec![("go on", format!("windlass resume {id}")), ("undo what it changed", format!("windlass unwind {id}"))],
     }
-}
-
-/// Whether a run holds the environment's lock.
-fn is_busy(project: &Project, environment: &str) -> bool {
-    let file = File::open(project.root.join(".windlass/locks").join(environment));
-    file.is_ok_and(|file| matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
 }

@@ -2,16 +2,16 @@
 
 use super::args::{Answer, Common, SettleArgs, TakeUpArgs, UnwindArgs};
 use super::error::CliError;
+use super::lease::hold;
 use super::printer::Printer;
-use super::run::{Desk, ask_password, lock};
+use super::run::{Desk, ask_password};
 use super::settings::{channels, ledger, project};
 use crate::artifact::DirectoryStore;
 use crate::interp::Origin;
 use crate::journal::RunState;
-use crate::ledger::{Ledger, RunRow};
+use crate::ledger::{Intent, Ledger, RunRow};
 use crate::run::{Crash, Job};
 use crate::transport::Password;
-use std::sync::Arc;
 
 /// What a run is taken up with.
 struct Given<'a> {
@@ -77,10 +77,10 @@ fn give_up(common: &Common, run: &str, reason: &str, printer: &Printer) -> Resul
     let project = project(common)?;
     let ledger = ledger(&project)?;
     let row = ledger.find(run)?;
-    let _lock = lock(&project, &row.environment, ledger.as_ref())?;
+    let held = hold(&project, &ledger, &row.environment, &row.id, Intent::End)?;
     let stored = ledger.stored(&row.id)?;
     let desk = Desk::new(printer, &stored.environment);
-    let steps = desk.runner(ledger, None, Password::default()).give_up(&row.id, reason)?;
+    let steps = desk.runner(&held, None, Password::default()).give_up(&row.id, reason)?;
     for step in &steps {
         printer.say(&format!("given up: step {step} of run {}", row.id));
     }
@@ -116,7 +116,7 @@ fn take_up(common: &Common, run: &str, job: Job, given: Given<'_>, printer: &Pri
     let project = project(common)?;
     let ledger = ledger(&project)?;
     let row = ledger.find(run)?;
-    let _lock = lock(&project, &row.environment, ledger.as_ref())?;
+    let held = hold(&project, &ledger, &row.environment, &row.id, Intent::End)?;
     // It may have ended while the lock was waited for.
     let row = ledger.find(row.id.as_str())?;
     if row.state.is_ended() && !(job == Job::Unwind && owes(ledger.as_ref(), &row)?) {
@@ -137,8 +137,7 @@ fn take_up(common: &Common, run: &str, job: Job, given: Given<'_>, printer: &Pri
     let desk = Desk::new(printer, &stored.environment);
     let desk = desk.with_people(given.answers, &channels(&project, &row.environment), origin);
     desk.know(&ledger.records(&row.id)?);
-    let ledger: Arc<dyn Ledger> = ledger;
-    let runner = desk.runner(ledger, given.crash, given.password);
+    let runner = desk.runner(&held, given.crash, given.password);
     let finish = desk.watch_signals(|| runner.take_up(&row.id, job))?;
     Ok(desk.conclude(printer, &finish))
 }

@@ -6,11 +6,14 @@
 mod artifacts;
 mod case;
 mod cases;
+mod chain;
 mod crash;
 mod effects;
+mod fence;
 mod forks;
 mod interrupts;
 mod journal;
+mod lease;
 mod ledger;
 mod many;
 mod page;
