@@ -86,6 +86,7 @@ pub(super) fn ends_the_run(kind: ErrorKind) -> bool {
         kind,
         ErrorKind::Interrupted
             | ErrorKind::Ledger
+            | ErrorKind::Fenced
             | ErrorKind::Divergence
             | ErrorKind::Internal
             | ErrorKind::Refused
