@@ -1,6 +1,7 @@
 //! The words of the command line.
 
 use crate::artifact::{ArtifactName, Version};
+use crate::id::StepKey;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -64,11 +65,19 @@ pub enum Command {
     /// Find mistakes in the script without touching any host
     Check(CheckArgs),
     /// Go on with a run that was interrupted or killed
-    Resume(TakeUpArgs),
+    Resume(ResumeArgs),
     /// Undo what an unfinished run changed
     Unwind(UnwindArgs),
     /// Undo what is owed on hosts that could not be reached
     Settle(SettleArgs),
+    /// Keep runs away from an environment until it is unlocked
+    Lock(LockArgs),
+    /// Let runs begin again; or take the lock from a run whose process hangs or is gone
+    Unlock(UnlockArgs),
+    /// Let nothing new begin; unfinished runs may be brought to their end
+    Freeze(FreezeArgs),
+    /// End a freeze
+    Thaw(ThawArgs),
     /// Show unfinished runs, locks and debts, each with its next command
     Status(StatusArgs),
     /// List past runs
@@ -139,6 +148,29 @@ pub struct CheckArgs {
 
 /// `resume`.
 #[derive(Debug, Args)]
+pub struct ResumeArgs {
+    /// What is taken up.
+    #[command(flatten)]
+    pub take_up: TakeUpArgs,
+    /// Go on though somebody has changed what the run made on the hosts
+    #[arg(long)]
+    pub accept_drift: bool,
+    /// A step in doubt took effect; as in 'main/3.rolling/web2#5'
+    #[arg(long, value_name = "STEP", value_parser = parse_step)]
+    pub assume_done: Vec<StepKey>,
+    /// A step in doubt is to be done again
+    #[arg(long, value_name = "STEP", value_parser = parse_step)]
+    pub again: Vec<StepKey>,
+    /// Why, for the journal
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub reason: String,
+    /// Go on with a mended script: it must ask for the same as all that was done
+    #[arg(long, value_name = "SCRIPT")]
+    pub with: Option<PathBuf>,
+}
+
+/// What `resume` and `unwind` take.
+#[derive(Debug, Args)]
 pub struct TakeUpArgs {
     /// The run's name, or a part of it that no other run has
     pub run: String,
@@ -162,6 +194,15 @@ pub struct UnwindArgs {
     /// Leave out what could not be undone the last time: somebody has seen to it
     #[arg(long, value_name = "REASON")]
     pub skip: Option<String>,
+    /// Only this step, with --skip; all that could not be undone otherwise
+    #[arg(long, value_name = "STEP", value_parser = parse_step, requires = "skip")]
+    pub step: Vec<StepKey>,
+    /// A step that could not be undone has been undone by hand; as in 'main/3.rolling/web2#5'
+    #[arg(long, value_name = "STEP", value_parser = parse_step, conflicts_with = "skip")]
+    pub mark_done: Vec<StepKey>,
+    /// Why, for the journal
+    #[arg(long, value_name = "TEXT", default_value = "", requires = "mark_done")]
+    pub reason: String,
 }
 
 /// `settle`.
@@ -175,6 +216,56 @@ pub struct SettleArgs {
     /// Ask for the password that sudo wants on the hosts, once
     #[arg(short = 'K', long)]
     pub ask_sudo_password: bool,
+}
+
+/// `lock`.
+#[derive(Debug, Args)]
+pub struct LockArgs {
+    /// The environment
+    #[arg(short, long, value_name = "NAME")]
+    pub env: Option<String>,
+    /// Why; whoever is refused reads it
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}
+
+/// `unlock`.
+#[derive(Debug, Args)]
+pub struct UnlockArgs {
+    /// The environment
+    #[arg(short, long, value_name = "NAME")]
+    pub env: Option<String>,
+    /// Take the lock from the run that has it: its process is refused from then on
+    #[arg(long, requires = "reason")]
+    pub take_over: bool,
+    /// Why it is taken over; the run that loses it says so
+    #[arg(long, value_name = "TEXT", requires = "take_over")]
+    pub reason: Option<String>,
+    /// Do not ask before the lock of a production environment is taken over
+    #[arg(short, long, requires = "take_over")]
+    pub yes: bool,
+}
+
+/// `freeze`.
+#[derive(Debug, Args)]
+pub struct FreezeArgs {
+    /// Only this environment; all of the project otherwise
+    #[arg(short, long, value_name = "NAME")]
+    pub env: Option<String>,
+    /// Why; whoever is refused reads it
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// When it ends by itself: 2026-12-24T18:00Z, or how long, as in 36h
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+}
+
+/// `thaw`.
+#[derive(Debug, Args)]
+pub struct ThawArgs {
+    /// The freeze of this environment; that of the whole project otherwise
+    #[arg(short, long, value_name = "NAME")]
+    pub env: Option<String>,
 }
 
 /// `status`.
@@ -201,6 +292,12 @@ pub struct HistoryArgs {
 pub struct ShowArgs {
     /// The run's name, or a part of it that no other run has; the last run otherwise
     pub run: Option<String>,
+    /// Compute the journal's hash chain anew, and hold it against what the run's hosts kept; exit code 1 when something is wrong
+    #[arg(long)]
+    pub verify: bool,
+    /// Ask for the password that sudo wants on the hosts, once
+    #[arg(short = 'K', long, requires = "verify")]
+    pub ask_sudo_password: bool,
 }
 
 /// `init`.
@@ -337,6 +434,10 @@ fn parse_pin(text: &str) -> Result<(ArtifactName, Version), String> {
     let (name, version) = text.split_once('=').ok_or("write NAME=VERSION")?;
     let name = ArtifactName::parse(name).map_err(|error| error.to_string())?;
     Ok((name, Version::parse(version).map_err(|error| error.to_string())?))
+}
+
+fn parse_step(text: &str) -> Result<StepKey, String> {
+    StepKey::parse(text).map_err(|error| error.to_string())
 }
 
 fn parse_crash(text: &str) -> Result<crate::run::Crash, String> {

@@ -3,6 +3,7 @@
 use crate::artifact::ArtifactError;
 use crate::fleet::FleetError;
 use crate::ledger::LedgerError;
+use crate::run::DecideError;
 use crate::script::Diagnostic;
 use std::path::Path;
 
@@ -78,9 +79,20 @@ impl From<LedgerError> for CliError {
             LedgerError::Ambiguous { .. } => Some("give more of the name"),
             LedgerError::Newer { .. } => Some("use the newer Windlass that wrote it"),
             LedgerError::Open { .. } | LedgerError::Write(_) => Some("is the disk full, or the directory not writable?"),
+            LedgerError::Fenced { .. } => Some("`windlass status` shows who is at work there"),
             LedgerError::Read(_) => None,
         };
-        Self { help: help.map(ToOwned::to_owned), ..Self::input(error.to_string()) }
+        let code = if matches!(error, LedgerError::Fenced { .. }) { 6 } else { 1 };
+        Self { help: help.map(ToOwned::to_owned), ..Self::new(code, error.to_string()) }
+    }
+}
+
+impl From<DecideError> for CliError {
+    fn from(error: DecideError) -> Self {
+        match error {
+            DecideError::Ledger(error) => error.into(),
+            other => Self::input(other.to_string()).with_help("nothing was changed; `windlass show RUN` lists the steps"),
+        }
     }
 }
 

@@ -3,24 +3,25 @@
 use super::args::{Answer, Common, Format, RunArgs};
 use super::check::{refuse_errors, refuse_unknown_answers, refuse_unknown_channels, refuse_unknown_params};
 use super::error::CliError;
+use super::lease::{Held, hold};
 use super::people::{Aside, people};
 use super::pins::{self, Purpose};
 use super::printer::Printer;
 use super::settings::{Labs, agent, environment, environment_name, executable, ledger, params, project, script, store, who};
 use crate::event::Watcher;
 use crate::fleet::{Channels, Class, Environment, Project, selector};
-use crate::id::RunId;
+use crate::id::{RunId, StepKey};
 use crate::interp::{Origin, People, Unsent};
 use crate::journal::{Record, RunPhase};
-use crate::ledger::{Ledger, RunRow, StoredRun};
+use crate::ledger::{Intent, Ledger, RunRow, StoredRun};
 use crate::op::Registry;
 use crate::report::{Counts, JsonReport, LiveReport, TextReport, Tone, Where, clock, millis, plain};
-use crate::run::{Crash, Finish, Outset, Runner, live_stack_with};
+use crate::run::{Crash, Drifted, Finish, Outset, Runner, live_stack_with};
 use crate::script::{Facts, Load, Program, ProjectSources, STANDARD};
+use crate::step::ErrorKind;
 use crate::stop::Stop;
 use crate::transport::{Credentials, Passphrases, Password};
 use rand::RngExt;
-use std::fs::{File, TryLockError};
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -38,7 +39,7 @@ pub(super) fn run(common: &Common, args: &RunArgs, printer: &Printer) -> Result<
     let _in_use = store(&project)?.hold()?;
     let stored = read_all(&project, &script, &environment, args, &id)?;
     let ledger = ledger(&project)?;
-    let _lock = lock(&project, &name, ledger.as_ref())?;
+    let held = hold(&project, &ledger, &name, &id, Intent::Begin)?;
     refuse_while_unfinished(&name, ledger.as_ref())?;
     if environment.class == Class::Production && !args.yes {
         confirm(&environment, printer)?;
@@ -52,7 +53,7 @@ pub(super) fn run(common: &Common, args: &RunArgs, printer: &Printer) -> Result<
     let outset = Outset { id, stored, by: who() };
     let origin = Origin { run: outset.id.to_string(), environment: name.clone(), project: project.name.clone() };
     let desk = Desk::new(printer, &environment).with_people(&args.answers, &environment.notify, origin);
-    let runner = desk.runner(ledger, args.crash_at, ask_password(args.ask_sudo_password)?);
+    let runner = desk.runner(&held, args.crash_at, ask_password(args.ask_sudo_password)?);
     let finish = desk.watch_signals(|| runner.start(&outset))?;
     Ok(desk.conclude(printer, &finish))
 }
@@ -100,28 +101,6 @@ fn read_all(
         artifacts,
         store: store.root().display().to_string(),
     })
-}
-
-/// One run at a time for each environment: held as long as this process lives.
-pub(super) fn lock(project: &Project, environment: &str, ledger: &dyn Ledger) -> Result<File, CliError> {
-    let directory = project.root.join(".windlass/locks");
-    let path = directory.join(environment);
-    let cannot = |error: std::io::Error| CliError::input(format!("the lock {} cannot be used: {error}", path.display()));
-    std::fs::create_dir_all(&directory).map_err(cannot)?;
-    let file = File::options().create(true).append(true).open(&path).map_err(cannot)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::Error(error)) => Err(cannot(error)),
-        Err(TryLockError::WouldBlock) => {
-            let holder = ledger.runs(Some(environment), 1)?.into_iter().next();
-            let what = holder.map_or_else(
-                || "another run".to_owned(),
-                |row| format!("run {} of {} (since {} UTC)", row.id, row.by, clock(row.started)),
-            );
-            Err(CliError::new(6, format!("{environment} is being changed by {what}"))
-                .with_help("wait for its end; `windlass status` shows how far it is"))
-        }
-    }
 }
 
 /// A run that was left unfinished is brought to an end before the next one begins.
@@ -178,19 +157,7 @@ fn refuse_policy(environment: &Environment) -> Result<(), CliError> {
 fn confirm(environment: &Environment, printer: &Printer) -> Result<(), CliError> {
     let hosts: Vec<&str> = environment.hosts.hosts().iter().map(|host| host.name.as_str()).collect();
     printer.note(&format!("{} is a production environment: {} hosts ({})", environment.name, hosts.len(), hosts.join(", ")));
-    if !std::io::stdin().is_terminal() {
-        return Err(CliError::new(6, "a production environment is changed only when somebody says so")
-            .with_help("give --yes, or run it from a terminal"));
-    }
-    // A prompt that cannot be shown is answered by what is typed all the same.
-    let _ = write!(std::io::stderr(), "type its name to go on: ");
-    let mut answer = String::new();
-    let read = std::io::stdin().read_line(&mut answer);
-    if read.is_ok() && answer.trim() == environment.name {
-        Ok(())
-    } else {
-        Err(CliError::new(6, "not confirmed; nothing was changed"))
-    }
+    super::confirm::confirm(&environment.name, "nothing was changed")
 }
 
 /// Asks for sudo's password, where that is wanted: unseen on a terminal, a line of standard input elsewhere.
@@ -280,17 +247,20 @@ impl Desk {
         }
     }
 
-    pub(super) fn runner(&self, ledger: Arc<dyn Ledger>, crash: Option<Crash>, password: Password) -> Runner {
+    /// What works under a lock that is held; everything that waits gives up when that is lost.
+    pub(super) fn runner(&self, held: &Held, crash: Option<Crash>, password: Password) -> Runner {
+        held.tenure.stops(self.stop.clone());
         let watcher: Arc<dyn Watcher> = match &self.report {
             Report::Live(report) => report.clone(),
             Report::Json(report) => report.clone(),
         };
         Runner {
-            ledger,
+            ledger: held.tenure.ledger(),
             registry: Arc::new(Registry::standard()),
             stack: live_stack_with(
                 Credentials { password, passphrases: self.passphrases(), agent: agent() },
                 self.people.clone(),
+                Some(held.tenure.fence()),
             ),
             watcher,
             interrupt: self.interrupt.clone(),
@@ -354,9 +324,25 @@ impl Desk {
             Report::Json(report) => report.write(&serde_json::json!({
                 "event": "run_ended", "run": finish.run, "at": report.last(), "state": finish.state, "exit": finish.exit, "counts": report.counts(),
                 "journal_head": finish.head, "error": finish.error, "debts": finish.debts, "not_undone": finish.not_undone, "stuck": finish.stuck, "unsent": unsent,
+                "in_doubt": finish.doubts, "open": finish.open, "drift": finish.drift,
             })),
         }
         finish.exit
+    }
+
+    /// What differs from what the run left, and what might.
+    fn tell_drift(&self, printer: &Printer, finish: &Finish) {
+        let Some(drift) = &finish.drift else { return };
+        for line in drift.drifted.iter().flat_map(differences) {
+            printer.note(&line);
+        }
+        for one in &drift.explained {
+            let perhaps = one.perhaps.as_deref().unwrap_or_default();
+            printer.note(&format!("{}: {}; perhaps by {}, which ran after it", one.host, plain(&one.what), plain(perhaps)));
+        }
+        for host in &drift.unseen {
+            printer.note(&format!("{host} could not be looked at before the run went on"));
+        }
     }
 
     fn tell(&self, printer: &Printer, finish: &Finish) {
@@ -373,6 +359,10 @@ impl Desk {
             if !stuck.stderr.is_empty() {
                 printer.note(&plain(&stuck.stderr));
             }
+        }
+        self.tell_drift(printer, finish);
+        for (_, name) in &finish.open {
+            printer.note(&format!("{} {}", printer.paint.tone(Tone::Bad, "still open:"), plain(name)));
         }
         for (host, command) in finish.not_undone.iter().take(10) {
             printer.note(&format!(
@@ -391,8 +381,16 @@ impl Desk {
         } else {
             printer.note(&line);
         }
+        if let Some(head) = &finish.head {
+            printer.say(&format!("journal head {head}"));
+        }
         printer.next(&next_commands(finish));
     }
+}
+
+/// One thing that is not as the run left it, with its difference.
+fn differences(drifted: &Drifted) -> Vec<String> {
+    drifted.diff.iter().flat_map(|diff| diff.lines()).map(|line| format!("    {}", plain(line))).collect()
 }
 
 fn headline(finish: &Finish, counts: Counts) -> String {
@@ -411,9 +409,17 @@ fn headline(finish: &Finish, counts: Counts) -> String {
             format!("run {id} failed and was unwound, but not on {} (not reachable),", hosts.join(", "))
         }
         (RunPhase::Stuck, _) => format!("run {id} is stuck: not everything could be undone,"),
+        _ if is_fenced(finish) => format!("run {id} has lost its lock and stopped,"),
+        (RunPhase::Interrupted, 6) if finish.drift.is_some() => format!("run {id} did not go on,"),
         (RunPhase::Interrupted, 6) => format!("run {id} cannot go on with this script,"),
+        (RunPhase::Interrupted, _) if !finish.doubts.is_empty() => format!("run {id} is in doubt,"),
         (state, _) => format!("run {id} is {}", state.word()),
     }
+}
+
+/// Whether it ended because the lock is somebody else's by now.
+fn is_fenced(finish: &Finish) -> bool {
+    finish.error.as_ref().is_some_and(|error| error.kind == ErrorKind::Fenced)
 }
 
 fn summary(counts: Counts) -> String {
@@ -431,18 +437,47 @@ fn summary(counts: Counts) -> String {
 /// What can be done about a run in its state.
 pub(super) fn next_commands(finish: &Finish) -> Vec<(&'static str, String)> {
     let id = &finish.run;
+    if is_fenced(finish) {
+        return vec![("who is at work, and what is open", "windlass status".to_owned())];
+    }
+    let drifted = finish.drift.as_ref().is_some_and(|drift| !drift.drifted.is_empty()) && finish.exit == 6;
+    let mut next = next_for(finish.state, id.as_str(), &finish.doubts);
     match finish.state {
+        RunPhase::Interrupted if drifted => {
+            next.insert(1, ("go on all the same", format!("windlass resume {id} --accept-drift")))
+        }
+        RunPhase::Unwound | RunPhase::Succeeded | RunPhase::Halted if !finish.debts.is_empty() => {
+            next.push(("once they are back", format!("windlass settle {id}")));
+        }
+        state if state.is_ended() && !finish.open.is_empty() => {
+            next.push(("close what is open", format!("windlass settle {id}")))
+        }
+        _ => {}
+    }
+    next
+}
+
+/// What can be done about a run in this phase, whose steps in doubt are these.
+pub(super) fn next_for(phase: RunPhase, id: &str, doubts: &[StepKey]) -> Vec<(&'static str, String)> {
+    match phase {
         RunPhase::Interrupted | RunPhase::Suspended | RunPhase::Running => {
-            vec![("go on", format!("windlass resume {id}")), ("undo what it changed", format!("windlass unwind {id}"))]
+            let mut next = Vec::new();
+            for key in doubts.iter().take(3) {
+                next.push(("it took effect", format!("windlass resume {id} --assume-done '{key}'")));
+                next.push(("do it again", format!("windlass resume {id} --again '{key}'")));
+            }
+            if doubts.is_empty() {
+                next.push(("go on", format!("windlass resume {id}")));
+            }
+            next.push(("undo what it changed", format!("windlass unwind {id}")));
+            next
         }
         RunPhase::Unwinding => vec![("go on undoing it", format!("windlass unwind {id}"))],
-        RunPhase::Stuck => {
-            vec![
-                ("try again to undo it", format!("windlass unwind {id}")),
-                ("once somebody has seen to it", format!("windlass unwind {id} --skip REASON")),
-            ]
-        }
-        RunPhase::Unwound if !finish.debts.is_empty() => vec![("once they are back", format!("windlass settle {id}"))],
+        RunPhase::Stuck => vec![
+            ("try again to undo it", format!("windlass unwind {id}")),
+            ("when done by hand", format!("windlass unwind {id} --mark-done STEP")),
+            ("to leave it as it is", format!("windlass unwind {id} --skip REASON")),
+        ],
         _ => Vec::new(),
     }
 }

@@ -203,15 +203,20 @@ fn inside(project: &Project, path: &Path) -> Result<String, CliError> {
 pub(super) fn script(project: &Project, selection: &Selection) -> Result<String, CliError> {
     match &selection.script {
         None => inside(project, &project.root.join(&project.script)),
-        Some(path) if path.is_file() => inside(project, path),
-        Some(path) => {
-            let other = project.root.join(path);
-            if other.is_file() {
-                return inside(project, &other);
-            }
-            Err(CliError::input(format!("there is no script {}", path.display())))
-        }
+        Some(path) => script_name(project, path),
     }
+}
+
+/// The name of a script that is given as a path.
+pub(super) fn script_name(project: &Project, path: &Path) -> Result<String, CliError> {
+    if path.is_file() {
+        return inside(project, path);
+    }
+    let other = project.root.join(path);
+    if other.is_file() {
+        return inside(project, &other);
+    }
+    Err(CliError::input(format!("there is no script {}", path.display())))
 }
 
 /// The parameters of the command line.
@@ -249,4 +254,17 @@ pub(super) fn who() -> String {
     let user = operator().map(|operator| operator.user).unwrap_or_default();
     let name = rustix::system::uname();
     format!("{user}@{}", name.nodename().to_string_lossy())
+}
+
+/// This machine since it was started the last time: two processes with the same may ask each other's locks.
+pub(super) fn machine() -> String {
+    let line = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+    format!("{}/{}", line("/etc/machine-id"), line("/proc/sys/kernel/random/boot_id"))
+}
+
+/// Milliseconds since 1970-01-01 UTC.
+#[expect(clippy::disallowed_methods, reason = "leases and freezes end by the clock of whoever asks")]
+pub(super) fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

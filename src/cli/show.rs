@@ -3,7 +3,9 @@
 use super::args::{Common, Format, ShowArgs};
 use super::error::CliError;
 use super::printer::Printer;
+use super::run::ask_password;
 use super::settings::{ledger, project};
+use super::verify::verify;
 use crate::journal::{Entry, RunState};
 use crate::ledger::Ledger;
 use crate::report::{Counts, TextReport, Tone, Wordiness, clock, json_event, millis, plain};
@@ -16,6 +18,9 @@ pub(super) fn show(common: &Common, args: &ShowArgs, printer: &Printer) -> Resul
         Some(text) => ledger.find(text)?,
         None => ledger.runs(None, 1)?.into_iter().next().ok_or_else(|| CliError::input("no runs yet"))?,
     };
+    if args.verify {
+        return verify(ledger.as_ref(), &row, ask_password(args.ask_sudo_password)?, printer);
+    }
     let records = ledger.records(&row.id)?;
     let state = RunState::read(&records).map_err(|illegal| CliError::input(format!("the journal of {}: {illegal}", row.id)))?;
     if printer.format == Format::Json {
@@ -57,6 +62,9 @@ pub(super) fn show(common: &Common, args: &ShowArgs, printer: &Printer) -> Resul
     if let Some(error) = &state.error {
         let host = error.host.as_ref().filter(|host| !host.is_controller()).map(|host| format!(" on {host}")).unwrap_or_default();
         printer.data(&format!("failed{host} at {}: {}", error.site, plain(&error.message)));
+    }
+    for (key, owed) in state.open_obligations() {
+        printer.data(&format!("still open: {} ({key})", plain(&owed.name)));
     }
     for host in state.debts() {
         printer.data(&format!("owed on {host}: windlass settle {}", row.id));

@@ -7,7 +7,7 @@ use crate::stop::Stop;
 use crate::transport::Pool;
 use std::sync::Arc;
 
-/// `run`, `resume`, `unwind`: Retry, Apply. (The fence of 3-semantics comes between them with leases.)
+/// `run`, `resume`, `unwind`: Retry, Apply. The fence stands below them, where the transport begins a shell.
 #[must_use]
 pub fn apply(pool: Arc<Pool>, controller: Controller, stop: Stop, watcher: Arc<dyn Watcher>) -> Arc<dyn Effects> {
     let theirs = pool.clone();

@@ -50,6 +50,12 @@ pub trait Operation: Serialize + DeserializeOwned + Send + Sync + 'static {
     fn when_unwound(&self) -> Option<Self> {
         None
     }
+
+    /// What the script gets of a step that was in doubt, and that a person says is done; nothing where it cannot be in doubt,
+    /// since it looks before it changes.
+    fn assumed(&self) -> Option<Self::Output> {
+        None
+    }
 }
 
 /// Declares the primitives: a module, its type, and its place in the registry. A new primitive is one line here.

@@ -109,7 +109,9 @@ pub fn event(
             steps.insert(key.clone(), (command.clone(), summary.clone()));
             with_step("step_started", key, steps, &json!({}))
         }
-        Entry::Compensation { key, n, undo } => with_step("compensation", key, steps, &json!({"compensation": n, "undo": undo})),
+        Entry::Compensation { key, n, undo, .. } => {
+            with_step("compensation", key, steps, &json!({"compensation": n, "undo": undo}))
+        }
         Entry::Succeeded { key, outcome, millis, diff, .. } => {
             let (word, why) = count(outcome, counts);
             with_step("step_succeeded", key, steps, &json!({"outcome": word, "why": why, "millis": millis, "diff": diff}))
@@ -120,7 +122,7 @@ pub fn event(
         }
         Entry::GroupEntered { key, group } => named("group_entered", &json!({"task": key.task, "n": key.n, "group": group})),
         Entry::GroupLeft { key, failed } => named("group_left", &json!({"task": key.task, "n": key.n, "failed": failed})),
-        Entry::Phase { phase, why } => named("phase", &json!({"state": phase, "why": why})),
+        Entry::Phase { phase, why, doubts } => named("phase", &json!({"state": phase, "why": why, "in_doubt": doubts})),
         Entry::UndoStarted { key, n, part } => with_step("undo_started", key, steps, &json!({"compensation": n, "part": part})),
         Entry::Undone { key, n, part, changed } => {
             counts.undone += u32::from(*changed);
@@ -130,6 +132,14 @@ pub fn event(
             with_step("undo_failed", key, steps, &json!({"compensation": n, "part": part, "error": error}))
         }
         Entry::Settled { key, how } => with_step("settled", key, steps, &json!({"how": how})),
+        Entry::Decided { key, decision, reason, by } => {
+            with_step("decided", key, steps, &json!({"decision": decision, "reason": reason, "by": by}))
+        }
+        Entry::ObligationOpened { key, name, .. } => bracket("obligation_opened", key, &json!({"name": name})),
+        Entry::ObligationHeld { key } => bracket("obligation_held", key, &json!({})),
+        Entry::ObligationDischarged { key } => bracket("obligation_discharged", key, &json!({})),
+        Entry::ObligationFailed { key, side, error } => bracket("obligation_failed", key, &json!({"side": side, "error": error})),
+        Entry::ScriptReplaced { bundle, by } => named("script_replaced", &json!({"bundle": bundle, "by": by})),
         Entry::RunEnded { .. } => return None,
     };
     fields.insert("run".to_owned(), json!(run));
@@ -160,6 +170,12 @@ fn named(name: &str, more: &Value) -> Map<String, Value> {
     if let Value::Object(more) = more {
         fields.extend(more.clone());
     }
+    fields
+}
+
+fn bracket(name: &str, key: &StepKey, more: &Value) -> Map<String, Value> {
+    let mut fields = named(name, &json!({"task": key.task, "n": key.n}));
+    fields.extend(named(name, more));
     fields
 }
 

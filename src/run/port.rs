@@ -1,6 +1,6 @@
 //! What a step under way has of the run: effects on its host, and records that are on disk before it goes on.
 
-use crate::effect::{Compensation, Effect, EffectClass, EffectError, Effects, GuardAct, Login, Reply};
+use crate::effect::{Compensation, Effect, EffectClass, EffectError, Effects, GuardAct, Login, Postcondition, Reply};
 use crate::event::{Event, Watcher};
 use crate::id::{HostName, StepKey};
 use crate::journal::Entry;
@@ -22,6 +22,8 @@ pub(super) struct Port<'a> {
     pub(super) begun: bool,
     /// Whether anything that changes the host may have reached it.
     pub(super) sent: AtomicBool,
+    /// How often a person had it begun anew.
+    pub(super) repeats: u32,
     /// Whether records are kept: a check that unwinding makes has none of its own.
     pub(super) keeps: Keeps,
     /// As whom the host would take back by itself what is changed there.
@@ -90,13 +92,15 @@ impl StepPort for Port<'_> {
         }
         let result = self.effects.perform(&at, effect);
         let changes = matches!(effect.class(), EffectClass::Write | EffectClass::Opaque);
-        if changes && !matches!(result, Err(EffectError::Unreachable { .. } | EffectError::Denied { .. })) {
+        if changes
+            && !matches!(result, Err(EffectError::Unreachable { .. } | EffectError::Denied { .. } | EffectError::Fenced { .. }))
+        {
             self.sent.store(true, Ordering::SeqCst);
         }
         result.map_err(|error| explain(&at.host, error))
     }
 
-    fn record(&self, first: u32, compensations: &[Compensation]) -> Result<(), StepError> {
+    fn record(&self, first: u32, compensations: &[Compensation], makes: &[Postcondition]) -> Result<(), StepError> {
         if self.keeps == Keeps::Nothing {
             return Ok(());
         }
@@ -107,7 +111,8 @@ impl StepPort for Port<'_> {
         let mut entries: Vec<Entry> = self.start_entry().into_iter().collect();
         for (n, undo) in (first..).zip(compensations) {
             if !known(n) {
-                entries.push(Entry::Compensation { key: self.key.clone(), n, undo: undo.clone() });
+                let makes = if n == first { makes.to_vec() } else { Vec::new() };
+                entries.push(Entry::Compensation { key: self.key.clone(), n, undo: undo.clone(), makes });
             }
         }
         if !entries.is_empty() {
@@ -118,6 +123,10 @@ impl StepPort for Port<'_> {
 
     fn was_begun(&self) -> bool {
         self.begun
+    }
+
+    fn repeats(&self) -> u32 {
+        self.repeats
     }
 
     fn progress(&self, text: &str) {
@@ -135,6 +144,7 @@ pub(super) fn explain(host: &HostName, error: EffectError) -> StepError {
         EffectError::InDoubt { .. } => ErrorKind::InDoubt,
         EffectError::Failed { .. } => ErrorKind::Failed,
         EffectError::Timeout { .. } => ErrorKind::Timeout,
+        EffectError::Fenced { .. } => ErrorKind::Fenced,
         EffectError::Interrupted => ErrorKind::Interrupted,
         EffectError::Unsupported(_) => ErrorKind::Internal,
     };

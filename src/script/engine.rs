@@ -3,7 +3,7 @@
 use super::explain::OptionError;
 use super::memory::Watch;
 use super::runtime::{Runtime, Tag};
-use super::{artifacts, bind, constructs, forks, guarded, preflight, resolver::Resolver, values, wait};
+use super::{artifacts, bind, brackets, constructs, forks, guarded, preflight, resolver::Resolver, values, wait};
 use crate::id::TaskPath;
 use crate::op::Registry;
 use crate::script::conductor::Task;
@@ -36,6 +36,7 @@ pub(super) fn engine(runtime: &Arc<Runtime>, registry: &Registry, resolver: Reso
     artifacts::register(&mut engine, &mut module);
     constructs::register(&mut engine, &mut module);
     forks::register(&mut module);
+    brackets::register(&mut module);
     preflight::register(&mut module);
     guarded::register(&mut module);
     wait::register(&mut module);

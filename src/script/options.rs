@@ -1,5 +1,6 @@
 //! Maps of options from a script, read into typed values with the path to what is wrong.
 
+use super::brackets::{self, BracketOptions, MaintenanceOptions, MutedOptions};
 use super::explain::OptionError;
 use super::forks::{self, ParallelOptions, RollingOptions};
 use super::guarded::{self, GuardedOptions};
@@ -53,6 +54,9 @@ pub(super) fn json(value: &Dynamic) -> Result<Value, String> {
 /// What the primitives and constructs take, for the check before a run.
 pub(super) struct KnownOptions<'a>(pub(super) &'a Registry);
 
+/// Options that are closures.
+const CLOSURES: [&str; 3] = ["health", "enter", "leave"];
+
 type Judge = fn(Value) -> Result<(), BadArguments>;
 
 /// A construct that takes options: its name, their names, the argument that they are, and what judges them.
@@ -66,6 +70,14 @@ struct Construct {
 const CONSTRUCTS: &[Construct] = &[
     Construct { name: "rolling", known: forks::ROLLING, at: &[1], judge: |given| typed::<RollingOptions>(given)?.judge() },
     Construct { name: "parallel", known: forks::PARALLEL, at: &[1], judge: |given| typed::<ParallelOptions>(given).map(drop) },
+    Construct { name: "bracket", known: brackets::BRACKET, at: &[1], judge: |given| typed::<BracketOptions>(given).map(drop) },
+    Construct {
+        name: "maintenance",
+        known: brackets::MAINTENANCE,
+        at: &[1],
+        judge: |given| typed::<MaintenanceOptions>(given).map(drop),
+    },
+    Construct { name: "muted", known: brackets::MUTED, at: &[1], judge: |given| typed::<MutedOptions>(given)?.judge() },
     // The method takes its options as the first argument, the function as the second.
     Construct { name: "preflight", known: preflight::KNOWN, at: &[0, 1], judge: preflight_options },
     Construct { name: "guarded", known: guarded::KNOWN, at: &[0], judge: |given| typed::<GuardedOptions>(given)?.judge() },
@@ -108,10 +120,13 @@ impl OptionCheck for KnownOptions<'_> {
                 return Some(OptionError::unknown(primitive, key, known, Position::NONE));
             }
             // Closures are not looked into here, nor what depends on a value that is known only later.
-            let given = options.iter().filter(|(key, _)| literal(key) && *key != "health");
+            let given = options.iter().filter(|(key, _)| literal(key) && !CLOSURES.contains(&key.as_str()));
             let given: JsonMap<String, Value> = given.map(|(key, value)| (key.clone(), value.clone())).collect();
-            let whole = given.len() == options.keys().filter(|key| *key != "health").count();
-            return (construct.judge)(Value::Object(given)).err().filter(|bad| whole || bad.path != "on_failure").map(error);
+            let whole = given.len() == options.keys().filter(|key| !CLOSURES.contains(&key.as_str())).count();
+            return (construct.judge)(Value::Object(given))
+                .err()
+                .filter(|bad| whole || !matches!(bad.path.as_str(), "on_failure" | "."))
+                .map(error);
         }
         let entry = self.entry(primitive)?;
         // Positional arguments are not known here, and must not be what is complained of; nor values known only later.

@@ -4,6 +4,7 @@ use super::credentials::Credentials;
 use super::local::LocalShell;
 use super::shell::{Errand, Failure, Shell};
 use super::ssh::{Endpoint, SshShell};
+use crate::effect::Fence;
 use crate::fleet::{Host, Inventory, Jump, Transport};
 use crate::id::{HostName, RunId};
 use crate::stop::Stop;
@@ -24,13 +25,15 @@ pub struct PoolOptions {
     pub credentials: Credentials,
     /// What stands for the login user's home on this machine, where that is a host; its real one otherwise.
     pub local_home: Option<PathBuf>,
+    /// The lock that the run holds; without one, hosts refuse nothing.
+    pub fence: Option<Fence>,
 }
 
 impl PoolOptions {
     /// For this run, with no credentials but what lies in files, and the real home.
     #[must_use]
     pub fn new(run: RunId) -> Self {
-        Self { run, stop: Stop::default(), credentials: Credentials::default(), local_home: None }
+        Self { run, stop: Stop::default(), credentials: Credentials::default(), local_home: None, fence: None }
     }
 }
 
@@ -116,7 +119,7 @@ impl Pool {
         if host.transport == Transport::Local {
             return Ok(Arc::new(LocalShell::new(
                 &self.options,
-                Errand::new(self.options.run.as_str(), &self.name, host.name.as_str()),
+                Errand::new(self.options.run.as_str(), &self.name, host.name.as_str()).under(self.options.fence.clone()),
             )));
         }
         host.check_supported().map_err(|error| Failure::Denied { reason: error.to_string(), help: error.help() })?;
@@ -143,7 +146,7 @@ impl Pool {
 
     fn ssh(&self, endpoint: Endpoint, via: Option<Arc<SshShell>>) -> Result<SshShell, Failure> {
         let options = &self.options;
-        let errand = Errand::new(options.run.as_str(), &self.name, &endpoint.name);
+        let errand = Errand::new(options.run.as_str(), &self.name, &endpoint.name).under(options.fence.clone());
         SshShell::connect(endpoint, via, errand, options.stop.clone(), options.credentials.clone())
     }
 
