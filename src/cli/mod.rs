@@ -4,6 +4,7 @@
 mod args;
 mod artifact;
 mod check;
+mod components;
 mod error;
 mod history;
 mod init;
@@ -11,10 +12,12 @@ mod lab;
 mod people;
 mod pins;
 mod printer;
+mod rollback;
 mod run;
 mod settings;
 mod show;
 mod status;
+mod table;
 mod take_up;
 mod templates;
 
@@ -47,6 +50,7 @@ pub fn main(argv: Vec<OsString>) -> ExitCode {
         Command::Resume(args) => take_up::resume(&cli.common, args, &printer),
         Command::Unwind(args) => take_up::unwind(&cli.common, args, &printer),
         Command::Settle(args) => take_up::settle(&cli.common, args, &printer),
+        Command::Rollback(args) => rollback::rollback(&cli.common, args, &printer),
         Command::Status(args) => status::status(&cli.common, args, &printer),
         Command::History(args) => history::history(&cli.common, args, &printer),
         Command::Show(args) => show::show(&cli.common, args, &printer),

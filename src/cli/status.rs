@@ -1,6 +1,7 @@
-//! `windlass status`: what is open, each with its next command.
+//! `windlass status`: what is live and known-good where, and what is open, each with its next command.
 
 use super::args::{Common, Format, StatusArgs};
+use super::components::Components;
 use super::error::CliError;
 use super::history::table;
 use super::printer::Printer;
@@ -36,13 +37,18 @@ pub(super) fn status(common: &Common, args: &StatusArgs, printer: &Printer) -> R
                 owing.push(row);
             }
         }
+        let components = Components::read(&project, name, ledger.as_ref())?;
         match printer.format {
             Format::Json => printer.json(&json!({
-                "environment": name, "busy": busy, "last": rows.first(),
+                "environment": name, "busy": busy, "last": rows.first(), "components": components.json(),
                 "open": open.iter().map(|row| json!({"run": row, "next": next(row, busy)})).collect::<Vec<_>>(),
                 "debts": owing.iter().map(|row| json!({"run": row.id, "next": format!("windlass settle {}", row.id)})).collect::<Vec<_>>(),
             })),
-            Format::Text => text(ledger.as_ref(), name, &rows, busy, &open, &owing, printer)?,
+            Format::Text => {
+                text(name, &rows, printer);
+                components.text(printer);
+                unfinished(ledger.as_ref(), busy, &open, &owing, printer)?;
+            }
         }
     }
     if environments.is_empty() {
@@ -51,24 +57,17 @@ pub(super) fn status(common: &Common, args: &StatusArgs, printer: &Printer) -> R
     Ok(0)
 }
 
-fn text(
-    ledger: &dyn Ledger,
-    name: &str,
-    rows: &[RunRow],
-    busy: bool,
-    open: &[&RunRow],
-    owing: &[&RunRow],
-    printer: &Printer,
-) -> Result<(), CliError> {
+fn text(name: &str, rows: &[RunRow], printer: &Printer) {
     let paint = printer.out_paint;
     printer.data(&paint.tone(Tone::Strong, name));
-    let Some(last) = rows.first() else {
-        printer.data("  no runs yet");
-        return Ok(());
-    };
+    let Some(last) = rows.first() else { return printer.data("  no runs yet") };
     for line in table(std::slice::from_ref(last), paint) {
         printer.data(&format!("  {line}"));
     }
+}
+
+fn unfinished(ledger: &dyn Ledger, busy: bool, open: &[&RunRow], owing: &[&RunRow], printer: &Printer) -> Result<(), CliError> {
+    let paint = printer.out_paint;
     for row in open {
         let how = match (busy, row.state) {
             (true, _) => "under way".to_owned(),

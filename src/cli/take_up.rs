@@ -129,7 +129,7 @@ fn take_up(common: &Common, run: &str, job: Job, given: Given<'_>, printer: &Pri
             .with_help(format!("go on: windlass resume {}", row.id)));
     }
     let stored = ledger.stored(&row.id)?;
-    let _in_use = DirectoryStore::new(&stored.store).hold()?;
+    let _in_use = DirectoryStore::new(stored.store_directory()).hold()?;
     let what = if job == Job::Resume { "resuming" } else { "undoing" };
     let pinned = super::pins::listed(&stored.artifacts);
     printer.say(&format!("{what} run {}: {} on {}{pinned}", row.id, row.script, row.environment));

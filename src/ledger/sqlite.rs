@@ -1,6 +1,9 @@
 //! The ledger in one SQLite file: write-ahead log, synchronous=FULL, readable by its owner only.
 
-use super::{Ledger, LedgerError, RunRow, StoredRun};
+mod releases;
+
+use super::migrations::migrate;
+use super::{Ledger, LedgerError, Release, RunRow, StoredRun};
 use crate::id::{Digest, RunId};
 use crate::journal::{Entry, Record, RunPhase};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -9,17 +12,6 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-const FORMAT: i64 = 1;
-const SCHEMA: &str = "
-create table runs (
-  id text primary key, environment text not null, script text not null, state text not null, exit integer,
-  started integer not null, last integer not null, by text not null, records integer not null default 0, stored text not null
-) strict;
-create index runs_by_environment on runs (environment, started);
-create table journal (
-  run text not null references runs (id), seq integer not null, body text not null, hash text not null, primary key (run, seq)
-) strict, without rowid;
-";
 const ROW: &str = "select id, environment, script, state, exit, started, last, by, records from runs";
 
 /// A ledger in a file.
@@ -55,14 +47,7 @@ impl SqliteLedger {
         connection.pragma_update(None, "foreign_keys", "ON").map_err(|e| write(&e))?;
         let transaction =
             connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(|e| write(&e))?;
-        let found: i64 = transaction.query_row("pragma user_version", [], |row| row.get(0)).map_err(|e| write(&e))?;
-        if found > FORMAT {
-            return Err(LedgerError::Newer { found, known: FORMAT });
-        }
-        if found == 0 {
-            transaction.execute_batch(SCHEMA).map_err(|e| write(&e))?;
-            transaction.pragma_update(None, "user_version", FORMAT).map_err(|e| write(&e))?;
-        }
+        migrate(&transaction)?;
         transaction.commit().map_err(|e| write(&e))?;
         Ok(Self { connection: Mutex::new(connection) })
     }
@@ -88,18 +73,15 @@ impl Ledger for SqliteLedger {
         for record in records {
             head = insert(&transaction, id, record, &head)?;
         }
+        if let Some(end) = records.iter().find(|record| matches!(record.entry, Entry::RunEnded { .. })) {
+            releases::keep(&transaction, id, end.at)?;
+        }
         transaction.commit().map_err(|e| write(&e))?;
         Ok(head)
     }
 
     fn records(&self, id: &RunId) -> Result<Vec<Record>, LedgerError> {
-        let connection = self.connection();
-        let mut statement =
-            connection.prepare_cached("select body from journal where run = ?1 order by seq").map_err(|e| read(&e))?;
-        let bodies = statement.query_map([id.as_str()], |row| row.get::<_, String>(0)).map_err(|e| read(&e))?;
-        bodies
-            .map(|body| serde_json::from_str(&body.map_err(|e| read(&e))?).map_err(|error| LedgerError::Read(error.to_string())))
-            .collect()
+        journal(&self.connection(), id)
     }
 
     fn stored(&self, id: &RunId) -> Result<StoredRun, LedgerError> {
@@ -109,6 +91,10 @@ impl Ledger for SqliteLedger {
             .optional();
         let text = found.map_err(|e| read(&e))?.ok_or_else(|| LedgerError::NoRun(id.to_string()))?;
         serde_json::from_str(&text).map_err(|error| LedgerError::Read(error.to_string()))
+    }
+
+    fn releases(&self, environment: Option<&str>) -> Result<Vec<Release>, LedgerError> {
+        releases::read(&self.connection(), environment)
     }
 
     fn runs(&self, environment: Option<&str>, most: usize) -> Result<Vec<RunRow>, LedgerError> {
@@ -137,6 +123,15 @@ impl Ledger for SqliteLedger {
             }),
         }
     }
+}
+
+fn journal(connection: &Connection, id: &RunId) -> Result<Vec<Record>, LedgerError> {
+    let mut statement =
+        connection.prepare_cached("select body from journal where run = ?1 order by seq").map_err(|e| read(&e))?;
+    let bodies = statement.query_map([id.as_str()], |row| row.get::<_, String>(0)).map_err(|e| read(&e))?;
+    bodies
+        .map(|body| serde_json::from_str(&body.map_err(|e| read(&e))?).map_err(|error| LedgerError::Read(error.to_string())))
+        .collect()
 }
 
 fn last_hash(transaction: &Transaction<'_>, id: &RunId) -> Result<Digest, LedgerError> {

@@ -74,6 +74,7 @@ operations! {
     block: Block;
     chmod: Chmod;
     chown: Chown;
+    component: Component;
     copy: CopyFile;
     cron: Cron;
     digest: FileDigest;

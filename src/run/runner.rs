@@ -3,7 +3,7 @@
 use super::conductor::{Mode, Run};
 use super::unwind::{Unwound, unwind};
 use super::writer::{Crash, Writer, now};
-use crate::artifact::DirectoryStore;
+use crate::artifact::{DirectoryStore, KeptSources};
 use crate::effect::{Effect, Effects, Login};
 use crate::event::Watcher;
 use crate::id::{Digest, HostName, RunId, StepKey};
@@ -40,8 +40,10 @@ pub fn live_stack_with(credentials: Credentials, people: People) -> StackBuilder
     Arc::new(move |stored, id, stop, watcher| {
         let options = PoolOptions { stop: stop.clone(), credentials: credentials.clone(), ..PoolOptions::new(id.clone()) };
         let pool = Arc::new(Pool::new(&stored.environment.hosts, options));
-        let store = Arc::new(DirectoryStore::new(&stored.store));
-        apply_stack(pool, Controller::new(Path::new(&stored.root), store).with_people(people.clone()), stop, watcher)
+        let store = Arc::new(DirectoryStore::new(stored.store_directory()));
+        let kept = KeptSources::new(store.root(), id.clone(), stored.goes_back_to.clone());
+        let controller = Controller::new(Path::new(&stored.root), store, kept).with_people(people.clone());
+        apply_stack(pool, controller, stop, watcher)
     })
 }
 
@@ -187,6 +189,7 @@ impl Runner {
             interrupt: self.interrupt.clone(),
             closures: Mutex::default(),
             once: Mutex::default(),
+            left_open: false.into(),
         })
     }
 
@@ -196,6 +199,7 @@ impl Runner {
             params: stored.params.clone(),
             limit: stored.limit.clone(),
             artifacts: stored.artifacts.clone(),
+            known_good: stored.known_good.clone(),
             run: id.to_string(),
             mode,
         };

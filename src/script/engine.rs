@@ -2,7 +2,7 @@
 
 use super::explain::OptionError;
 use super::runtime::{Runtime, Tag};
-use super::{artifacts, bind, constructs, forks, preflight, resolver::Resolver, values, wait};
+use super::{artifacts, bind, constructs, forks, known_good, preflight, resolver::Resolver, values, wait};
 use crate::id::TaskPath;
 use crate::op::Registry;
 use crate::script::conductor::Task;
@@ -35,6 +35,7 @@ pub(super) fn engine(runtime: &Arc<Runtime>, registry: &Registry, resolver: Reso
     constructs::register(&mut engine, &mut module);
     forks::register(&mut module);
     preflight::register(&mut module);
+    known_good::register(&mut module);
     wait::register(&mut module);
     bind::register(&mut module, registry);
     engine.register_global_module(module.into());

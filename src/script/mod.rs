@@ -11,6 +11,7 @@ mod engine;
 mod explain;
 mod failure;
 mod forks;
+mod known_good;
 mod lint;
 mod options;
 mod preflight;

@@ -6,6 +6,7 @@ use super::symbols::Symbols;
 use super::values::ScriptHost;
 use crate::artifact::Pin;
 use crate::fleet::Environment;
+use crate::ledger::KnownGood;
 use crate::op::Registry;
 use crate::step::{ErrorKind, Site, StepError};
 use rhai::{Dynamic, Engine, EvalAltResult, NativeCallContext, Position};
@@ -24,6 +25,8 @@ pub struct Facts {
     pub limit: Option<String>,
     /// The artifacts that it may ask for.
     pub artifacts: Vec<Pin>,
+    /// What was known-good where when it began.
+    pub known_good: Vec<KnownGood>,
     /// The run's name.
     pub run: String,
     /// The word for what is done: `run`, `check`, ...
