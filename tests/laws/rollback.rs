@@ -20,6 +20,7 @@ rolling(hosts("web"), #{ batch: 1, max_failures: 1 }, |h| {
     h.upload("files/tree", d + "/tree", #{ delete: true });
     if checks {
         h.expect_exec(["grep", "-q", "ok", d + "/build"], #{ within: "0s" });
+        h.expect_exec(["test", "!", "-e", d + "/sick"], #{ within: "0s" });
     }
 });
 "#;
@@ -269,6 +270,71 @@ fn what_is_not_taken_back_is_told_with_its_line() {
     shop.deploy("1.3", 0, &[]);
     let said = shop.back(0, &[]);
     assert!(said.contains("deploy.rhai:9:1") && said.contains("point of no return") && said.contains("command on h1"), "{said}");
+}
+
+#[test]
+fn a_rollback_that_fails_is_undone_like_any_run() {
+    let shop = Shop::new();
+    for version in ["1.0", "1.1"] {
+        shop.deploy(version, 0, &[]);
+    }
+    shop.world.shell("touch h1/sick h2/sick");
+    shop.back(3, &[]);
+    for host in ["h1", "h2", "h3"] {
+        shop.has(host, "1.1");
+        assert_eq!(shop.known(host), ["1.1", "1.1", "-"]);
+    }
+    // Within the budget, the host that is ill keeps what it has.
+    shop.world.shell("rm h1/sick");
+    shop.back(0, &[]);
+    shop.has("h1", "1.0");
+    shop.has("h2", "1.1");
+    assert_eq!(shop.known("h2"), ["1.1", "1.1", "1.0"]);
+    shop.world.shell("rm h2/sick");
+    // What is furthest goes back to where the others are.
+    shop.back(0, &[]);
+    assert_eq!((shop.known("h1"), shop.known("h2")), (["1.0", "1.0", "-"].map(Into::into), ["1.0", "1.0", "-"].map(Into::into)));
+}
+
+#[test]
+fn releases_that_are_known_good_are_never_pruned() {
+    let shop = Shop::new();
+    let script = r#"
+import "std/release" as release;
+let app = artifact("app");
+let h = host("h1");
+let root = param("dir") + "/root";
+component("app", #{ hosts: h, version: app.version, artifact: app });
+release::stage(h, app, #{ root: root, keep: 1 }).activate();
+h.expect_exec(["test", "-e", root + "/current/VERSION"]);
+"#;
+    shop.file("deploy.rhai", script);
+    let dir = format!("dir={}", shop.world.dir.display());
+    let run = |version: &str| {
+        shop.world.shell(&format!("mkdir -p ../project/tree; echo {version} >../project/tree/VERSION"));
+        shop.says(0, &["artifact", "add", "app", version, "tree"]);
+        shop.says(0, &["run", "-e", "box", "--set", &dir, "--artifact", &format!("app={version}")]);
+    };
+    let there = || {
+        let entries = std::fs::read_dir(shop.world.dir.join("root/releases")).unwrap();
+        let version = |name: String| name.split('-').next().unwrap_or_default().to_owned();
+        let mut names: Vec<String> = entries.map(|entry| version(entry.unwrap().file_name().into_string().unwrap())).collect();
+        names.sort();
+        names
+    };
+    for version in ["1.0", "1.1", "1.2", "1.3"] {
+        run(version);
+    }
+    // When 1.3 came, 1.1 and 1.2 were known-good.
+    assert_eq!(there(), ["1.1", "1.2", "1.3"]);
+    run("1.3");
+    assert_eq!(there(), ["1.2", "1.3"]);
+    shop.back(0, &[]);
+    shop.world.shell("grep -qx 1.2 root/current/VERSION");
+    // From here on the way back is 1.1, whose artifact is kept though the host has let it go.
+    shop.says(0, &["artifact", "gc", "--keep", "0"]);
+    shop.back(0, &[]);
+    shop.world.shell("grep -qx 1.1 root/current/VERSION");
 }
 
 #[test]

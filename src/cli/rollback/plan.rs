@@ -24,6 +24,8 @@ pub(super) struct Plan {
     pub(super) to: Release,
     moves: Vec<Move>,
     remains: Vec<Remains>,
+    /// When the run that made it had ended.
+    made: i64,
     /// Hosts that have the component by the ledger, and that the environment does not have any more.
     gone: BTreeSet<HostName>,
 }
@@ -46,7 +48,7 @@ impl Plan {
         let gone = all.iter().filter(|track| args.limit.is_none() && track.component == component && track.live().is_some());
         let gone = gone.map(|track| track.host.clone()).filter(|host| !within.contains(host)).collect();
         let remains = remaining(ledger, environment, &to.made_by, made)?;
-        Ok(Self { environment: environment.to_owned(), component, to, moves, remains, gone })
+        Ok(Self { environment: environment.to_owned(), component, to, made, moves, remains, gone })
     }
 
     /// Whether everything is as it is to be.
@@ -58,11 +60,12 @@ impl Plan {
         if printer.format == Format::Json {
             return printer.json(&json!({
                 "event": "rollback", "run": id, "environment": self.environment, "component": self.component,
-                "to": self.to, "hosts": self.moves, "remains": self.remains, "gone": self.gone,
+                "to": { "version": self.to.made.version, "artifact": self.to.made.artifact, "made_by": self.to.made_by, "at": self.made },
+                "hosts": self.moves, "remains": self.remains, "gone": self.gone,
             }));
         }
         let (version, made) = (&self.to.made.version, &self.to.made_by);
-        let when = clock(self.to.at);
+        let when = clock(self.made);
         printer.say(&format!("{} back to {version}: known-good since {when} UTC, made by run {made}", self.component));
         let rows: Vec<[String; 6]> = self.moves.iter().map(row).collect();
         let heading = ["COMPONENT", "HOST", "LIVE", "", "KNOWN-GOOD", "NOTE"];
