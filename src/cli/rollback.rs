@@ -4,23 +4,21 @@
 mod plan;
 
 use super::args::{Common, RollbackArgs};
-use super::check::refuse_errors;
+use super::check::{refuse_errors, refuse_unknown_answers};
 use super::error::CliError;
 use super::printer::Printer;
 use super::run::{Given, begin, confirm, lock, new_id, refuse_policy, refuse_while_unfinished};
 use super::settings::{Labs, environment, environment_name, ledger, project, store, who};
+use super::take_up::stored_program;
 use crate::artifact::{DirectoryStore, KeptSources, Store};
 use crate::fleet::{Class, Environment, Project, selector};
 use crate::id::{HostName, RunId};
 use crate::journal::RunState;
 use crate::ledger::{Ledger, StoredRun, known_good};
-use crate::op::{Operation, Registry, Template, Upload};
+use crate::op::{Operation, Template, Upload};
 use crate::run::Outset;
-use crate::script::{Facts, Load, Program, StoredSources};
-use crate::stop::Stop;
 use plan::Plan;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 pub(super) fn rollback(common: &Common, args: &RollbackArgs, printer: &Printer) -> Result<u8, CliError> {
     let project = project(common)?;
@@ -42,7 +40,10 @@ pub(super) fn rollback(common: &Common, args: &RollbackArgs, printer: &Printer) 
     let earlier = ledger.stored(&plan.to.made_by)?;
     let known_good = known_good(&ledger.releases(Some(&name))?);
     let stored = StoredRun { known_good, ..stored(&project, &store, &now, args, &earlier, &plan.to.made_by) };
-    refuse_unreadable(&stored, &id)?;
+    // A script of an older Windlass may not be one any more.
+    let program = stored_program(&stored)?;
+    refuse_errors(&program)?;
+    refuse_unknown_answers(&program, &args.answers)?;
     refuse_gone(&store, &stored, &id, ledger.as_ref())?;
     plan.show(&id, printer);
     if now.class == Class::Production && !args.yes {
@@ -81,23 +82,6 @@ fn stored(
         goes_back_to: Some(run.clone()),
         ..earlier.clone()
     }
-}
-
-/// A script of an older Windlass may not be one any more.
-fn refuse_unreadable(stored: &StoredRun, id: &RunId) -> Result<(), CliError> {
-    let facts = Facts {
-        environment: Some(stored.environment.clone()),
-        params: stored.params.clone(),
-        limit: stored.limit.clone(),
-        artifacts: stored.artifacts.clone(),
-        known_good: stored.known_good.clone(),
-        run: id.to_string(),
-        mode: "run",
-    };
-    let sources = Arc::new(StoredSources::new(stored.bundle.clone()));
-    let registry = Arc::new(Registry::standard());
-    let program = Program::load(Load { sources, script: stored.script.clone(), registry, facts, stop: Stop::default() })?;
-    refuse_errors(&program)
 }
 
 /// Everything that the earlier run sent must still be there, before the first host is touched.

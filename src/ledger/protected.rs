@@ -67,7 +67,7 @@ fn owes(ledger: &dyn Ledger, row: &RunRow) -> Result<bool, LedgerError> {
         return Ok(false);
     }
     let state = RunState::read(&ledger.records(&row.id)?).map_err(|illegal| LedgerError::Read(illegal.to_string()))?;
-    Ok(!state.debts().is_empty())
+    Ok(!state.debts().is_empty() || state.open_obligations().next().is_some())
 }
 
 fn is_newest(row: &RunRow, settled: bool) -> bool {

@@ -166,6 +166,8 @@ fn histories(records: &[Record], state: &RunState) -> BTreeMap<HostName, History
         match &record.entry {
             Entry::Succeeded { .. } if CHECKS.contains(&op) => history.held = seq,
             Entry::Failed { .. } if CHECKS.contains(&op) => history.failed = seq,
+            // What a bracket opens it closes again, behind the check that stands in it.
+            _ if key.task.is_of_bracket() => {}
             Entry::Succeeded { outcome: Outcome::Changed, .. } if !AT_BOOT.contains(&op) => history.changed = seq,
             Entry::Failed { .. } if step.may_have_changed() => history.changed = seq,
             Entry::Undone { changed: true, part, .. } => {
