@@ -1,7 +1,7 @@
 //! A run from its start to its end: new, continued, or undone.
 
 use super::conductor::{Mode, Run};
-use super::finish::{End, Finish, finish, past_return, refusal, unwritten};
+use super::finish::{End, Finish, NotUndone, finish, past_return, refusal, unwritten};
 use super::unwind::{Unwound, unwind};
 use super::writer::{Crash, Writer, now};
 use crate::artifact::{DirectoryStore, KeptSources};
@@ -259,10 +259,7 @@ impl Runner {
             (true, true) => 3,
             (true, false) => 1,
         };
-        let not_undone = run.writer.state(|state| {
-            let named = |step: &crate::journal::StepState| (step.command.host.clone(), step.summary.clone());
-            state.commands_without_undo().into_iter().map(named).collect()
-        });
+        let not_undone = run.writer.state(|state| state.commands_without_undo().into_iter().map(NotUndone::of).collect());
         Finish { not_undone, ..self.end(id, run, RunPhase::Unwound, exit, end, failure) }
     }
 
