@@ -6,15 +6,16 @@ mod plan;
 use super::args::{Common, RollbackArgs};
 use super::check::{refuse_errors, refuse_unknown_answers};
 use super::error::CliError;
+use super::lease::hold;
 use super::printer::Printer;
-use super::run::{Given, begin, confirm, lock, new_id, refuse_policy, refuse_while_unfinished};
+use super::run::{Given, begin, confirm, new_id, refuse_policy, refuse_while_unfinished};
 use super::settings::{Labs, environment, environment_name, ledger, project, store, who};
 use super::take_up::stored_program;
 use crate::artifact::{DirectoryStore, KeptSources, Store};
 use crate::fleet::{Class, Environment, Project, selector};
 use crate::id::{HostName, RunId};
 use crate::journal::RunState;
-use crate::ledger::{Ledger, StoredRun, known_good};
+use crate::ledger::{Intent, Ledger, StoredRun, known_good};
 use crate::op::{Operation, Template, Upload};
 use crate::run::Outset;
 use plan::Plan;
@@ -29,14 +30,14 @@ pub(super) fn rollback(common: &Common, args: &RollbackArgs, printer: &Printer) 
     let store = store(&project)?;
     let _in_use = store.hold()?;
     let ledger = ledger(&project)?;
-    let _lock = lock(&project, &name, ledger.as_ref())?;
+    let id = new_id();
+    let held = hold(&project, &ledger, &name, &id, Intent::Begin)?;
     refuse_while_unfinished(&name, ledger.as_ref())?;
     let plan = Plan::make(ledger.as_ref(), &name, args, &within)?;
     if plan.is_done() {
         printer.say(&format!("{} {} is live already: nothing to do", plan.component, plan.to.made.version));
         return Ok(0);
     }
-    let id = new_id();
     let earlier = ledger.stored(&plan.to.made_by)?;
     let known_good = known_good(&ledger.releases(Some(&name))?);
     let stored = StoredRun { known_good, ..stored(&project, &store, &now, args, &earlier, &plan.to.made_by) };
@@ -50,7 +51,7 @@ pub(super) fn rollback(common: &Common, args: &RollbackArgs, printer: &Printer) 
         confirm(&stored.environment, printer)?;
     }
     let given = Given { answers: &args.answers, crash: args.crash_at, ask_sudo_password: args.ask_sudo_password };
-    begin(&project, ledger, Outset { id, stored, by: who() }, &given, printer)
+    begin(&project, &held, Outset { id, stored, by: who() }, &given, printer)
 }
 
 /// The hosts that may be touched.

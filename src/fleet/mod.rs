@@ -36,3 +36,9 @@ pub use project::{Defaults, EnvironmentSource, Project, environment_file, enviro
 pub use ssh_config::SshConfig;
 pub use ssh_options::{AddressFamily, Agent, AlgorithmKind, Algorithms, HostKeyPolicy, ProxyCommand, SshOptions};
 pub use ssh_settings::{HostSettings, UnsupportedKey};
+
+/// How long `36h`, `1m30s` or `2d` is.
+#[must_use]
+pub fn duration(text: &str) -> Option<std::time::Duration> {
+    duration::parse(text, None)
+}

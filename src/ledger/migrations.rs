@@ -15,6 +15,20 @@ create table journal (
 ) strict, without rowid;
 ";
 
+/// The locks of environments: a row for each holder there was, and one for each thing that a person has set. And the ledger's own name.
+const LOCKS: &str = "
+create table about (name text primary key, value text not null) strict;
+insert into about (name, value) values ('ledger', lower(hex(randomblob(8))));
+create table leases (
+  environment text not null, epoch integer not null, run text, holder text not null, machine text not null,
+  since integer not null, until integer not null, reason text not null, primary key (environment, epoch)
+) strict, without rowid;
+create table holds (
+  kind text not null, environment text not null, by text not null, reason text not null, since integer not null, until integer,
+  primary key (kind, environment)
+) strict, without rowid;
+";
+
 /// What runs made live: a row for each component and host at the end of each run, numbered in the order of these ends.
 const RELEASES: &str = "
 create table releases (
@@ -25,7 +39,7 @@ create table releases (
 create unique index releases_by_place on releases (environment, component, host, run);
 ";
 
-const MIGRATIONS: &[&str] = &[RUNS, RELEASES];
+const MIGRATIONS: &[&str] = &[RUNS, LOCKS, RELEASES];
 
 /// Brings the tables up to date.
 ///

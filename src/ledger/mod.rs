@@ -1,18 +1,25 @@
 //! The durable history across runs: what each run was given, its journal, and how it ended.
 
 mod aim;
+mod chain;
+mod lease;
 mod migrations;
 mod protected;
 mod release;
 mod released;
 mod sqlite;
+mod sqlite_locks;
+mod tenure;
 mod track;
 
 pub use aim::{Move, Remains, RemainsKind, aim, moves, remains};
+pub use chain::{Against, Altered, Chain, Link};
+pub use lease::{Claim, Hold, HoldKind, Intent, Lease, Locks, Refusal, judge};
 pub use protected::{Protected, protected};
 pub use release::{KnownGood, Made, Release, Standing};
 pub use released::released;
 pub use sqlite::SqliteLedger;
+pub use tenure::{Clock, LEASE_MILLIS, Tenure};
 pub use track::{Track, known_good, tracks};
 
 use crate::artifact::Pin;
@@ -47,6 +54,14 @@ pub enum LedgerError {
         found: i64,
         /// The newest that is known.
         known: i64,
+    },
+    /// The environment's lock is somebody else's by now: nothing further may happen.
+    #[error("the lock of {environment} was taken over by {by}")]
+    Fenced {
+        /// The environment.
+        environment: String,
+        /// Who took it from the holder that asks.
+        by: Box<Lease>,
     },
     /// There is no such run.
     #[error("there is no run `{0}`")]
@@ -155,6 +170,20 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// When it cannot be read.
     fn head(&self, id: &RunId) -> Result<Option<Digest>, LedgerError>;
+
+    /// Whether what is appended would still be taken.
+    ///
+    /// # Errors
+    /// [`LedgerError::Fenced`] when the lock under which it is written is somebody else's by now.
+    fn check(&self) -> Result<(), LedgerError> {
+        Ok(())
+    }
+
+    /// The journal of a run as it is stored, with its hash chain.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn links(&self, id: &RunId) -> Result<Vec<Link>, LedgerError>;
 
     /// The journal of a run.
     ///

@@ -2,6 +2,7 @@
 
 mod releases;
 
+use super::chain::{Link, link, origin};
 use super::migrations::migrate;
 use super::{Ledger, LedgerError, Release, RunRow, StoredRun};
 use crate::id::{Digest, RunId};
@@ -67,8 +68,19 @@ impl SqliteLedger {
         Ok(connection)
     }
 
-    fn connection(&self) -> MutexGuard<'_, Connection> {
+    pub(super) fn connection(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does this as one, alone; nothing of it when it fails.
+    pub(super) fn change<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+        self.is_there()?;
+        let mut connection = self.connection();
+        let transaction =
+            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(|e| write(&e))?;
+        let done = work(&transaction)?;
+        transaction.commit().map_err(|e| write(&e))?;
+        Ok(done)
     }
 }
 
@@ -81,19 +93,16 @@ impl Ledger for SqliteLedger {
     }
 
     fn append(&self, id: &RunId, records: &[Record]) -> Result<Digest, LedgerError> {
-        self.is_there()?;
-        let mut connection = self.connection();
-        let transaction =
-            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(|e| write(&e))?;
-        let mut head = last_hash(&transaction, id)?;
-        for record in records {
-            head = insert(&transaction, id, record, &head)?;
-        }
-        if let Some(end) = records.iter().find(|record| matches!(record.entry, Entry::RunEnded { .. })) {
-            releases::keep(&transaction, id, end.at)?;
-        }
-        transaction.commit().map_err(|e| write(&e))?;
-        Ok(head)
+        self.change(|transaction| append_all(transaction, id, records))
+    }
+
+    fn links(&self, id: &RunId) -> Result<Vec<Link>, LedgerError> {
+        let connection = self.connection();
+        let sql = "select seq, body, hash from journal where run = ?1 order by seq";
+        let mut statement = connection.prepare(sql).map_err(|e| read(&e))?;
+        let link = |row: &Row<'_>| Ok(Link { seq: row.get::<_, i64>(0)?.unsigned_abs(), body: row.get(1)?, hash: row.get(2)? });
+        let links = statement.query_map([id.as_str()], link).map_err(|e| read(&e))?;
+        links.collect::<Result<_, _>>().map_err(|e| read(&e))
     }
 
     fn head(&self, id: &RunId) -> Result<Option<Digest>, LedgerError> {
@@ -156,6 +165,17 @@ impl Ledger for SqliteLedger {
     }
 }
 
+pub(super) fn append_all(transaction: &Transaction<'_>, id: &RunId, records: &[Record]) -> Result<Digest, LedgerError> {
+    let mut head = last_hash(transaction, id)?;
+    for record in records {
+        head = insert(transaction, id, record, &head)?;
+    }
+    if let Some(end) = records.iter().find(|record| matches!(record.entry, Entry::RunEnded { .. })) {
+        releases::keep(transaction, id, end.at)?;
+    }
+    Ok(head)
+}
+
 fn journal(connection: &Connection, id: &RunId) -> Result<Vec<Record>, LedgerError> {
     let mut statement =
         connection.prepare_cached("select body from journal where run = ?1 order by seq").map_err(|e| read(&e))?;
@@ -171,13 +191,13 @@ fn last_hash(transaction: &Transaction<'_>, id: &RunId) -> Result<Digest, Ledger
     match found {
         Some(hash) => Digest::parse(&hash).map_err(|error| LedgerError::Read(error.to_string())),
         // The chain of a run begins with its name.
-        None => Ok(Digest::of(id.as_str().as_bytes())),
+        None => Ok(origin(id)),
     }
 }
 
 fn insert(transaction: &Transaction<'_>, id: &RunId, record: &Record, before: &Digest) -> Result<Digest, LedgerError> {
     let body = serde_json::to_string(record).map_err(|error| LedgerError::Write(error.to_string()))?;
-    let hash = Digest::of(format!("{before}\n{body}").as_bytes());
+    let hash = link(before, &body);
     let seq = i64::try_from(record.seq).unwrap_or(i64::MAX);
     let mut journal = transaction
         .prepare_cached("insert into journal (run, seq, body, hash) values (?1, ?2, ?3, ?4)")
@@ -211,10 +231,10 @@ fn row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
     })
 }
 
-fn write(error: &rusqlite::Error) -> LedgerError {
+pub(super) fn write(error: &rusqlite::Error) -> LedgerError {
     LedgerError::Write(error.to_string())
 }
 
-fn read(error: &rusqlite::Error) -> LedgerError {
+pub(super) fn read(error: &rusqlite::Error) -> LedgerError {
     LedgerError::Read(error.to_string())
 }

@@ -15,6 +15,7 @@ mod forks;
 mod guarded;
 mod known_good;
 mod lint;
+mod memory;
 mod options;
 mod preflight;
 mod program;

@@ -6,12 +6,15 @@
 mod artifacts;
 mod case;
 mod cases;
+mod chain;
 mod crash;
 mod effects;
+mod fence;
 mod forks;
 mod guarded;
 mod interrupts;
 mod journal;
+mod lease;
 mod ledger;
 mod many;
 mod page;
