@@ -36,7 +36,7 @@ pub(super) fn unlock(common: &Common, args: &UnlockArgs, printer: &Printer) -> R
     }
     if let Standing { lease: Some(lease), busy: true } = standing(&project, ledger.as_ref(), &name)? {
         let message = format!("nobody has locked {name}, but {lease} is at work there since {} UTC", clock(lease.since));
-        let help = format!("if its process hangs, or its machine is gone: windlass unlock -e {name} --take-over --reason TEXT");
+        let help = format!("if its process hangs, or its machine is gone:\nwindlass unlock -e {name} --take-over --reason TEXT");
         return Err(CliError::new(6, message).with_help(help));
     }
     printer.say(&format!("{name} is not locked"));

@@ -109,10 +109,9 @@ fn refused(environment: &str, refusal: &Refusal) -> CliError {
 
 fn held(environment: &str, lease: &Lease) -> CliError {
     let (since, until) = (clock(lease.since), clock(lease.until));
-    let message =
-        format!("{environment} is being changed by {lease} (since {since} UTC; the lock is its own until {until} UTC at least)");
+    let message = format!("{environment} is being changed by {lease} (since {since} UTC, until {until} UTC unless it goes on)");
     let help = format!(
-        "wait for its end; `windlass status` shows how far it is\nif its process hangs, or its machine is gone: windlass unlock -e {environment} --take-over --reason TEXT"
+        "wait for its end; `windlass status` shows how far it is\nif its process hangs, or its machine is gone:\nwindlass unlock -e {environment} --take-over --reason TEXT"
     );
     CliError::new(6, message).with_help(help)
 }
