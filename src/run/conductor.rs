@@ -16,7 +16,7 @@ use serde_json::Value;
 use similar::TextDiff;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 /// What becomes of a step that has no record.
@@ -41,6 +41,8 @@ pub(super) struct Run {
     pub(super) closures: Mutex<BTreeMap<StepKey, UndoClosure>>,
     /// What runs once, by name, and how it ended.
     pub(super) once: Mutex<BTreeMap<String, OnceCell>>,
+    /// That a host refused this run as an earlier holder of the lock: no task does anything more.
+    pub(super) fenced: OnceLock<StepError>,
 }
 
 type OnceCell = Arc<Mutex<Option<Result<(), StepError>>>>;
@@ -51,10 +53,24 @@ impl Run {
         if self.mode() == Mode::ReplayOnly {
             return Err(StepError::new(ErrorKind::Interrupted, "the replay has reached the end of the journal"));
         }
+        self.still_holds()?;
         if self.interrupt.is_stopped() {
             return Err(StepError::new(ErrorKind::Interrupted, "the run was asked to stop"));
         }
         Ok(())
+    }
+
+    /// Refuses all work once a host has refused this run.
+    pub(super) fn still_holds(&self) -> Result<(), StepError> {
+        self.fenced.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    /// Has all tasks end when this is a host's refusal.
+    pub(super) fn note(&self, error: &StepError) {
+        if error.kind == ErrorKind::Fenced {
+            // The first one is told.
+            let _ = self.fenced.set(error.clone());
+        }
     }
 
     pub(super) fn mode(&self) -> Mode {
@@ -93,6 +109,7 @@ impl Run {
         let clock = Instant::now();
         let mut context = StepContext::new(&command.host, key, &port);
         let result = operation.run(&mut context).map_err(|error| port.judge(error).at(command));
+        result.as_ref().err().inspect(|error| self.note(error));
         let millis = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
         let end = match &result {
             // Left without an end, for a resume to settle: the run stops here.

@@ -56,7 +56,8 @@ fn batches_in_turn(
     for (index, batch) in batches.iter().enumerate() {
         capacity.may_take(batch)?;
         let failed = at_once(run, task, spec, branch, key, batch);
-        if let Some((_, stop)) = failed.iter().find(|(_, error)| stops_the_run(error)) {
+        let lost = failed.iter().find(|(_, error)| error.kind == ErrorKind::Fenced);
+        if let Some((_, stop)) = lost.or_else(|| failed.iter().find(|(_, error)| stops_the_run(error))) {
             return Err(stop.clone());
         }
         capacity.took(batch, failed.iter().map(|(host, _)| host));

@@ -18,7 +18,7 @@ use crate::stop::Stop;
 use crate::transport::{Credentials, Pool, PoolOptions};
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 
 /// Blocks of a script nest; each level of Rhai takes its share of the stack.
@@ -192,6 +192,7 @@ impl Runner {
             interrupt: self.interrupt.clone(),
             closures: Mutex::default(),
             once: Mutex::default(),
+            fenced: OnceLock::new(),
         })
     }
 
@@ -238,7 +239,10 @@ impl Runner {
         }
         let lost = match self.ledger.check() {
             Err(error @ LedgerError::Fenced { .. }) => Some(StepError::new(ErrorKind::Fenced, error.to_string())),
-            _ => finish.error.clone().filter(|error| error.kind == ErrorKind::Fenced),
+            _ => run.fenced.get().or(finish.error.as_ref().filter(|error| error.kind == ErrorKind::Fenced)).map(|error| {
+                let help = "the ledger says that the lock is still this run's: was it put back from a copy? see \"A ledger put back from a copy\" in the README";
+                error.clone().with_help(help)
+            }),
         };
         let Some(error) = lost else { return finish };
         let error = StepError { message: format!("{}; this run did nothing more", error.message), ..error };
@@ -257,6 +261,7 @@ impl Runner {
             End::Failed(failure) => failure,
         };
         match failure.error.kind {
+            _ if run.fenced.get().is_some() => finish(id, RunPhase::Interrupted, 7, Unwound::default(), Some(*failure)),
             ErrorKind::Interrupted => self.suspend(id, run, "interrupted", *failure),
             ErrorKind::Ledger | ErrorKind::Fenced => finish(id, RunPhase::Interrupted, 7, Unwound::default(), Some(*failure)),
             ErrorKind::InDoubt => self.suspend(id, run, "in doubt", *failure),

@@ -776,7 +776,7 @@ wl_untree() {
 #: forget
 wl_forget() { # [RECORDS HEAD]
   wl_here
-  [ -z "$2" ] || [ ! -d "$wl_f" ] || wl_anchor "$1 $2"
+  [ -z "$2" ] || [ -z "$wl_e" ] || [ ! -d "$wl_f" ] || wl_anchor "$1 $2"
   for f in "$W"/p/*.at; do
     [ -s "$f" ] || continue
     t=$(cat "$f"; echo .); rm -f -- "${t%.}"
