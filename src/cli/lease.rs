@@ -103,6 +103,14 @@ pub(super) fn standing(project: &Project, ledger: &dyn Locks, environment: &str)
     Ok(Standing { lease, holder })
 }
 
+/// Refuses while a run is at work there.
+pub(super) fn refuse_busy(project: &Project, ledger: &dyn Locks, environment: &str) -> Result<(), CliError> {
+    match standing(project, ledger, environment)? {
+        Standing { lease: Some(lease), holder: Holder::AtWork } => Err(held(environment, &lease)),
+        _ => Ok(()),
+    }
+}
+
 /// Whether the process that keeps the lock file locked has lost the lock: its epoch is not the last one, or its time is over.
 fn is_over(last: Option<&Lease>, written: Option<Epoch>) -> bool {
     match (last, written) {

@@ -5,8 +5,10 @@ mod account;
 mod bytes;
 mod error;
 mod fence;
+mod guard;
 mod login;
 mod packages;
+mod postcondition;
 mod reply;
 mod service;
 mod source;
@@ -16,8 +18,10 @@ pub use account::{Account, GroupAccount, Presence, UserAccount};
 pub use bytes::Content;
 pub use error::EffectError;
 pub use fence::{Anchor, Fence};
+pub use guard::GuardAct;
 pub use login::Login;
 pub use packages::{PackageChange, PackageSet, PackageState};
+pub use postcondition::{Postcondition, PostconditionSubject};
 pub use reply::{CommandResult, FileKind, FileStat, HttpReply, Reply, ServiceState, SourceInfo, TreeInfo};
 pub use service::{ServiceUnit, UnitScope, Verb};
 pub use source::SourceName;
@@ -122,6 +126,8 @@ pub enum Effect {
     End { receipt: SaveId },
     /// What must follow once the files are back: a service that ran is restarted. Reply: [`Reply::Done`].
     Resume { save: SaveId },
+    /// A block of changes that the host takes back by itself unless it is confirmed. Reply: [`Reply::Done`].
+    Guard { act: GuardAct },
     /// Removes what the run kept on the host: saves, trash, receipts; how its journal ended stays. Reply: [`Reply::Done`].
     Forget { anchor: Option<Anchor> },
     /// Shows the host who holds the lock from now on; earlier holders are refused there. Reply: [`Reply::Done`].
@@ -191,6 +197,7 @@ impl Effect {
             | Self::Restore { .. }
             | Self::End { .. }
             | Self::Resume { .. }
+            | Self::Guard { .. }
             | Self::Forget { .. }
             | Self::Fence => EffectClass::Write,
             Self::Exec { .. } => EffectClass::Opaque,

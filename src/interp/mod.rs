@@ -4,6 +4,7 @@ mod apply;
 mod controller;
 mod fetch;
 mod follow;
+mod guard;
 mod outbox;
 mod people;
 mod reboot;

@@ -2,15 +2,24 @@
 //! what an unfinished run changed. It knows no script: that room calls it through [`crate::script::Conductor`].
 
 mod anchors;
+mod bracket;
 mod capacity;
+mod capture;
 mod conductor;
+mod drift;
+mod finish;
 mod fork;
 mod port;
 mod runner;
+mod scout;
+mod take_up;
 mod unwind;
 mod writer;
 
 pub use anchors::{Kept, anchors};
 pub use conductor::Mode;
-pub use runner::{Finish, Job, Outset, Runner, StackBuilder, live_stack, live_stack_with};
+pub use drift::{Drift, Drifted};
+pub use finish::Finish;
+pub use runner::{Outset, Runner, StackBuilder, live_stack, live_stack_with};
+pub use take_up::{DecideError, Job, MendedScript, OnDrift, TakeUp};
 pub use writer::{Crash, Writer};

@@ -45,7 +45,7 @@ fn held_by(ledger: &SqliteLedger, claim: &Claim<'_>) -> Lease {
 /// A run of the old ledger's, and a record that may follow its last one.
 fn open_run(ledger: &SqliteLedger) -> (RunId, Record) {
     let row = ledger.runs(None, 9).unwrap().into_iter().find(|row| !row.state.is_ended()).unwrap();
-    let entry = Entry::Phase { phase: RunPhase::Interrupted, why: "the test".to_owned() };
+    let entry = Entry::phase(RunPhase::Interrupted, "the test");
     (row.id, Record { version: RECORD_VERSION, seq: row.records + 1, at: row.last, entry })
 }
 
@@ -276,7 +276,7 @@ pub(crate) fn begun(ledger: &SqliteLedger, stored: &StoredRun) -> RunId {
     let id = fresh_id();
     ledger.begin(&id, stored, "ada@desk", 0).unwrap();
     let info = StartInfo { environment: "box".into(), script: "s".into(), bundle: stored.bundle_digest(), by: "ada@desk".into() };
-    let phase = |why: &str| Entry::Phase { phase: RunPhase::Interrupted, why: why.to_owned() };
+    let phase = |why: &str| Entry::phase(RunPhase::Interrupted, why);
     let entries = [Entry::RunStarted { info }, phase("one"), phase("two"), phase("three")];
     let records: Vec<Record> =
         (1..).zip(entries).map(|(seq, entry)| Record { version: RECORD_VERSION, seq, at: 1, entry }).collect();
