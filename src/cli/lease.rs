@@ -130,7 +130,7 @@ fn refused(environment: &str, refusal: &Refusal) -> CliError {
     }
 }
 
-fn held(environment: &str, lease: &Lease) -> CliError {
+pub(super) fn held(environment: &str, lease: &Lease) -> CliError {
     let (since, until) = (clock(lease.since), clock(lease.until));
     let message = format!("{environment} is being changed by {lease} (since {since} UTC, until {until} UTC unless it goes on)");
     let help = format!(

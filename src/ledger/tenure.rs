@@ -126,17 +126,17 @@ impl Ledger for Held {
         self.ledger.begin(id, run, by, at)
     }
 
-    fn replace_script(&self, id: &RunId, run: &StoredRun) -> Result<(), LedgerError> {
-        self.check()?;
-        self.ledger.replace_script(id, run)
+    fn append(&self, id: &RunId, records: &[Record]) -> Result<Digest, LedgerError> {
+        self.ledger.append_as(&self.environment, self.epoch, id, records)
     }
 
     fn head(&self, id: &RunId) -> Result<Option<Digest>, LedgerError> {
         self.ledger.head(id)
     }
 
-    fn append(&self, id: &RunId, records: &[Record]) -> Result<Digest, LedgerError> {
-        self.ledger.append_as(&self.environment, self.epoch, id, records)
+    fn replace_script(&self, id: &RunId, run: &StoredRun) -> Result<(), LedgerError> {
+        self.renew()?;
+        self.ledger.replace_script(id, run)
     }
 
     fn check(&self) -> Result<(), LedgerError> {

@@ -51,7 +51,8 @@ wl_parent() {
 wl_hash() { h=$(sha256sum <"$1") || exit 1; h=${h%% *}; }
 # Makes the directories that nobody else can enter; the one that other shells look for comes last.
 wl_private() {
-  [ -d "$W/s" ] && [ -d "${wl_w:+$wl_f/}." ] || ( umask 077; mkdir -p "$wl_home/sums" "$W/p" "$W/x" "$W/l" ${wl_w:+"$wl_f"} "$W/s" ) || wl_fail
+  [ -d "$W/s" ] && [ -d "${wl_w:+$wl_f/}." ] ||
+    ( umask 077; mkdir -p "$wl_home/sums" "$W/p" "$W/x" "$W/l" ${wl_w:+"$wl_f"} "$W/s" ) || wl_fail
   [ -O "$wl_home" ] || wl_die "$wl_home belongs to somebody else"
   wl_here
   [ -z "$wl_w" ] || [ -e "$wl_f/$wl_w" ] || wl_fence
@@ -70,7 +71,7 @@ wl_fenced() { wl_w=$wl_e; wl_fence; "$@"; }
 wl_fence() {
   [ "$wl_e" ] || return 0
   for E in "$wl_f"/[0-9]*; do [ ! -e "$E" ] || [ "${E##*/}" -le "$wl_e" ] || { echo "${E##*/}"; exit 76; }; done
-  [ -e "$wl_f/$wl_e" ] || [ ! -d "$wl_f" ] || printf '' >"$wl_f/$wl_e" || wl_die "cannot write in $wl_f"
+  [ -e "$wl_f/$wl_e" ] || [ ! -d "$wl_f" ] || printf '' >"$wl_f/$wl_e" || exit 1
 }
 # wl_born PID: its group, session and time of birth (g0 s0 b0); false when it is gone.
 wl_born() {
@@ -96,26 +97,26 @@ wl_alone() {
     rm -f "$f"
   done
 }
-[ ! -d "$W/l" ] || ( wl_fence >/dev/null; wl_alone )
 # wl_guards: the guarded block that is open here, in armed; false when the host has restored itself, or is about to.
 wl_guards() {
-  armed=; [ -d "$W/g" ] || return 0
+  armed=
   for gf in "$W"/g/armed-*; do [ ! -e "$gf" ] || armed=${gf##*/armed-}; done
   for gf in "$W"/g/firing-* "$W"/g/fired-*; do [ ! -e "$gf" ] || return 1; done
 }
 # wl_calm: while a host restores itself, nothing else is restored.
 wl_calm() {
   [ -d "$W/g" ] || return 0
-  n=0; while set -- "$W"/g/firing-*; [ -e "$1" ] && [ $n -lt 600 ]; do sleep 0.1; n=$((n+1)); done
+  n=600; while set -- "$W"/g/firing-*; [ -e "$1" ] && [ $n != 0 ]; do sleep 0.1; n=$((n-1)); done
 }
 # wl_watched WORD NAME: before a change, the list of a guarded block has what is to be put back. Once that began, nothing changes.
 wl_watched() {
   [ -d "$W/g" ] || return 0
   wl_here; wl_calm
-  wl_guards && { [ -z "$armed" ] || { echo "$1 $2" >>"$W/g/list" && wl_guards; }; } && return 0
+  wl_guards && { [ -z "$armed" ] || echo "$1 $2" >>"$W/g/list" && wl_guards; } && return 0
   [ -z "$t" ] || rm -rf -- "$t"
-  wl_die "this host has restored itself: what the guarded block changed was not confirmed in time"
+  wl_die "this host has restored itself: its guarded block was not confirmed"
 }
+[ ! -d "$W/l" ] || ( wl_fence >/dev/null; wl_alone )
 #: saves
 # wl_keep SAVE: keeps what is at $p, once, as $d.was (a file's other name, or a copy), $d.path and, last, $d.done.
 wl_keep() {
@@ -656,6 +657,8 @@ wl_restore() { # SAVE SURELY
     *) wl_die "this Windlass does not know what '$k' is" ;;
   esac
   [ ! -e "$d.reload" ] || { read -r scope <"$d.reload"; wl_sc daemon-reload || exit 1; }
+  # What was restarted before is restarted once more: this may be a file of it.
+  for f in "$W"/s/u-*.back; do [ ! -e "$f" ] || rm -f -- "$f"; done
   echo changed
 }
 wl_resume() { # SAVE: what ran when the run began runs again, on its old files; once a service
