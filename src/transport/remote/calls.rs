@@ -81,10 +81,7 @@ fn function(effect: &Effect) -> Result<Call, EffectError> {
         E::Restore { save, surely } => Call::new("wl_restore").save(save).arg(if *surely { "surely" } else { "" }),
         E::End { receipt } => Call::new("wl_end").save(receipt),
         E::Resume { save } => Call::new("wl_resume").save(save),
-        E::Guard { act: GuardAct::Arm { save, seconds } } => arm(save, *seconds),
-        E::Guard { act: GuardAct::Undo { receipt, command } } => told("undo", receipt, command),
-        E::Guard { act: GuardAct::Again { receipt, command } } => told("again", receipt, command),
-        E::Guard { act: GuardAct::Confirm { save, .. } } => confirm(save),
+        E::Guard { act } => guard(act),
         E::Forget { anchor } => Call::new("wl_forget").args(anchor.iter().flat_map(anchored)),
         E::Fence => Call::new("wl_raise"),
         E::Anchors { lock } => Call::new("wl_anchors").arg(lock.as_str()),
@@ -98,10 +95,12 @@ fn function(effect: &Effect) -> Result<Call, EffectError> {
         | E::Entropy { .. }
         | E::Ask { .. }
         | E::Sleep { .. }
-        | E::Notify { .. } => {
-            return Err(EffectError::Unsupported(format!("no shell does this: {effect:?}")));
-        }
+        | E::Notify { .. } => return Err(unsupported(effect)),
     })
+}
+
+fn unsupported(effect: &Effect) -> EffectError {
+    EffectError::Unsupported(format!("no shell does this: {effect:?}"))
 }
 
 /// The call that looks whether an effect has anything to do, where that is one of its own.
@@ -203,6 +202,15 @@ fn packages_call(packages: &PackageSet, save: &SaveId) -> Call {
         .args(packages.names.iter().cloned())
 }
 
+fn guard(act: &GuardAct) -> Call {
+    match act {
+        GuardAct::Arm { save, seconds } => arm(save, *seconds),
+        GuardAct::Undo { receipt, command } => told("undo", receipt, command),
+        GuardAct::Again { receipt, command } => told("again", receipt, command),
+        GuardAct::Confirm { save, .. } => confirm(save),
+    }
+}
+
 /// The timer is a program of its own: the whole library, and then what it does with it.
 fn arm(save: &SaveId, seconds: u64) -> Call {
     let program = Content::new(format!("wl_k=none\n{}wl_timer \"$@\"\n", library().whole()));
@@ -213,7 +221,7 @@ fn arm(save: &SaveId, seconds: u64) -> Call {
 /// The call that ends the timer of a guarded block.
 #[must_use]
 pub fn confirm(save: &SaveId) -> Call {
-    Call::new("wl_confirm").save(save).deadline_seconds(Some(90))
+    Call::new("wl_confirm").save(save).deadline_seconds(Some(90)).fenced()
 }
 
 /// A command for the timer, as a script that needs no function of ours.
