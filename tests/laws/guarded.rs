@@ -78,7 +78,7 @@ fn what_is_confirmed_stays_and_nothing_else_does() {
     let now = files(&world);
     assert_eq!((now["old"].as_str(), now["loaded"].as_str(), now["link"].as_str()), ("new\n", "new\n", "elsewhere"));
     assert!(!now.contains_key("gone") && now.contains_key("after"), "{now:?}");
-    assert!(!world.home().join(".windlass").exists() && timers(&world) == 0);
+    assert!(!world.home().join(".windlass/runs").exists() && timers(&world) == 0);
 }
 
 #[test]

@@ -213,7 +213,7 @@ fn arm(save: &SaveId, seconds: u64) -> Call {
 /// The call that ends the timer of a guarded block.
 #[must_use]
 pub fn confirm(save: &SaveId) -> Call {
-    Call::new("wl_confirm").save(save).deadline_seconds(Some(90))
+    Call::new("wl_confirm").save(save).deadline_seconds(Some(90)).fenced()
 }
 
 /// A command for the timer, as a script that needs no function of ours.
