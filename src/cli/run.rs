@@ -444,13 +444,13 @@ pub(super) fn next_commands(finish: &Finish) -> Vec<(&'static str, String)> {
     let mut next = next_for(finish.state, id.as_str(), &finish.doubts);
     match finish.state {
         RunPhase::Interrupted if drifted => {
-            next.insert(1, ("go on all the same", format!("windlass resume {id} --accept-drift")))
+            next.insert(1, ("go on all the same", format!("windlass resume {id} --accept-drift")));
         }
         RunPhase::Unwound | RunPhase::Succeeded | RunPhase::Halted if !finish.debts.is_empty() => {
             next.push(("once they are back", format!("windlass settle {id}")));
         }
         state if state.is_ended() && !finish.open.is_empty() => {
-            next.push(("close what is open", format!("windlass settle {id}")))
+            next.push(("close what is open", format!("windlass settle {id}")));
         }
         _ => {}
     }

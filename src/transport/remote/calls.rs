@@ -81,10 +81,7 @@ fn function(effect: &Effect) -> Result<Call, EffectError> {
         E::Restore { save, surely } => Call::new("wl_restore").save(save).arg(if *surely { "surely" } else { "" }),
         E::End { receipt } => Call::new("wl_end").save(receipt),
         E::Resume { save } => Call::new("wl_resume").save(save),
-        E::Guard { act: GuardAct::Arm { save, seconds } } => arm(save, *seconds),
-        E::Guard { act: GuardAct::Undo { receipt, command } } => told("undo", receipt, command),
-        E::Guard { act: GuardAct::Again { receipt, command } } => told("again", receipt, command),
-        E::Guard { act: GuardAct::Confirm { save, .. } } => confirm(save),
+        E::Guard { act } => guard(act),
         E::Forget { anchor } => Call::new("wl_forget").args(anchor.iter().flat_map(anchored)),
         E::Fence => Call::new("wl_raise"),
         E::Anchors { lock } => Call::new("wl_anchors").arg(lock.as_str()),
@@ -201,6 +198,15 @@ fn packages_call(packages: &PackageSet, save: &SaveId) -> Call {
         .arg(if packages.allow_removals { "removals" } else { "" })
         .arg(packages.lock_seconds.to_string())
         .args(packages.names.iter().cloned())
+}
+
+fn guard(act: &GuardAct) -> Call {
+    match act {
+        GuardAct::Arm { save, seconds } => arm(save, *seconds),
+        GuardAct::Undo { receipt, command } => told("undo", receipt, command),
+        GuardAct::Again { receipt, command } => told("again", receipt, command),
+        GuardAct::Confirm { save, .. } => confirm(save),
+    }
 }
 
 /// The timer is a program of its own: the whole library, and then what it does with it.
