@@ -1,6 +1,7 @@
-//! `windlass status`: what is open, each with its next command.
+//! `windlass status`: what is live and known-good where, and what is open, each with its next command.
 
 use super::args::{Common, Format, StatusArgs};
+use super::components::Components;
 use super::error::CliError;
 use super::history::table;
 use super::lease::{Standing, lifted_by, set_sentence, standing};
@@ -45,9 +46,11 @@ pub(super) fn status(common: &Common, args: &StatusArgs, printer: &Printer) -> R
             let obligations = still_open(ledger.as_ref(), row)?;
             Ok(json!({"run": row.id, "obligations": obligations, "next": format!("windlass settle {}", row.id)}))
         };
+        let components = Components::read(&project, name, ledger.as_ref())?;
         match printer.format {
             Format::Json => printer.json(&json!({
-                "environment": name, "busy": busy, "last": rows.first(), "lease": lease.as_ref().map(|lease| leased(name, lease, busy)),
+                "environment": name, "busy": busy, "last": rows.first(), "components": components.json(),
+                "lease": lease.as_ref().map(|lease| leased(name, lease, busy)),
                 "lock": set(&holds, HoldKind::Lock), "freeze": set(&holds, HoldKind::Freeze),
                 "open": open.iter().map(|row| described(row)).collect::<Result<Vec<_>, _>>()?,
                 "debts": owing.iter().map(|row| owed(row)).collect::<Result<Vec<_>, _>>()?,
@@ -56,7 +59,9 @@ pub(super) fn status(common: &Common, args: &StatusArgs, printer: &Printer) -> R
                 let paint = printer.out_paint;
                 printer.data(&paint.tone(Tone::Strong, name));
                 locks(name, lease.as_ref(), busy, &holds, paint).iter().for_each(|line| printer.data(line));
-                text(ledger.as_ref(), &rows, busy, &open, &owing, printer)?;
+                text(&rows, printer);
+                components.text(printer);
+                unfinished(ledger.as_ref(), busy, &open, &owing, printer)?;
             }
         }
     }
@@ -100,22 +105,16 @@ fn take_over(name: &str) -> String {
     format!("windlass unlock -e {name} --take-over --reason TEXT")
 }
 
-fn text(
-    ledger: &dyn Ledger,
-    rows: &[RunRow],
-    busy: bool,
-    open: &[&RunRow],
-    owing: &[&RunRow],
-    printer: &Printer,
-) -> Result<(), CliError> {
+fn text(rows: &[RunRow], printer: &Printer) {
     let paint = printer.out_paint;
-    let Some(last) = rows.first() else {
-        printer.data("  no runs yet");
-        return Ok(());
-    };
+    let Some(last) = rows.first() else { return printer.data("  no runs yet") };
     for line in table(std::slice::from_ref(last), paint) {
         printer.data(&format!("  {line}"));
     }
+}
+
+fn unfinished(ledger: &dyn Ledger, busy: bool, open: &[&RunRow], owing: &[&RunRow], printer: &Printer) -> Result<(), CliError> {
+    let paint = printer.out_paint;
     for row in open {
         let how = match (busy, row.state) {
             (true, _) => "under way".to_owned(),

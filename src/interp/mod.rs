@@ -10,7 +10,6 @@ mod people;
 mod reboot;
 mod retry;
 mod stack;
-mod trees;
 mod vantage;
 
 pub use apply::Apply;

@@ -52,7 +52,7 @@ pub(super) fn leave(run: &Run, key: &StepKey) -> Result<(), StepError> {
         close(run, key)?;
     }
     run.must_perform()?;
-    run.writer.submit(vec![Entry::GroupLeft { key: key.clone(), failed: false }]).map(drop)
+    run.writer.submit(vec![Entry::GroupLeft { key: key.clone(), failed: false, missed: Vec::new() }]).map(drop)
 }
 
 /// Opens it again before what was done in it is undone.

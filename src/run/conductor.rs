@@ -17,7 +17,7 @@ use crate::stop::Stop;
 use serde_json::Value;
 use similar::TextDiff;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -66,6 +66,8 @@ pub(super) struct Run {
     pub(super) guards: Mutex<BTreeMap<HostName, Login>>,
     /// What runs once, by name, and how it ended.
     pub(super) once: Mutex<BTreeMap<String, OnceCell>>,
+    /// A step was left without an end, to be taken up again: so are the groups around it.
+    pub(super) left_open: AtomicBool,
 }
 
 type OnceCell = Arc<Mutex<Option<Result<(), StepError>>>>;
@@ -199,6 +201,9 @@ impl Run {
             Err(error) => Some(Entry::Failed { key: key.clone(), error: error.clone(), millis }),
             Ok(output) => Some(succeeded(key, output, &context, millis)),
         };
+        if end.is_none() {
+            self.left_open.store(true, Ordering::SeqCst);
+        }
         if let Some(end) = end {
             let entries = port.start_entry().into_iter().chain([end]).collect();
             self.writer.submit(entries)?;
@@ -223,6 +228,15 @@ impl Run {
             }
         }
         Ok(key)
+    }
+
+    /// Puts on record that a group was left, and for which hosts it was not done.
+    pub(super) fn leave_without(&self, key: &StepKey, failed: bool, missed: Vec<HostName>) -> Result<(), StepError> {
+        let goes_on = failed && (self.interrupt.is_stopped() || self.left_open.load(Ordering::SeqCst));
+        if goes_on || self.mode() == Mode::ReplayOnly || self.cursor.group(key).is_some_and(|(_, left)| *left) {
+            return Ok(());
+        }
+        self.writer.submit(vec![Entry::GroupLeft { key: key.clone(), failed, missed }]).map(drop)
     }
 
     /// Runs a check by its name, without records of its own.
@@ -376,10 +390,7 @@ impl Conductor for Run {
     }
 
     fn leave(&self, key: &StepKey, failed: bool) -> Result<(), StepError> {
-        if self.mode() == Mode::ReplayOnly || self.cursor.group(key).is_some_and(|(_, left)| *left) {
-            return Ok(());
-        }
-        self.writer.submit(vec![Entry::GroupLeft { key: key.clone(), failed }]).map(drop)
+        self.leave_without(key, failed, Vec::new())
     }
 
     fn on_undo(&self, task: &Task, name: &str, site: Site, closure: UndoClosure) -> Result<(), StepError> {

@@ -4,7 +4,7 @@ use super::conductor::{Mode, Run};
 use super::finish::{End, Finish, finish, past_return, refusal, unwritten};
 use super::unwind::{Unwound, unwind};
 use super::writer::{Crash, Writer, now};
-use crate::artifact::DirectoryStore;
+use crate::artifact::{DirectoryStore, KeptSources};
 use crate::effect::{Anchor, Effect, EffectError, Effects, Fence, Login};
 use crate::event::Watcher;
 use crate::id::RunId;
@@ -42,8 +42,10 @@ pub fn live_stack_with(credentials: Credentials, people: People, fence: Option<F
         let (credentials, fence) = (credentials.clone(), fence.clone());
         let options = PoolOptions { stop: stop.clone(), credentials, fence, ..PoolOptions::new(id.clone()) };
         let pool = Arc::new(Pool::new(&stored.environment.hosts, options));
-        let store = Arc::new(DirectoryStore::new(&stored.store));
-        apply_stack(pool, Controller::new(Path::new(&stored.root), store).with_people(people.clone()), stop, watcher)
+        let store = Arc::new(DirectoryStore::new(stored.store_directory()));
+        let kept = KeptSources::new(store.root(), id.clone(), stored.goes_back_to.clone());
+        let controller = Controller::new(Path::new(&stored.root), store, kept).with_people(people.clone());
+        apply_stack(pool, controller, stop, watcher)
     })
 }
 
@@ -116,6 +118,7 @@ impl Runner {
             scouted: Mutex::default(),
             guards: Mutex::default(),
             once: Mutex::default(),
+            left_open: false.into(),
         })
     }
 
@@ -125,6 +128,7 @@ impl Runner {
             params: stored.params.clone(),
             limit: stored.limit.clone(),
             artifacts: stored.artifacts.clone(),
+            known_good: stored.known_good.clone(),
             run: id.to_string(),
             mode,
         };

@@ -2,6 +2,7 @@
 
 use crate::people::{project, windlass};
 use crate::program::{only_run, start};
+use crate::tree::undeclared;
 use crate::world::World;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -78,7 +79,7 @@ fn what_is_confirmed_stays_and_nothing_else_does() {
     let now = files(&world);
     assert_eq!((now["old"].as_str(), now["loaded"].as_str(), now["link"].as_str()), ("new\n", "new\n", "elsewhere"));
     assert!(!now.contains_key("gone") && now.contains_key("after"), "{now:?}");
-    assert!(!world.home().join(".windlass/runs").exists() && timers(&world) == 0);
+    assert!(undeclared(&world.home()).is_none() && timers(&world) == 0);
 }
 
 #[test]

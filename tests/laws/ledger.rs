@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use windlass::id::{Digest, RunId};
 use windlass::journal::{Record, RunState};
-use windlass::ledger::{Ledger, LedgerError, Link, RunRow, StoredRun};
+use windlass::ledger::{Ledger, LedgerError, Link, Release, RunRow, StoredRun};
 
 /// Runs in memory, written down as a real ledger writes them.
 pub(crate) struct MemoryLedger {
@@ -90,6 +90,10 @@ impl Ledger for MemoryLedger {
     fn stored(&self, id: &RunId) -> Result<StoredRun, LedgerError> {
         let runs = self.runs.lock().unwrap();
         runs.get(id).map(|(stored, _)| stored.clone()).ok_or_else(|| LedgerError::NoRun(id.to_string()))
+    }
+
+    fn releases(&self, _: Option<&str>) -> Result<Vec<Release>, LedgerError> {
+        Ok(Vec::new())
     }
 
     fn runs(&self, _: Option<&str>, _: usize) -> Result<Vec<RunRow>, LedgerError> {

@@ -92,6 +92,14 @@ fn told(template: &str) {
     project.serves("1.1");
     let again = project.deploy("1.1", 0);
     assert_eq!(again["counts"]["changed"], 0, "{again}");
+    let back = project.ends(0, &["rollback"]);
+    assert_eq!(back["state"], "succeeded", "{back}");
+    project.serves("1.0");
+    let status = project.ends(0, &["status", "-e", "lab"]);
+    let hosts = status["components"][0]["hosts"].as_array().unwrap();
+    let good = |host: &Value| (&host["live"]["version"], &host["known_good"]["version"]) == (&"1.0".into(), &"1.0".into());
+    assert!(!hosts.is_empty() && hosts.iter().all(good), "{status}");
+    project.ends(6, &["rollback"]);
 }
 
 #[test]

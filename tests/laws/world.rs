@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
-use windlass::artifact::DirectoryStore;
+use windlass::artifact::{DirectoryStore, KeptSources};
 use windlass::effect::{Effects, Fence};
 use windlass::event::{Event, Watcher};
 use windlass::fleet::{Environment, Operator, Project};
@@ -148,13 +148,14 @@ impl World {
 
     /// What stands behind the effects of a run as this holder of a lock.
     pub(crate) fn stack_as(&self, layer: &Layer, fence: Fence) -> StackBuilder {
-        let (home, layer) = (self.home(), layer.clone());
+        let (home, layer, kept) = (self.home(), layer.clone(), self.temp.path().join("store"));
         Arc::new(move |stored, id, stop, watcher| {
             let options =
                 PoolOptions { local_home: Some(home.clone()), fence: Some(fence.clone()), ..PoolOptions::new(id.clone()) };
             let pool = Arc::new(Pool::new(&stored.environment.hosts, options));
             let store = Arc::new(DirectoryStore::new(&stored.store));
-            layer(apply_stack(pool, Controller::new(Path::new(&stored.root), store), stop, watcher))
+            let kept = KeptSources::new(&kept, id.clone(), stored.goes_back_to.clone());
+            layer(apply_stack(pool, Controller::new(Path::new(&stored.root), store, kept), stop, watcher))
         })
     }
 
@@ -167,6 +168,7 @@ impl World {
             params: Map::new(),
             limit: None,
             artifacts: store::pins(),
+            known_good: Vec::new(),
             run: "laws".to_owned(),
             mode: "run",
         };
@@ -188,6 +190,8 @@ impl World {
             root: self.root().display().to_string(),
             artifacts: store::pins(),
             store: store::directory().display().to_string(),
+            goes_back_to: None,
+            known_good: Vec::new(),
         })
     }
 

@@ -74,7 +74,7 @@ wl_fence() {
     wl_g=${wl_g##*/}; [ "$wl_g" != "[0-9]*" ] || break
     [ "$wl_g" -le "$wl_e" ] || { echo "$wl_g"; exit 76; }
   done
-  [ -e "$wl_f/$wl_e" ] || [ ! -d "$wl_f" ] || printf '' >"$wl_f/$wl_e" || wl_die "nothing can be written in $wl_f"
+  [ -e "$wl_f/$wl_e" ] || [ ! -d "$wl_f" ] || printf '' >"$wl_f/$wl_e" || exit 1
 }
 # wl_born PID: its group, session and time of birth (g0 s0 b0); false when it is gone.
 wl_born() {
@@ -644,6 +644,8 @@ wl_restore() { # SAVE SURELY
     *) wl_die "this Windlass does not know what '$k' is" ;;
   esac
   [ ! -e "$d.reload" ] || { read -r scope <"$d.reload"; wl_sc daemon-reload || exit 1; }
+  # What was restarted before is restarted once more: this may be a file of it.
+  for f in "$W"/s/u-*.back; do [ ! -e "$f" ] || rm -f -- "$f"; done
   echo changed
 }
 wl_resume() { # SAVE: what ran when the run began runs again, on its old files; once a service
