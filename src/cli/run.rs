@@ -16,7 +16,7 @@ use crate::journal::{Record, RunPhase};
 use crate::ledger::{Intent, Ledger, RunRow, StoredRun, known_good};
 use crate::op::Registry;
 use crate::report::{Counts, JsonReport, LiveReport, TextReport, Tone, Where, clock, millis, plain};
-use crate::run::{Crash, Drifted, Finish, Outset, Runner, live_stack_with};
+use crate::run::{Crash, Drifted, Finish, NotUndone, Outset, Runner, live_stack_with};
 use crate::script::{Facts, Load, Program, ProjectSources, STANDARD};
 use crate::step::ErrorKind;
 use crate::stop::Stop;
@@ -388,12 +388,11 @@ impl Desk {
         for (_, name) in &finish.open {
             printer.note(&format!("{} {}", printer.paint.tone(Tone::Bad, "still open:"), plain(name)));
         }
-        for (host, command) in finish.not_undone.iter().take(10) {
-            printer.note(&format!(
-                "{} {host}: {}",
-                printer.paint.tone(Tone::Bad, "not undone (no `undo` given)"),
-                plain(command)
-            ));
+        for NotUndone { host, command, irreversible } in finish.not_undone.iter().take(10) {
+            let why = irreversible
+                .as_ref()
+                .map_or("not undone (no `undo` given)".to_owned(), |why| format!("not undone ({})", plain(why)));
+            printer.note(&format!("{} {host}: {}", printer.paint.tone(Tone::Bad, &why), plain(command)));
         }
         let counts = self.counts();
         let took = millis(u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX));

@@ -165,12 +165,6 @@ pub trait Ledger: Send + Sync {
     /// When they cannot be written; then none of them is.
     fn append(&self, id: &RunId, records: &[Record]) -> Result<Digest, LedgerError>;
 
-    /// The head of a run's hash chain; nothing when it has no record.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    fn head(&self, id: &RunId) -> Result<Option<Digest>, LedgerError>;
-
     /// Whether what is appended would still be taken.
     ///
     /// # Errors
@@ -184,6 +178,12 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// When it cannot be read.
     fn links(&self, id: &RunId) -> Result<Vec<Link>, LedgerError>;
+
+    /// The head of a run's hash chain; nothing when it has no record.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn head(&self, id: &RunId) -> Result<Option<Digest>, LedgerError>;
 
     /// The journal of a run.
     ///

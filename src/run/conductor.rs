@@ -18,7 +18,7 @@ use serde_json::Value;
 use similar::TextDiff;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 /// What becomes of a step that has no record.
@@ -66,6 +66,8 @@ pub(super) struct Run {
     pub(super) guards: Mutex<BTreeMap<HostName, Login>>,
     /// What runs once, by name, and how it ended.
     pub(super) once: Mutex<BTreeMap<String, OnceCell>>,
+    /// That a host refused this run as an earlier holder of the lock: no task does anything more.
+    pub(super) fenced: OnceLock<StepError>,
     /// A step was left without an end, to be taken up again: so are the groups around it.
     pub(super) left_open: AtomicBool,
 }
@@ -76,10 +78,24 @@ impl Run {
     /// Refuses new work while the run is to stop.
     pub(super) fn may_begin(&self) -> Result<(), StepError> {
         self.must_perform()?;
+        self.still_holds()?;
         if self.interrupt.is_stopped() {
             return Err(StepError::new(ErrorKind::Interrupted, "the run was asked to stop"));
         }
         Ok(())
+    }
+
+    /// Refuses all work once a host has refused this run.
+    pub(super) fn still_holds(&self) -> Result<(), StepError> {
+        self.fenced.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    /// Has all tasks end when this is a host's refusal.
+    pub(super) fn note(&self, error: &StepError) {
+        if error.kind == ErrorKind::Fenced {
+            // The first one is told.
+            let _ = self.fenced.set(error.clone());
+        }
     }
 
     /// Refuses records while nothing but a replay is wanted.
@@ -187,6 +203,7 @@ impl Run {
         let clock = Instant::now();
         let mut context = StepContext::new(&command.host, key, &port);
         let result = operation.run(&mut context).map_err(|error| port.judge(error).at(command));
+        result.as_ref().err().inspect(|error| self.note(error));
         let millis = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
         let end = match &result {
             // Left without an end, for a resume to settle: the run stops here.

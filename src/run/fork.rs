@@ -83,7 +83,8 @@ fn batches_in_turn(
         let failed = at_once(run, task, spec, branch, key, batch);
         missed.begun = index + 1;
         missed.failed.extend(failed.iter().map(|(host, _)| host.clone()));
-        if let Some((_, stop)) = failed.iter().find(|(_, error)| stops_the_run(error)) {
+        let lost = failed.iter().find(|(_, error)| error.kind == ErrorKind::Fenced);
+        if let Some((_, stop)) = lost.or_else(|| failed.iter().find(|(_, error)| stops_the_run(error))) {
             return Err(stop.clone());
         }
         capacity.took(batch, failed.iter().map(|(host, _)| host));

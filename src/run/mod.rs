@@ -19,7 +19,7 @@ mod writer;
 pub use anchors::{Kept, anchors};
 pub use conductor::Mode;
 pub use drift::{Drift, Drifted};
-pub use finish::Finish;
+pub use finish::{Finish, NotUndone};
 pub use runner::{Outset, Runner, StackBuilder, live_stack, live_stack_with};
 pub use take_up::{DecideError, Job, MendedScript, OnDrift, TakeUp};
 pub use writer::{Crash, Writer};

@@ -43,6 +43,12 @@ fn health_must_hold_after_the_last_change() {
         0,
         &["h1 live", "h2 live", "h3 live"],
     );
+    // What a bracket opens it closes behind the check that stands in it.
+    let within = |body: &str| {
+        format!("rolling(web, #{{ batch: 1 }}, |h| {{ maintenance(h, #{{ path: `${{D}}/m${{h.name}}` }}, || {{ {body} }}); }});")
+    };
+    is(&within(&format!("{change} {check}")), 0, &["h1 good", "h2 good", "h3 good"]);
+    is(&within(change), 0, &["h1 live", "h2 live", "h3 live"]);
     // The check of one host says nothing of another; and where nothing was done, nothing is known.
     is("web[0].expect_exec(\"true\"); web[1].exists(\"/\");", 0, &["h1 good", "h2 live", "h3 missed"]);
     // What only looks is no change, nor is a check of who the host is one of health.

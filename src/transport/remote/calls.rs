@@ -93,14 +93,16 @@ fn function(effect: &Effect) -> Result<Call, EffectError> {
         | E::Entropy { .. }
         | E::Ask { .. }
         | E::Sleep { .. }
-        | E::Notify { .. } => {
-            return Err(EffectError::Unsupported(format!("no shell does this: {effect:?}")));
-        }
+        | E::Notify { .. } => return Err(unsupported(effect)),
     })
 }
 
 fn on_path(function: &'static str, save: &SaveId, path: &RemotePath) -> Call {
     Call::new(function).save(save).arg(path.as_str())
+}
+
+fn unsupported(effect: &Effect) -> EffectError {
+    EffectError::Unsupported(format!("no shell does this: {effect:?}"))
 }
 
 /// The call that looks whether an effect has anything to do, where that is one of its own.
