@@ -3,6 +3,7 @@
 
 mod directory;
 mod error;
+mod members;
 mod name;
 mod pack;
 mod pins;
@@ -12,6 +13,7 @@ mod tree;
 
 pub use directory::{DirectoryStore, InUse};
 pub use error::ArtifactError;
+pub use members::{ArchiveItem, ArchiveMember, members};
 pub use name::{ArtifactName, Version};
 pub use pack::{Packed, PackedTree, pack, pack_plain};
 pub use pins::{Pin, PinError, Wishes, resolve};

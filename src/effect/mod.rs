@@ -110,6 +110,9 @@ pub enum Effect {
         after: Option<SaveId>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         keeps: Vec<(SaveId, RemotePath)>,
+        /// What is known of it where it is not run.
+        #[serde(default, skip_serializing_if = "Contract::is_empty")]
+        contract: Box<Contract>,
     },
 
     /// Puts back what a save kept; when it `surely` kept something and has it no more, that is a failure. Reply: [`Reply::Done`].
@@ -243,6 +246,36 @@ pub struct Invocation {
     /// Seconds after which its whole process group is ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
+}
+
+/// What is known of a command without running it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contract {
+    /// A path that is there once it has succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creates: Option<RemotePath>,
+    /// How it ends, and what it prints.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Foretold>,
+}
+
+/// The answer of a command, as its script foretells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Foretold {
+    /// Its exit status.
+    pub code: i32,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+}
+
+impl Contract {
+    /// Whether nothing is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A command's words: a text for `sh`, or a list that no shell reads.

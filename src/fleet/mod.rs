@@ -24,6 +24,7 @@ mod ssh_match;
 mod ssh_options;
 mod ssh_settings;
 mod ssh_tokens;
+mod world;
 
 pub use channel::{Channel, ChannelKind, Channels, Webhook};
 pub use environment::{Class, Environment};
@@ -35,3 +36,4 @@ pub use project::{Defaults, EnvironmentSource, Project, environment_file, enviro
 pub use ssh_config::SshConfig;
 pub use ssh_options::{AddressFamily, Agent, AlgorithmKind, Algorithms, HostKeyPolicy, ProxyCommand, SshOptions};
 pub use ssh_settings::{HostSettings, UnsupportedKey};
+pub use world::{Start, WantedCommand, WantedExternal, WantedFile, WantedForm, WantedHost, WantedService, World};

@@ -1,6 +1,6 @@
 //! What an operation has of the world: its host, effects, and a place to record undos.
 
-use crate::effect::{Compensation, Effect, EffectClass, Invocation, Reply};
+use crate::effect::{Compensation, Contract, Effect, EffectClass, Invocation, Reply};
 use crate::id::{HostName, RemotePath, SaveId, StepKey};
 use crate::step::{ErrorKind, Outcome, StepError};
 
@@ -127,10 +127,11 @@ impl<'a> StepContext<'a> {
     /// # Errors
     /// What went wrong. The record stands all the same.
     pub fn command(&mut self, command: Invocation, undo: impl FnOnce(&SaveId) -> Vec<Compensation>) -> Result<Reply, StepError> {
-        self.command_keeping(command, &[], undo)
+        self.command_keeping(command, &[], Contract::default(), undo)
     }
 
-    /// The same, and the host keeps a copy of what is at these paths before it begins. They are put back last.
+    /// The same, and the host keeps a copy of what is at these paths before it begins; they are put back last. The contract
+    /// says what is known of the command where it is not run.
     ///
     /// # Errors
     /// What went wrong. The record stands all the same.
@@ -138,6 +139,7 @@ impl<'a> StepContext<'a> {
         &mut self,
         command: Invocation,
         paths: &[RemotePath],
+        contract: Contract,
         undo: impl FnOnce(&SaveId) -> Vec<Compensation>,
     ) -> Result<Reply, StepError> {
         let first = self.recorded + 1;
@@ -148,7 +150,7 @@ impl<'a> StepContext<'a> {
         self.recorded += u32::try_from(undo.len()).unwrap_or(u32::MAX).max(1);
         self.port.record(first, &undo)?;
         self.outcome = Outcome::Changed;
-        self.port.perform(&Effect::Exec { command, receipt, after: None, keeps })
+        self.port.perform(&Effect::Exec { command, receipt, after: None, keeps, contract: Box::new(contract) })
     }
 
     /// Puts the step's start on record.

@@ -53,7 +53,7 @@ impl StepPort for Port<'_> {
     fn perform(&self, effect: &Effect) -> Result<Reply, StepError> {
         let at = if effect.class() == EffectClass::Controller { Login::controller() } else { self.command.login() };
         tracing::debug!(key = %self.key, %at, ?effect, "perform");
-        let result = self.effects.perform(&at, effect);
+        let result = crate::interp::within(self.key, || self.effects.perform(&at, effect));
         let changes = matches!(effect.class(), EffectClass::Write | EffectClass::Opaque);
         if changes && !matches!(result, Err(EffectError::Unreachable { .. } | EffectError::Denied { .. })) {
             self.sent.store(true, Ordering::SeqCst);

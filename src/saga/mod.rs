@@ -149,7 +149,13 @@ fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<
 
 /// A command that undoes or follows, where the one that it is for began.
 fn again(command: &Invocation, of: Option<&SaveId>, receipt: SaveId) -> Action {
-    Action::Effect(Effect::Exec { command: command.clone(), receipt, after: of.cloned(), keeps: Vec::new() })
+    Action::Effect(Effect::Exec {
+        command: command.clone(),
+        receipt,
+        after: of.cloned(),
+        keeps: Vec::new(),
+        contract: Box::default(),
+    })
 }
 
 fn fork(state: &RunState, key: &StepKey) -> Option<Work> {

@@ -41,7 +41,7 @@ pub fn call(effect: &Effect) -> Result<Call, EffectError> {
         E::ServiceStatus { unit } => Call::new("wl_status").args(scope_and_name(unit)),
         E::ServiceLog { unit, lines } => Call::new("wl_log").args(scope_and_name(unit)).arg(lines.to_string()),
         E::Probe { command } => exec("wl_probe", &probe_receipt(command), command, None),
-        E::Exec { command, receipt, after, keeps } => keeping(keeps, exec("wl_exec", receipt.as_str(), command, after.as_ref())),
+        E::Exec { command, receipt, after, keeps, .. } => exec_keeping(command, receipt, after.as_ref(), keeps),
         E::Write { path, content, attributes, validate, save } => {
             put(Call::new("wl_put"), path, content, attributes, validate.as_deref(), save)
         }
@@ -236,6 +236,10 @@ pub(super) fn exec(function: &'static str, receipt: &str, command: &Invocation, 
         Some(content) if size > 0 => call.payload(Payload::Bytes(content.clone())),
         _ => call,
     }
+}
+
+fn exec_keeping(command: &Invocation, receipt: &SaveId, after: Option<&SaveId>, keeps: &[(SaveId, RemotePath)]) -> Call {
+    keeping(keeps, exec("wl_exec", receipt.as_str(), command, after))
 }
 
 /// The call with, before it, what the host is to keep.
