@@ -178,6 +178,19 @@ impl TaskPath {
         self.0.strip_prefix("once/").is_some_and(|rest| !rest.contains('/'))
     }
 
+    /// Whether it is the task in which a bracket is opened or closed, or something within that.
+    #[must_use]
+    pub fn is_of_bracket(&self) -> bool {
+        let of_bracket = |part: &str| part.split_once('.').is_some_and(|(_, word)| matches!(word, "enter" | "leave"));
+        self.0.split('/').any(|part| part.starts_with(|c: char| c.is_ascii_digit()) && of_bracket(part))
+    }
+
+    /// Whether it is the task of a script's own undo, or something within that.
+    #[must_use]
+    pub fn is_of_undo(&self) -> bool {
+        self.0.split('/').any(|part| part.split_once('.').is_some_and(|(n, word)| word == "undo" && n.parse::<u32>().is_ok()))
+    }
+
     /// The last part: the host of a host task, or `main`.
     #[must_use]
     pub fn leaf(&self) -> &str {

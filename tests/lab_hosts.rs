@@ -386,3 +386,42 @@ fn a_lab_that_cannot_start_says_why() {
         assert!(error.contains("as root"), "{error}");
     }
 }
+
+#[test]
+fn a_lab_is_not_taken_from_a_run() {
+    let temp = tempfile::tempdir().unwrap();
+    let (home, project) = (temp.path().join("home"), temp.path().join("project"));
+    std::fs::create_dir_all(project.join("environments")).unwrap();
+    std::fs::create_dir(&home).unwrap();
+    let (reached, go) = (temp.path().join("reached"), temp.path().join("go"));
+    let script = "let h = hosts(\"all\")[0]; h.write(\"~/x\", \"x\"); log(ask(\"Go on?\"));\n";
+    let files =
+        [("windlass.toml", "name = \"x\"\n"), ("deploy.rhai", script), ("environments/lab.toml", "class = \"lab\"\nlab = 1\n")];
+    files.iter().for_each(|(name, text)| std::fs::write(project.join(name), text).unwrap());
+    let windlass = |words: &[&str]| {
+        let mut command = Command::new(EXE);
+        command.args(words).current_dir(&project).env("HOME", &home).stdin(Stdio::null());
+        command
+    };
+    let run = format!("{EXE} run -e lab; echo $? >{}", go.display());
+    let mut typed = Command::new("script")
+        .args(["-q", "-f", "-c", &run, &reached.display().to_string()])
+        .current_dir(&project)
+        .env("HOME", &home)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    while !std::fs::read_to_string(&reached).is_ok_and(|text| text.contains("Go on?:")) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", std::fs::read_to_string(&reached));
+        std::thread::yield_now();
+    }
+    let down = windlass(&["lab", "down"]).output().unwrap();
+    let said = String::from_utf8_lossy(&down.stderr);
+    assert!(down.status.code() == Some(6) && said.contains("lab is being changed by run"), "{said}");
+    typed.stdin.take().unwrap().write_all(b"yes\n").unwrap();
+    typed.wait().unwrap();
+    assert_eq!(std::fs::read_to_string(&go).unwrap(), "0\n", "{:?}", std::fs::read_to_string(&reached));
+    assert!(windlass(&["lab", "down"]).status().unwrap().success());
+}

@@ -81,7 +81,7 @@ pub fn pack_plain(path: &Path, to: &mut dyn Write) -> Result<PackedTree, Artifac
     let tree = Tree::read(path)?;
     let mut out = Hashing::new(BufWriter::new(to));
     let mut digests = Vec::new();
-    write_tar(&tree, 0o777, &mut out, &mut |entry, digest| digests.push((entry.path.clone(), digest)))?;
+    write_tar(&tree, 0o7777, &mut out, &mut |entry, digest| digests.push((entry.path.clone(), digest)))?;
     let (digest, size) = out.end();
     Ok(PackedTree { digest, size, content: tree.size(), listing: tree.listing(&digests) })
 }

@@ -21,7 +21,7 @@ pub struct Entry {
     pub path: PathBuf,
     /// Where it lies.
     pub full: PathBuf,
-    /// Permission bits: nine, without set-uid and the like.
+    /// Permission bits, set-uid, set-gid and sticky among them.
     pub mode: u32,
     /// What it is.
     pub item: Item,
@@ -92,7 +92,7 @@ fn visit(root: &Path, path: &Path, into: &mut Vec<Entry>) -> Result<(), Artifact
     let unread = |error| ArtifactError::io(&full, "read", error);
     let about = fs::symlink_metadata(&full).map_err(unread)?;
     check_name(path, &full)?;
-    let mode = about.mode() & 0o777;
+    let mode = about.mode() & 0o7777;
     let kind = about.file_type();
     let item = if kind.is_dir() {
         Item::Directory

@@ -1,6 +1,7 @@
 //! The words of the command line.
 
 use crate::artifact::{ArtifactName, Version};
+use crate::id::StepKey;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -61,10 +62,14 @@ pub enum Color {
 pub enum Command {
     /// Run the deploy script against an environment
     Run(RunArgs),
+    /// Predict a run on a fleet in memory; no host is spoken to
+    Plan(PlanArgs),
+    /// Predict a run by looking at the hosts, without changing any
+    DryRun(DryRunArgs),
     /// Find mistakes in the script without touching any host
     Check(CheckArgs),
     /// Go on with a run that was interrupted or killed
-    Resume(TakeUpArgs),
+    Resume(ResumeArgs),
     /// Undo what an unfinished run changed
     Unwind(UnwindArgs),
     /// Undo what is owed on hosts that could not be reached
@@ -129,6 +134,45 @@ pub struct RunArgs {
     pub crash_at: Option<crate::run::Crash>,
 }
 
+/// What `plan` and `dry-run` have in common.
+#[derive(Debug, Args)]
+pub struct PredictArgs {
+    /// What is predicted.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// The answer to a question that the script asks
+    #[arg(long = "answer", value_name = "NAME=VALUE", value_parser = parse_answer)]
+    pub answers: Vec<Answer>,
+    /// Write the prediction as JSON, too
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// End with exit code 1 when something had to be assumed
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// What is predicted.
+    #[command(flatten)]
+    pub predict: PredictArgs,
+    /// What the fleet in memory is to be like; world.toml of the project when it is there
+    #[arg(long, value_name = "FILE")]
+    pub world: Option<PathBuf>,
+}
+
+/// `dry-run`.
+#[derive(Debug, Args)]
+pub struct DryRunArgs {
+    /// What is predicted.
+    #[command(flatten)]
+    pub predict: PredictArgs,
+    /// Ask for the password that sudo wants on the hosts, once
+    #[arg(short = 'K', long)]
+    pub ask_sudo_password: bool,
+}
+
 /// `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
@@ -138,6 +182,29 @@ pub struct CheckArgs {
 }
 
 /// `resume`.
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    /// What is taken up.
+    #[command(flatten)]
+    pub take_up: TakeUpArgs,
+    /// Go on though somebody has changed what the run made on the hosts
+    #[arg(long)]
+    pub accept_drift: bool,
+    /// A step in doubt took effect; as in 'main/3.rolling/web2#5'
+    #[arg(long, value_name = "STEP", value_parser = parse_step)]
+    pub assume_done: Vec<StepKey>,
+    /// A step in doubt is to be done again
+    #[arg(long, value_name = "STEP", value_parser = parse_step)]
+    pub again: Vec<StepKey>,
+    /// Why, for the journal
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub reason: String,
+    /// Go on with a mended script: it must ask for the same as all that was done
+    #[arg(long, value_name = "SCRIPT")]
+    pub with: Option<PathBuf>,
+}
+
+/// What `resume` and `unwind` take.
 #[derive(Debug, Args)]
 pub struct TakeUpArgs {
     /// The run's name, or a part of it that no other run has
@@ -162,6 +229,15 @@ pub struct UnwindArgs {
     /// Leave out what could not be undone the last time: somebody has seen to it
     #[arg(long, value_name = "REASON")]
     pub skip: Option<String>,
+    /// Only this step, with --skip; all that could not be undone otherwise
+    #[arg(long, value_name = "STEP", value_parser = parse_step, requires = "skip")]
+    pub step: Vec<StepKey>,
+    /// A step that could not be undone has been undone by hand; as in 'main/3.rolling/web2#5'
+    #[arg(long, value_name = "STEP", value_parser = parse_step, conflicts_with = "skip")]
+    pub mark_done: Vec<StepKey>,
+    /// Why, for the journal
+    #[arg(long, value_name = "TEXT", default_value = "", requires = "mark_done")]
+    pub reason: String,
 }
 
 /// `settle`.
@@ -337,6 +413,10 @@ fn parse_pin(text: &str) -> Result<(ArtifactName, Version), String> {
     let (name, version) = text.split_once('=').ok_or("write NAME=VERSION")?;
     let name = ArtifactName::parse(name).map_err(|error| error.to_string())?;
     Ok((name, Version::parse(version).map_err(|error| error.to_string())?))
+}
+
+fn parse_step(text: &str) -> Result<StepKey, String> {
+    StepKey::parse(text).map_err(|error| error.to_string())
 }
 
 fn parse_crash(text: &str) -> Result<crate::run::Crash, String> {

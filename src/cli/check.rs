@@ -1,6 +1,6 @@
 //! `windlass check`: mistakes that can be found without touching a host.
 
-use super::args::{CheckArgs, Common, Format};
+use super::args::{Answer, CheckArgs, Common, Format};
 use super::error::CliError;
 use super::pins::{self, Purpose};
 use super::printer::Printer;
@@ -9,6 +9,7 @@ use crate::fleet::Environment;
 use crate::op::Registry;
 use crate::script::{Diagnostic, Facts, Load, Program, ProjectSources, STANDARD, Severity};
 use crate::stop::Stop;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub(super) fn check(common: &Common, args: &CheckArgs, printer: &Printer) -> Result<u8, CliError> {
@@ -61,14 +62,27 @@ pub(super) fn refuse_unknown_params(
 ) -> Result<(), CliError> {
     let Some(known) = program.params() else { return Ok(()) };
     let Some(name) = given.keys().find(|name| !known.contains(*name)) else { return Ok(()) };
+    let help = near_or_all(name, &known, "the script has no parameters");
+    Err(CliError::usage(format!("--set {name}: the script has no such parameter")).with_help(help))
+}
+
+/// Refuses an answer to a question that the script never asks: its name is misspelt.
+pub(super) fn refuse_unknown_answers(program: &Program, given: &[Answer]) -> Result<(), CliError> {
+    let Some(known) = program.questions() else { return Ok(()) };
+    let Some(answer) = given.iter().find(|answer| !known.contains(&answer.name)) else { return Ok(()) };
+    let help = near_or_all(&answer.name, &known, "the script asks nothing");
+    Err(CliError::usage(format!("--answer {}: the script asks no question of this name", answer.name)).with_help(help))
+}
+
+/// The name that was meant, or those that there are.
+fn near_or_all(name: &str, known: &BTreeSet<String>, none: &str) -> String {
     let listed: Vec<&str> = known.iter().map(String::as_str).collect();
     let near = listed.iter().find(|other| strsim::damerau_levenshtein(other, name) <= 2 || other.eq_ignore_ascii_case(name));
-    let help = match (near, listed.is_empty()) {
+    match (near, listed.is_empty()) {
         (Some(near), _) => format!("did you mean `{near}`?"),
-        (None, true) => "the script has no parameters".to_owned(),
-        (None, false) => format!("it has: {}", listed.join(", ")),
-    };
-    Err(CliError::usage(format!("--set {name}: the script has no such parameter")).with_help(help))
+        (None, true) => none.to_owned(),
+        (None, false) => format!("there are: {}", listed.join(", ")),
+    }
 }
 
 /// Refuses a channel that nobody listens to: it is a misspelt one.

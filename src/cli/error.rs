@@ -3,6 +3,7 @@
 use crate::artifact::ArtifactError;
 use crate::fleet::FleetError;
 use crate::ledger::LedgerError;
+use crate::run::DecideError;
 use crate::script::Diagnostic;
 use std::path::Path;
 
@@ -81,6 +82,15 @@ impl From<LedgerError> for CliError {
             LedgerError::Read(_) => None,
         };
         Self { help: help.map(ToOwned::to_owned), ..Self::input(error.to_string()) }
+    }
+}
+
+impl From<DecideError> for CliError {
+    fn from(error: DecideError) -> Self {
+        match error {
+            DecideError::Ledger(error) => error.into(),
+            other => Self::input(other.to_string()).with_help("nothing was changed; `windlass show RUN` lists the steps"),
+        }
     }
 }
 

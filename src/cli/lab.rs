@@ -3,8 +3,9 @@
 use super::args::{Common, Format, LabCommand, ServeArgs};
 use super::error::{CliError, shown};
 use super::printer::Printer;
-use super::settings::{executable, lab_directory, lab_error, project};
-use crate::fleet::Project;
+use super::run::lock;
+use super::settings::{Labs, environment, executable, lab_directory, lab_error, ledger, project};
+use crate::fleet::{Project, environments};
 use crate::report::Tone;
 use crate::transport::embedded::{self, LabMode, LabOptions, LabReady, LabSession, LabStart, LabStatus, SharedRoot};
 use serde_json::json;
@@ -49,9 +50,26 @@ fn up(project: &Project, count: u16, environment: &str, printer: &Printer) -> Re
 }
 
 fn down(project: &Project, printer: &Printer) -> Result<u8, CliError> {
+    refuse_in_use(project)?;
     let was = embedded::down(&lab_directory(project)).map_err(|error| lab_error(&error))?;
     printer.say(if was { "lab down; its hosts are gone" } else { "no lab was up" });
     Ok(0)
+}
+
+/// Refuses while a run is changing an environment that has the lab's hosts.
+fn refuse_in_use(project: &Project) -> Result<(), CliError> {
+    for name in environments(project)? {
+        // One that cannot be read is not run either.
+        if !environment(project, &name, Labs::Leave).is_ok_and(|environment| environment.lab.is_some()) {
+            continue;
+        }
+        let ledger = ledger(project)?;
+        lock(project, &name, ledger.as_ref()).map_err(|error| {
+            let help = "wait for its end, or stop it (Ctrl-C there): without its hosts it could neither go on nor be undone";
+            error.with_help(help)
+        })?;
+    }
+    Ok(())
 }
 
 fn status(project: &Project, printer: &Printer) -> Result<u8, CliError> {

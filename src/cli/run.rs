@@ -1,7 +1,7 @@
 //! `windlass run`: the real thing.
 
-use super::args::{Answer, Common, Format, RunArgs};
-use super::check::{refuse_errors, refuse_unknown_channels, refuse_unknown_params};
+use super::args::{Answer, Common, Format, RunArgs, Selection};
+use super::check::{refuse_errors, refuse_unknown_answers, refuse_unknown_channels, refuse_unknown_params};
 use super::error::CliError;
 use super::people::{Aside, people};
 use super::pins::{self, Purpose};
@@ -9,13 +9,13 @@ use super::printer::Printer;
 use super::settings::{Labs, agent, environment, environment_name, executable, ledger, params, project, script, store, who};
 use crate::event::Watcher;
 use crate::fleet::{Channels, Class, Environment, Project, selector};
-use crate::id::RunId;
-use crate::interp::{Origin, People, Unsent};
+use crate::id::{RunId, StepKey};
+use crate::interp::{Marks, Origin, People, Unsent};
 use crate::journal::{Record, RunPhase};
 use crate::ledger::{Ledger, RunRow, StoredRun};
 use crate::op::Registry;
 use crate::report::{Counts, JsonReport, LiveReport, TextReport, Tone, Where, clock, millis, plain};
-use crate::run::{Crash, Finish, Outset, Runner, live_stack_with};
+use crate::run::{Crash, Drifted, Finish, Outset, Runner, StackBuilder, dry_run_layers, live_stack_with};
 use crate::script::{Facts, Load, Program, ProjectSources, STANDARD};
 use crate::stop::Stop;
 use crate::transport::{Credentials, Passphrases, Password};
@@ -36,7 +36,7 @@ pub(super) fn run(common: &Common, args: &RunArgs, printer: &Printer) -> Result<
     refuse_policy(&environment)?;
     let id = new_id();
     let _in_use = store(&project)?.hold()?;
-    let stored = read_all(&project, &script, &environment, args, &id)?;
+    let stored = read_all(&project, &script, &environment, (&args.selection, &args.answers), &id)?;
     let ledger = ledger(&project)?;
     let _lock = lock(&project, &name, ledger.as_ref())?;
     refuse_while_unfinished(&name, ledger.as_ref())?;
@@ -58,15 +58,15 @@ pub(super) fn run(common: &Common, args: &RunArgs, printer: &Printer) -> Result<
 }
 
 /// Reads the script and everything it can import, and refuses what is wrong before anything begins.
-fn read_all(
+pub(super) fn read_all(
     project: &Project,
     script: &str,
     environment: &Environment,
-    args: &RunArgs,
+    (selection, answers): (&Selection, &[Answer]),
     id: &RunId,
 ) -> Result<StoredRun, CliError> {
-    let params = params(&args.selection);
-    let limit = args.selection.limit.clone();
+    let params = params(selection);
+    let limit = selection.limit.clone();
     let facts = Facts {
         environment: Some(environment.clone()),
         params: params.clone(),
@@ -80,9 +80,10 @@ fn read_all(
     let program = Program::load(Load { sources, script: script.to_owned(), registry, facts, stop: Stop::default() })?;
     refuse_errors(&program)?;
     refuse_unknown_params(&program, &params)?;
+    refuse_unknown_answers(&program, answers)?;
     refuse_unknown_channels(&program, environment)?;
     let store = store(project)?;
-    let (artifacts, wrong) = pins::pins(Purpose::Run, &program, &args.selection, project, &environment.artifacts, &store)?;
+    let (artifacts, wrong) = pins::pins(Purpose::Run, &program, selection, project, &environment.artifacts, &store)?;
     if !wrong.is_empty() {
         return Err(CliError { diagnostics: wrong, ..CliError::input("") });
     }
@@ -213,7 +214,7 @@ pub(super) fn ask_password(wanted: bool) -> Result<Password, CliError> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a run is named after the minute of its start")]
-fn new_id() -> RunId {
+pub(super) fn new_id() -> RunId {
     let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let text = clock(i64::try_from(millis).unwrap_or_default());
     let minute: String = text.chars().filter(char::is_ascii_digit).take(12).collect();
@@ -298,6 +299,19 @@ impl Desk {
         }
     }
 
+    /// The layers of a prediction that looks at live hosts: with the same logins, and nobody who is told anything.
+    pub(super) fn dry_run_layers(&self, password: Password, answers: &[Answer], marks: Arc<Marks>) -> StackBuilder {
+        let credentials = Credentials { password, passphrases: self.passphrases(), agent: agent() };
+        let aside: Aside = Arc::new(|work| work());
+        let people = people(answers, &Channels::default(), Origin::default(), self.interrupt.clone(), aside);
+        dry_run_layers(credentials, people, marks)
+    }
+
+    /// The words to stop.
+    pub(super) fn stops(&self) -> (Stop, Stop) {
+        (self.interrupt.clone(), self.stop.clone())
+    }
+
     /// Asked on the terminal, where there is one, once the host has said that it would take the key.
     fn passphrases(&self) -> Passphrases {
         if !std::io::stdin().is_terminal() {
@@ -351,11 +365,27 @@ impl Desk {
                 }
             }
             Report::Json(report) => report.write(&serde_json::json!({
-                "event": "run_ended", "run": finish.run, "state": finish.state, "exit": finish.exit, "counts": report.counts(),
+                "event": "run_ended", "run": finish.run, "at": report.last(), "state": finish.state, "exit": finish.exit, "counts": report.counts(),
                 "journal_head": finish.head, "error": finish.error, "debts": finish.debts, "not_undone": finish.not_undone, "stuck": finish.stuck, "unsent": unsent,
+                "in_doubt": finish.doubts, "open": finish.open, "drift": finish.drift,
             })),
         }
         finish.exit
+    }
+
+    /// What differs from what the run left, and what might.
+    fn tell_drift(&self, printer: &Printer, finish: &Finish) {
+        let Some(drift) = &finish.drift else { return };
+        for line in drift.drifted.iter().flat_map(differences) {
+            printer.note(&line);
+        }
+        for one in &drift.explained {
+            let perhaps = one.perhaps.as_deref().unwrap_or_default();
+            printer.note(&format!("{}: {}; perhaps by {}, which ran after it", one.host, plain(&one.what), plain(perhaps)));
+        }
+        for host in &drift.unseen {
+            printer.note(&format!("{host} could not be looked at before the run went on"));
+        }
     }
 
     fn tell(&self, printer: &Printer, finish: &Finish) {
@@ -372,6 +402,10 @@ impl Desk {
             if !stuck.stderr.is_empty() {
                 printer.note(&plain(&stuck.stderr));
             }
+        }
+        self.tell_drift(printer, finish);
+        for (_, name) in &finish.open {
+            printer.note(&format!("{} {}", printer.paint.tone(Tone::Bad, "still open:"), plain(name)));
         }
         for (host, command) in finish.not_undone.iter().take(10) {
             printer.note(&format!(
@@ -394,6 +428,11 @@ impl Desk {
     }
 }
 
+/// One thing that is not as the run left it, with its difference.
+fn differences(drifted: &Drifted) -> Vec<String> {
+    drifted.diff.iter().flat_map(|diff| diff.lines()).map(|line| format!("    {}", plain(line))).collect()
+}
+
 fn headline(finish: &Finish, counts: Counts) -> String {
     let id = &finish.run;
     match (finish.state, finish.exit) {
@@ -410,7 +449,9 @@ fn headline(finish: &Finish, counts: Counts) -> String {
             format!("run {id} failed and was unwound, but not on {} (not reachable),", hosts.join(", "))
         }
         (RunPhase::Stuck, _) => format!("run {id} is stuck: not everything could be undone,"),
+        (RunPhase::Interrupted, 6) if finish.drift.is_some() => format!("run {id} did not go on,"),
         (RunPhase::Interrupted, 6) => format!("run {id} cannot go on with this script,"),
+        (RunPhase::Interrupted, _) if !finish.doubts.is_empty() => format!("run {id} is in doubt,"),
         (state, _) => format!("run {id} is {}", state.word()),
     }
 }
@@ -430,18 +471,44 @@ fn summary(counts: Counts) -> String {
 /// What can be done about a run in its state.
 pub(super) fn next_commands(finish: &Finish) -> Vec<(&'static str, String)> {
     let id = &finish.run;
+    let drifted = finish.drift.as_ref().is_some_and(|drift| !drift.drifted.is_empty()) && finish.exit == 6;
+    let mut next = next_for(finish.state, id.as_str(), &finish.doubts);
     match finish.state {
+        RunPhase::Interrupted if drifted => {
+            next.insert(1, ("go on all the same", format!("windlass resume {id} --accept-drift")))
+        }
+        RunPhase::Unwound | RunPhase::Succeeded | RunPhase::Halted if !finish.debts.is_empty() => {
+            next.push(("once they are back", format!("windlass settle {id}")));
+        }
+        state if state.is_ended() && !finish.open.is_empty() => {
+            next.push(("close what is open", format!("windlass settle {id}")))
+        }
+        _ => {}
+    }
+    next
+}
+
+/// What can be done about a run in this phase, whose steps in doubt are these.
+pub(super) fn next_for(phase: RunPhase, id: &str, doubts: &[StepKey]) -> Vec<(&'static str, String)> {
+    match phase {
         RunPhase::Interrupted | RunPhase::Suspended | RunPhase::Running => {
-            vec![("go on", format!("windlass resume {id}")), ("undo what it changed", format!("windlass unwind {id}"))]
+            let mut next = Vec::new();
+            for key in doubts.iter().take(3) {
+                next.push(("it took effect", format!("windlass resume {id} --assume-done '{key}'")));
+                next.push(("do it again", format!("windlass resume {id} --again '{key}'")));
+            }
+            if doubts.is_empty() {
+                next.push(("go on", format!("windlass resume {id}")));
+            }
+            next.push(("undo what it changed", format!("windlass unwind {id}")));
+            next
         }
         RunPhase::Unwinding => vec![("go on undoing it", format!("windlass unwind {id}"))],
-        RunPhase::Stuck => {
-            vec![
-                ("try again to undo it", format!("windlass unwind {id}")),
-                ("once somebody has seen to it", format!("windlass unwind {id} --skip REASON")),
-            ]
-        }
-        RunPhase::Unwound if !finish.debts.is_empty() => vec![("once they are back", format!("windlass settle {id}"))],
+        RunPhase::Stuck => vec![
+            ("try again to undo it", format!("windlass unwind {id}")),
+            ("when done by hand", format!("windlass unwind {id} --mark-done STEP")),
+            ("to leave it as it is", format!("windlass unwind {id} --skip REASON")),
+        ],
         _ => Vec::new(),
     }
 }

@@ -203,15 +203,20 @@ fn inside(project: &Project, path: &Path) -> Result<String, CliError> {
 pub(super) fn script(project: &Project, selection: &Selection) -> Result<String, CliError> {
     match &selection.script {
         None => inside(project, &project.root.join(&project.script)),
-        Some(path) if path.is_file() => inside(project, path),
-        Some(path) => {
-            let other = project.root.join(path);
-            if other.is_file() {
-                return inside(project, &other);
-            }
-            Err(CliError::input(format!("there is no script {}", path.display())))
-        }
+        Some(path) => script_name(project, path),
     }
+}
+
+/// The name of a script that is given as a path.
+pub(super) fn script_name(project: &Project, path: &Path) -> Result<String, CliError> {
+    if path.is_file() {
+        return inside(project, path);
+    }
+    let other = project.root.join(path);
+    if other.is_file() {
+        return inside(project, &other);
+    }
+    Err(CliError::input(format!("there is no script {}", path.display())))
 }
 
 /// The parameters of the command line.

@@ -23,7 +23,7 @@ pub(super) fn show(common: &Common, args: &ShowArgs, printer: &Printer) -> Resul
         for record in &records {
             match &record.entry {
                 Entry::RunEnded { state, exit, error } => {
-                    printer.json(&serde_json::json!({"event": "run_ended", "run": row.id, "at": record.at, "state": state, "exit": exit, "error": error, "counts": counts}));
+                    printer.json(&serde_json::json!({"event": "run_ended", "run": row.id, "at": record.at, "state": state, "exit": exit, "error": error, "counts": counts, "journal_head": ledger.head(&row.id)?}));
                 }
                 _ => json_event(&row.id, record, &mut steps, &mut counts).iter().for_each(|object| printer.json(object)),
             }
@@ -55,8 +55,11 @@ pub(super) fn show(common: &Common, args: &ShowArgs, printer: &Printer) -> Resul
     let exit = row.exit.map(|exit| format!(", exit {exit}")).unwrap_or_default();
     printer.data(&format!("{}{exit}, after {took}, {} records", row.state.word(), records.len()));
     if let Some(error) = &state.error {
-        let host = error.host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
+        let host = error.host.as_ref().filter(|host| !host.is_controller()).map(|host| format!(" on {host}")).unwrap_or_default();
         printer.data(&format!("failed{host} at {}: {}", error.site, plain(&error.message)));
+    }
+    for (key, owed) in state.open_obligations() {
+        printer.data(&format!("still open: {} ({key})", plain(&owed.name)));
     }
     for host in state.debts() {
         printer.data(&format!("owed on {host}: windlass settle {}", row.id));

@@ -4,12 +4,13 @@ use super::args::{Common, Format, StatusArgs};
 use super::error::CliError;
 use super::history::table;
 use super::printer::Printer;
+use super::run::next_for;
 use super::settings::{ledger, project};
 use super::take_up::owes;
 use crate::fleet::Project;
 use crate::journal::{RunPhase, RunState};
 use crate::ledger::{Ledger, RunRow};
-use crate::report::Tone;
+use crate::report::{Tone, plain};
 use serde_json::json;
 use std::fs::File;
 
@@ -36,11 +37,19 @@ pub(super) fn status(common: &Common, args: &StatusArgs, printer: &Printer) -> R
                 owing.push(row);
             }
         }
+        let described = |row: &RunRow| -> Result<serde_json::Value, CliError> {
+            let (next, obligations) = (next(ledger.as_ref(), row, busy)?, still_open(ledger.as_ref(), row)?);
+            Ok(json!({"run": row, "obligations": obligations, "next": next}))
+        };
+        let owed = |row: &RunRow| -> Result<serde_json::Value, CliError> {
+            let obligations = still_open(ledger.as_ref(), row)?;
+            Ok(json!({"run": row.id, "obligations": obligations, "next": format!("windlass settle {}", row.id)}))
+        };
         match printer.format {
             Format::Json => printer.json(&json!({
                 "environment": name, "busy": busy, "last": rows.first(),
-                "open": open.iter().map(|row| json!({"run": row, "next": next(row, busy)})).collect::<Vec<_>>(),
-                "debts": owing.iter().map(|row| json!({"run": row.id, "next": format!("windlass settle {}", row.id)})).collect::<Vec<_>>(),
+                "open": open.iter().map(|row| described(row)).collect::<Result<Vec<_>, _>>()?,
+                "debts": owing.iter().map(|row| owed(row)).collect::<Result<Vec<_>, _>>()?,
             })),
             Format::Text => text(ledger.as_ref(), name, &rows, busy, &open, &owing, printer)?,
         }
@@ -76,32 +85,45 @@ fn text(
             (false, state) => state.word().to_owned(),
         };
         printer.data(&format!("  {} run {}: {how}", paint.tone(Tone::Bad, "open"), row.id));
-        for (what, command) in next(row, busy) {
+        for name in still_open(ledger, row)? {
+            printer.data(&format!("       {:<22} {}", "still open", plain(&name)));
+        }
+        for (what, command) in next(ledger, row, busy)? {
             printer.data(&format!("       {what:<22} {command}"));
         }
     }
     for row in owing {
-        let state = RunState::read(&ledger.records(&row.id)?).map_err(|illegal| CliError::input(illegal.to_string()))?;
-        let hosts: Vec<String> = state.debts().iter().map(ToString::to_string).collect();
-        printer.data(&format!("  {} run {} left changes on {}", paint.tone(Tone::Bad, "owed"), row.id, hosts.join(", ")));
-        printer.data(&format!("       {:<22} windlass settle {}", "once reachable", row.id));
+        let hosts: Vec<String> = state(ledger, row)?.debts().iter().map(ToString::to_string).collect();
+        let owed = paint.tone(Tone::Bad, "owed");
+        if !hosts.is_empty() {
+            printer.data(&format!("  {owed} run {} left changes on {}", row.id, hosts.join(", ")));
+            printer.data(&format!("       {:<22} windlass settle {}", "once reachable", row.id));
+        }
+        let open = still_open(ledger, row)?;
+        for name in &open {
+            printer.data(&format!("  {owed} run {} left open: {}", row.id, plain(name)));
+        }
+        if !open.is_empty() {
+            printer.data(&format!("       {:<22} windlass settle {}", "to close it", row.id));
+        }
     }
     Ok(())
 }
 
-fn next(row: &RunRow, busy: bool) -> Vec<(&'static str, String)> {
-    let id = &row.id;
+fn next(ledger: &dyn Ledger, row: &RunRow, busy: bool) -> Result<Vec<(&'static str, String)>, CliError> {
     if busy {
-        return vec![("look at it", format!("windlass show {id}"))];
+        return Ok(vec![("look at it", format!("windlass show {}", row.id))]);
     }
-    match row.state {
-        RunPhase::Stuck => vec![
-            ("try again to undo it", format!("windlass unwind {id}")),
-            ("once somebody has seen to it", format!("windlass unwind {id} --skip REASON")),
-        ],
-        RunPhase::Unwinding => vec![("go on undoing it", format!("windlass unwind {id}"))],
-        _ => vec![("go on", format!("windlass resume {id}")), ("undo what it changed", format!("windlass unwind {id}"))],
-    }
+    Ok(next_for(row.state, row.id.as_str(), &state(ledger, row)?.doubts))
+}
+
+fn state(ledger: &dyn Ledger, row: &RunRow) -> Result<RunState, CliError> {
+    RunState::read(&ledger.records(&row.id)?).map_err(|illegal| CliError::input(illegal.to_string()))
+}
+
+/// What a run has opened and not closed again.
+fn still_open(ledger: &dyn Ledger, row: &RunRow) -> Result<Vec<String>, CliError> {
+    Ok(state(ledger, row)?.open_obligations().map(|(_, owed)| owed.name.clone()).collect())
 }
 
 /// Whether a run holds the environment's lock.

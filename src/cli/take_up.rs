@@ -1,43 +1,70 @@
 //! `windlass resume`, `unwind` and `settle`: what to do with a run that has not ended well.
 
-use super::args::{Answer, Common, SettleArgs, TakeUpArgs, UnwindArgs};
+use super::args::{Answer, Common, ResumeArgs, SettleArgs, TakeUpArgs, UnwindArgs};
+use super::check::{refuse_errors, refuse_unknown_answers};
 use super::error::CliError;
 use super::printer::Printer;
 use super::run::{Desk, ask_password, lock};
-use super::settings::{channels, ledger, project};
+use super::settings::{channels, ledger, project, script_name, who};
 use crate::artifact::DirectoryStore;
+use crate::fleet::Project;
+use crate::id::StepKey;
 use crate::interp::Origin;
-use crate::journal::RunState;
-use crate::ledger::{Ledger, RunRow};
-use crate::run::{Crash, Job};
+use crate::journal::{Decision, RunState};
+use crate::ledger::{Ledger, RunRow, StoredRun};
+use crate::op::Registry;
+use crate::run::{Crash, Job, MendedScript, OnDrift, TakeUp};
+use crate::script::{Diagnostic, Facts, Load, Program, ProjectSources, STANDARD, StoredSources};
+use crate::stop::Stop;
 use crate::transport::Password;
+use std::path::Path;
 use std::sync::Arc;
 
 /// What a run is taken up with.
+#[derive(Default)]
 struct Given<'a> {
     crash: Option<Crash>,
     password: Password,
     answers: &'a [Answer],
+    drift: OnDrift,
+    with: Option<&'a Path>,
+    decisions: Vec<(StepKey, Decision)>,
+    reason: &'a str,
 }
 
-pub(super) fn resume(common: &Common, args: &TakeUpArgs, printer: &Printer) -> Result<u8, CliError> {
-    let given = Given { crash: args.crash_at, password: ask_password(args.ask_sudo_password)?, answers: &args.answers };
-    take_up(common, &args.run, Job::Resume, given, printer)
+impl<'a> Given<'a> {
+    fn of(args: &'a TakeUpArgs) -> Result<Self, CliError> {
+        let password = ask_password(args.ask_sudo_password)?;
+        Ok(Self { crash: args.crash_at, password, answers: &args.answers, ..Self::default() })
+    }
+}
+
+pub(super) fn resume(common: &Common, args: &ResumeArgs, printer: &Printer) -> Result<u8, CliError> {
+    let said = |keys: &[StepKey], decision| keys.iter().map(move |key| (key.clone(), decision)).collect::<Vec<_>>();
+    let decisions = [said(&args.assume_done, Decision::AssumeDone), said(&args.again, Decision::Again)].concat();
+    if let Some((key, _)) =
+        decisions.iter().enumerate().find(|(n, (key, _))| decisions[..*n].iter().any(|(k, _)| k == key)).map(|(_, d)| d)
+    {
+        return Err(CliError::usage(format!("step {key} is named twice")));
+    }
+    let drift = if args.accept_drift { OnDrift::Accept } else { OnDrift::Stop };
+    let given = Given { drift, with: args.with.as_deref(), decisions, reason: &args.reason, ..Given::of(&args.take_up)? };
+    take_up(common, &args.take_up.run, Job::Resume, given, printer)
 }
 
 pub(super) fn unwind(common: &Common, args: &UnwindArgs, printer: &Printer) -> Result<u8, CliError> {
     if let Some(reason) = &args.skip {
         refuse_ended(common, &args.take_up.run)?;
-        give_up(common, &args.take_up.run, reason, printer)?;
+        give_up(common, &args.take_up.run, &args.step, reason, printer)?;
     }
-    let args = &args.take_up;
-    let given = Given { crash: args.crash_at, password: ask_password(args.ask_sudo_password)?, answers: &args.answers };
-    take_up(common, &args.run, Job::Unwind, given, printer)
+    let decisions = args.mark_done.iter().map(|key| (key.clone(), Decision::MarkDone)).collect();
+    let given = Given { decisions, reason: &args.reason, ..Given::of(&args.take_up)? };
+    take_up(common, &args.take_up.run, Job::Unwind, given, printer)
 }
 
 pub(super) fn settle(common: &Common, args: &SettleArgs, printer: &Printer) -> Result<u8, CliError> {
     if let (Some(run), Some(reason)) = (&args.run, &args.drop) {
-        return give_up(common, run, reason, printer).map(|()| 0);
+        return give_up(common, run, &[], reason, printer).map(|()| 0);
     }
     let project = project(common)?;
     let ledger = ledger(&project)?;
@@ -55,7 +82,7 @@ pub(super) fn settle(common: &Common, args: &SettleArgs, printer: &Printer) -> R
                 common,
                 row.id.as_str(),
                 Job::Unwind,
-                Given { crash: None, password: password.clone(), answers: &[] },
+                Given { password: password.clone(), ..Given::default() },
                 printer,
             )?);
         }
@@ -68,7 +95,7 @@ pub(super) fn settle(common: &Common, args: &SettleArgs, printer: &Printer) -> R
 }
 
 /// Puts on record that a person has seen to what could not be undone.
-fn give_up(common: &Common, run: &str, reason: &str, printer: &Printer) -> Result<(), CliError> {
+fn give_up(common: &Common, run: &str, only: &[StepKey], reason: &str, printer: &Printer) -> Result<(), CliError> {
     if reason.trim().is_empty() {
         return Err(
             CliError::usage("the reason is empty").with_help("say who saw to it and how: it is kept in the run's journal")
@@ -80,7 +107,7 @@ fn give_up(common: &Common, run: &str, reason: &str, printer: &Printer) -> Resul
     let _lock = lock(&project, &row.environment, ledger.as_ref())?;
     let stored = ledger.stored(&row.id)?;
     let desk = Desk::new(printer, &stored.environment);
-    let steps = desk.runner(ledger, None, Password::default()).give_up(&row.id, reason)?;
+    let steps = desk.runner(ledger, None, Password::default()).give_up(&row.id, only, reason)?;
     for step in &steps {
         printer.say(&format!("given up: step {step} of run {}", row.id));
     }
@@ -103,13 +130,13 @@ fn refuse_ended(common: &Common, run: &str) -> Result<(), CliError> {
     Err(CliError::input(format!("run {} has ended: it is {}", row.id, row.state.word())).with_help(help))
 }
 
-/// Whether a run left something to undo on hosts that could not be reached.
+/// Whether a run left something to undo on hosts that could not be reached, or something open.
 pub(super) fn owes(ledger: &dyn Ledger, row: &RunRow) -> Result<bool, CliError> {
     if !row.state.is_ended() || row.exit != Some(4) {
         return Ok(false);
     }
     let state = RunState::read(&ledger.records(&row.id)?).map_err(|illegal| CliError::input(illegal.to_string()))?;
-    Ok(!state.debts().is_empty())
+    Ok(!state.debts().is_empty() || state.open_obligations().next().is_some())
 }
 
 fn take_up(common: &Common, run: &str, job: Job, given: Given<'_>, printer: &Printer) -> Result<u8, CliError> {
@@ -129,6 +156,11 @@ fn take_up(common: &Common, run: &str, job: Job, given: Given<'_>, printer: &Pri
             .with_help(format!("go on: windlass resume {}", row.id)));
     }
     let stored = ledger.stored(&row.id)?;
+    if !given.answers.is_empty()
+        && let Ok(program) = stored_program(&stored)
+    {
+        refuse_unknown_answers(&program, given.answers)?;
+    }
     let _in_use = DirectoryStore::new(&stored.store).hold()?;
     let what = if job == Job::Resume { "resuming" } else { "undoing" };
     let pinned = super::pins::listed(&stored.artifacts);
@@ -139,6 +171,41 @@ fn take_up(common: &Common, run: &str, job: Job, given: Given<'_>, printer: &Pri
     desk.know(&ledger.records(&row.id)?);
     let ledger: Arc<dyn Ledger> = ledger;
     let runner = desk.runner(ledger, given.crash, given.password);
-    let finish = desk.watch_signals(|| runner.take_up(&row.id, job))?;
+    let script = given.with.map(|path| mended(&project, path, &stored)).transpose()?;
+    if !given.decisions.is_empty() {
+        runner.decide(&row.id, &given.decisions, given.reason, &who())?;
+    }
+    let how = TakeUp { job, drift: given.drift, script, by: who() };
+    let finish = desk.watch_signals(|| runner.take_up(&row.id, how))?;
     Ok(desk.conclude(printer, &finish))
+}
+
+/// A script of the project as it is now, and all that it can import.
+fn mended(project: &Project, path: &Path, stored: &StoredRun) -> Result<MendedScript, CliError> {
+    let script = script_name(project, path)?;
+    let sources = Arc::new(ProjectSources::new(&project.root, STANDARD));
+    let registry = Arc::new(Registry::standard());
+    let facts = facts(stored, "resume");
+    let program = Program::load(Load { sources, script: script.clone(), registry, facts, stop: Stop::default() })?;
+    refuse_errors(&program)?;
+    Ok((script, program.bundle()))
+}
+
+/// The script of a run, as it was; what it asks is read from it before anything begins.
+fn stored_program(stored: &StoredRun) -> Result<Program, Box<Diagnostic>> {
+    let sources = Arc::new(StoredSources::new(stored.bundle.clone()));
+    let registry = Arc::new(Registry::standard());
+    let facts = facts(stored, "check");
+    Program::load(Load { sources, script: stored.script.clone(), registry, facts, stop: Stop::default() })
+}
+
+fn facts(stored: &StoredRun, mode: &'static str) -> Facts {
+    Facts {
+        environment: Some(stored.environment.clone()),
+        params: stored.params.clone(),
+        limit: stored.limit.clone(),
+        artifacts: stored.artifacts.clone(),
+        run: String::new(),
+        mode,
+    }
 }

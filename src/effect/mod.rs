@@ -4,8 +4,10 @@
 mod account;
 mod bytes;
 mod error;
+mod guard;
 mod login;
 mod packages;
+mod postcondition;
 mod reply;
 mod service;
 mod source;
@@ -14,8 +16,10 @@ mod undo;
 pub use account::{Account, GroupAccount, Presence, UserAccount};
 pub use bytes::Content;
 pub use error::EffectError;
+pub use guard::GuardAct;
 pub use login::Login;
 pub use packages::{PackageChange, PackageSet, PackageState};
+pub use postcondition::{Postcondition, PostconditionSubject};
 pub use reply::{CommandResult, FileKind, FileStat, HttpReply, Reply, ServiceState, SourceInfo, TreeInfo};
 pub use service::{ServiceUnit, UnitScope, Verb};
 pub use source::SourceName;
@@ -121,6 +125,8 @@ pub enum Effect {
     End { receipt: SaveId },
     /// What must follow once the files are back: a service that ran is restarted. Reply: [`Reply::Done`].
     Resume { save: SaveId },
+    /// A block of changes that the host takes back by itself unless it is confirmed. Reply: [`Reply::Done`].
+    Guard { act: GuardAct },
     /// Removes what the run kept on the host: saves, trash, receipts. Reply: [`Reply::Done`].
     Forget,
 
@@ -187,6 +193,7 @@ impl Effect {
             | Self::Restore { .. }
             | Self::End { .. }
             | Self::Resume { .. }
+            | Self::Guard { .. }
             | Self::Forget => EffectClass::Write,
             Self::Exec { .. } => EffectClass::Opaque,
             Self::Source { .. }
@@ -324,4 +331,16 @@ pub struct HttpRequest {
     pub headers: BTreeMap<String, String>,
     /// Milliseconds for the whole exchange.
     pub timeout_millis: u64,
+    /// What whoever asks hopes for, where nobody can be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hoped: Option<Hoped>,
+}
+
+/// The answer of an HTTP server that is hoped for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hoped {
+    /// The status code.
+    pub status: u16,
+    /// Texts that the body holds.
+    pub texts: Vec<String>,
 }

@@ -3,9 +3,10 @@
 use super::Controller;
 use super::fetch::fetch;
 use super::follow::Follow;
+use super::guard;
 use super::reboot::{Wish, reboot};
 use super::vantage::Vantage;
-use crate::effect::{Effect, EffectClass, EffectError, Effects, Login, Reply};
+use crate::effect::{Effect, EffectClass, EffectError, Effects, GuardAct, Login, Reply};
 use crate::event::Watcher;
 use crate::id::HostName;
 use crate::stop::Stop;
@@ -71,6 +72,9 @@ impl Effects for Apply {
             Effect::Http { request, via } => self.vantage.http(&self.pool, at, request, *via),
             Effect::Connect { address, port, via } => self.vantage.connect(&self.pool, at, address, *port, *via),
             Effect::Facts => self.facts(at),
+            Effect::Guard { act: GuardAct::Confirm { save, seconds } } => {
+                guard::confirm(&self.pool, at, save, *seconds, &self.stop)
+            }
             Effect::Fetch { path, to } => fetch(&self.pool, &self.controller, at, path, to),
             Effect::Reboot { within_millis, message, begun, save, after } => {
                 let within = Duration::from_millis(*within_millis);

@@ -2,9 +2,11 @@
 //! are kept is the ledger's business.
 
 mod cursor;
+mod obligation;
 mod record;
 mod state;
 
-pub use cursor::{Cursor, Recorded};
-pub use record::{Entry, Group, Part, RECORD_VERSION, Record, RunPhase, StartInfo};
+pub use cursor::{Cursor, Recorded, group_divergence, missing_step};
+pub use obligation::{Obligation, ObligationStatus};
+pub use record::{BracketSide, Decision, Entry, Group, Part, RECORD_VERSION, Record, RunPhase, StartInfo, WhenHalted};
 pub use state::{Illegal, Item, RunState, StepState, StepStatus, UndoState, UndoStatus, next};

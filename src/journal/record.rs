@@ -1,14 +1,14 @@
 //! What is written down. A record is never changed; a new version of the format gets a new number, and readers read
 //! every older one.
 
-use crate::effect::Compensation;
+use crate::effect::{Compensation, Postcondition};
 use crate::id::{HostName, StepKey};
 use crate::step::{Command, Outcome, StepError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The version that is written.
-pub const RECORD_VERSION: u32 = 1;
+pub const RECORD_VERSION: u32 = 2;
 
 /// One entry with its place and time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,6 +44,9 @@ pub enum Entry {
         n: u32,
         #[serde(flatten)]
         undo: Compensation,
+        /// What holds once the change is made.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        makes: Vec<Postcondition>,
     },
     /// A step ended well.
     Succeeded {
@@ -60,16 +63,33 @@ pub enum Entry {
     GroupEntered { key: StepKey, group: Group },
     /// A group of steps was left, by its end or by a failure.
     GroupLeft { key: StepKey, failed: bool },
-    /// The run is in another phase.
-    Phase { phase: RunPhase, why: String },
+    /// The run is in another phase; with the steps of which it is not known whether they took effect.
+    Phase {
+        phase: RunPhase,
+        why: String,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        doubts: Vec<StepKey>,
+    },
     /// A compensation begins.
     UndoStarted { key: StepKey, n: u32, part: Part },
     /// A compensation is done; whether there was anything to do.
     Undone { key: StepKey, n: u32, part: Part, changed: bool },
     /// A compensation failed, or its host could not be reached.
     UndoFailed { key: StepKey, n: u32, part: Part, error: StepError },
-    /// A person said of a step in doubt how it ended.
+    /// A person has given up undoing a step or closing a bracket, for this reason.
     Settled { key: StepKey, how: String },
+    /// A person has decided about a step that cannot decide itself.
+    Decided { key: StepKey, decision: Decision, reason: String, by: String },
+    /// A bracket's opening begins; written before it.
+    ObligationOpened { key: StepKey, name: String, when_halted: WhenHalted },
+    /// A bracket is open.
+    ObligationHeld { key: StepKey },
+    /// A bracket is closed: nothing of it is owed.
+    ObligationDischarged { key: StepKey },
+    /// Opening or closing a bracket failed.
+    ObligationFailed { key: StepKey, side: BracketSide, error: StepError },
+    /// The run goes on with a mended script, which asks for the same as all that is recorded.
+    ScriptReplaced { bundle: crate::id::Digest, by: String },
     /// The run ended.
     RunEnded {
         state: RunPhase,
@@ -77,6 +97,20 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<StepError>,
     },
+}
+
+impl Entry {
+    /// Another phase, with nothing in doubt.
+    #[must_use]
+    pub fn phase(phase: RunPhase, why: impl Into<String>) -> Self {
+        Self::Phase { phase, why: why.into(), doubts: Vec::new() }
+    }
+
+    /// How a change is undone of which nothing simple holds afterwards.
+    #[must_use]
+    pub fn compensation(key: StepKey, n: u32, undo: Compensation) -> Self {
+        Self::Compensation { key, n, undo, makes: Vec::new() }
+    }
 }
 
 /// What a run was given.
@@ -103,6 +137,11 @@ pub enum Group {
     },
     /// `attempt(|| ..)`: undone to its start when it fails.
     Attempt,
+    /// `bracket("name", ..)`, `maintenance(..)`, `muted(..)`: something is opened before, and closed afterwards whatever happens.
+    Bracket {
+        /// What is open meanwhile.
+        name: String,
+    },
     /// `parallel` or `rolling`: one task a host, batch after batch.
     Fork {
         /// The construct's word.
@@ -110,6 +149,50 @@ pub enum Group {
         /// The hosts of each batch.
         batches: Vec<Vec<HostName>>,
     },
+}
+
+/// What a person decided about a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// It is in doubt, and is taken as done.
+    AssumeDone,
+    /// It is in doubt, and is done again.
+    Again,
+    /// It could not be undone, and somebody has undone it by hand.
+    MarkDone,
+}
+
+/// What becomes of an open bracket when a run halts behind its point of no return, or as its script asks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenHalted {
+    /// It is closed.
+    #[default]
+    Leave,
+    /// It stays open, on record, until `settle`.
+    Keep,
+}
+
+/// A bracket's opening or its closing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BracketSide {
+    /// Its opening.
+    Enter,
+    /// Its closing.
+    Leave,
+}
+
+impl BracketSide {
+    /// The word for it, also in the paths of tasks.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Enter => "enter",
+            Self::Leave => "leave",
+        }
+    }
 }
 
 /// A compensation has a part in reverse order, and may have one that waits until the files are back.

@@ -1,8 +1,9 @@
 //! What a journal says so far, and which record may come next. One pure function decides; the writer, the cursor and the
 //! tests all use it.
 
-use super::record::{Entry, Group, Part, Record, RunPhase, StartInfo};
-use crate::effect::{Compensation, Login};
+use super::obligation::{Obligation, ObligationStatus};
+use super::record::{Decision, Entry, Group, Part, Record, RunPhase, StartInfo};
+use crate::effect::{Compensation, Login, Postcondition};
 use crate::id::{HostName, StepKey, TaskPath};
 use crate::step::{Command, ErrorKind, Outcome, StepError};
 use serde_json::Value;
@@ -29,12 +30,20 @@ pub struct RunState {
     pub why: String,
     /// The exit code that it ended with.
     pub exit: Option<u8>,
+    /// As what it ended, once it did; kept while its debts are paid.
+    pub ended: Option<RunPhase>,
     /// What it failed of.
     pub error: Option<StepError>,
     /// Every step by its key.
     pub steps: BTreeMap<StepKey, StepState>,
     /// Every group by its key, and whether it was left.
     pub groups: BTreeMap<StepKey, (Group, bool)>,
+    /// What brackets opened, by the key of their group.
+    pub obligations: BTreeMap<StepKey, Obligation>,
+    /// What a person decided about steps, in order.
+    pub decided: BTreeMap<StepKey, Vec<Decision>>,
+    /// The steps of which it was not known, when the run last stopped, whether they took effect.
+    pub doubts: Vec<StepKey>,
     /// Steps whose undoing a person has given up, and why.
     pub settled: BTreeMap<StepKey, String>,
     /// The steps and groups of each task in the order in which they began.
@@ -92,6 +101,10 @@ pub enum StepStatus {
 pub struct UndoState {
     /// What it is.
     pub undo: Compensation,
+    /// What holds once the change is made that it undoes.
+    pub makes: Vec<Postcondition>,
+    /// The number of its record.
+    pub seq: u64,
     /// How far each part is.
     pub parts: BTreeMap<Part, UndoStatus>,
     /// How often it ended in a failure: the next attempt is a new one. Where it is not known whether it ended, it is not
@@ -158,7 +171,8 @@ impl RunState {
             step.undos.values().any(|undo| undo.parts.values().any(|part| matches!(part, UndoStatus::Failed(_))))
         };
         let open = self.steps.iter().filter(|(key, step)| !self.settled.contains_key(*key) && failed(step));
-        open.map(|(key, _)| key.clone()).collect()
+        let brackets = self.open_obligations().filter(|(_, owed)| matches!(owed.status, ObligationStatus::Failed(..)));
+        open.map(|(key, _)| key.clone()).chain(brackets.map(|(key, _)| key.clone())).collect()
     }
 
     /// Where steps took place, on hosts that did not go away.
@@ -186,7 +200,21 @@ impl RunState {
             matches!(undo.undo, Compensation::Command { .. } | Compensation::Again { .. } | Compensation::Restore { .. })
         };
         let left = |step: &&StepState| step.command.op == "run" && step.may_have_changed() && !step.undos.values().any(undoes);
-        self.steps.values().filter(left).collect()
+        let own = self.steps.iter().filter(|(key, _)| !key.task.is_of_bracket()).map(|(_, step)| step);
+        own.filter(left).collect()
+    }
+
+    /// How often a person said that a step in doubt is to be done again.
+    #[must_use]
+    pub fn repeats(&self, key: &StepKey) -> u32 {
+        let again = self.decided.get(key).map(|all| all.iter().filter(|decision| **decision == Decision::Again).count());
+        again.and_then(|count| u32::try_from(count).ok()).unwrap_or(0)
+    }
+
+    /// Whether a person said that a step in doubt is done.
+    #[must_use]
+    pub fn is_assumed_done(&self, key: &StepKey) -> bool {
+        self.decided.get(key).and_then(|all| all.last()) == Some(&Decision::AssumeDone)
     }
 
     /// Whether a point of no return is on record.
@@ -217,10 +245,14 @@ impl RunState {
                 self.phase = Some(RunPhase::Running);
                 Ok(())
             }
-            Entry::Phase { phase, why } => self.enter_phase(*phase, why),
+            Entry::Phase { phase, why, doubts } => {
+                self.enter_phase(*phase, why)?;
+                self.doubts.clone_from(doubts);
+                Ok(())
+            }
             Entry::RunEnded { state, exit, error } => self.end(*state, *exit, error.as_ref()),
             Entry::Started { key, command, summary } => self.start(key, command, summary),
-            Entry::Compensation { key, n, undo } => self.compensate(key, *n, undo),
+            Entry::Compensation { key, n, undo, makes } => self.compensate(key, *n, undo, makes),
             Entry::Succeeded { key, output, outcome, .. } => {
                 self.finish(key, StepStatus::Succeeded { output: output.clone(), outcome: outcome.clone() })
             }
@@ -230,8 +262,16 @@ impl RunState {
             Entry::UndoStarted { key, n, part } => self.undo(key, *n, *part, UndoStatus::Started),
             Entry::Undone { key, n, part, changed } => self.undo(key, *n, *part, UndoStatus::Done { changed: *changed }),
             Entry::UndoFailed { key, n, part, error } => self.undo(key, *n, *part, UndoStatus::Failed(error.clone())),
+            Entry::Decided { key, decision, .. } => self.decide(key, *decision),
+            Entry::ObligationOpened { .. }
+            | Entry::ObligationHeld { .. }
+            | Entry::ObligationDischarged { .. }
+            | Entry::ObligationFailed { .. } => self.take_obligation(&record.entry),
+            Entry::ScriptReplaced { .. } => self.alive(),
             Entry::Settled { key, how } => {
-                self.started(key)?;
+                if !self.obligations.contains_key(key) {
+                    self.started(key)?;
+                }
                 self.settled.insert(key.clone(), how.clone());
                 Ok(())
             }
@@ -262,11 +302,12 @@ impl RunState {
         if self.phase.is_some_and(RunPhase::is_ended) {
             return Err("it has ended already".to_owned());
         }
+        self.ended = Some(state);
         (self.phase, self.exit, self.error) = (Some(state), Some(exit), error.cloned().or_else(|| self.error.take()));
         Ok(())
     }
 
-    fn alive(&self) -> Result<(), String> {
+    pub(super) fn alive(&self) -> Result<(), String> {
         match self.phase {
             Some(phase) if phase.is_ended() => Err(format!("the run is {}", phase.word())),
             _ => Ok(()),
@@ -304,13 +345,24 @@ impl RunState {
         self.steps.get_mut(key).ok_or_else(|| format!("step {key} never started"))
     }
 
-    fn compensate(&mut self, key: &StepKey, n: u32, undo: &Compensation) -> Result<(), String> {
+    /// What a person says of a step is looked at where it is used; here it must speak of one that can be in question.
+    fn decide(&mut self, key: &StepKey, decision: Decision) -> Result<(), String> {
+        let step = self.started(key)?;
+        if decision != Decision::MarkDone && step.status != StepStatus::Started {
+            return Err(format!("step {key} has ended: it is not in doubt"));
+        }
+        self.decided.entry(key.clone()).or_default().push(decision);
+        Ok(())
+    }
+
+    fn compensate(&mut self, key: &StepKey, n: u32, undo: &Compensation, makes: &[Postcondition]) -> Result<(), String> {
         self.alive()?;
+        let seq = self.seq + 1;
         let step = self.started(key)?;
         if step.status != StepStatus::Started {
             return Err(format!("step {key} has ended: its changes come after their compensation"));
         }
-        let undo = UndoState { undo: undo.clone(), parts: BTreeMap::new(), failures: 0 };
+        let undo = UndoState { undo: undo.clone(), makes: makes.to_vec(), seq, parts: BTreeMap::new(), failures: 0 };
         match step.undos.insert(n, undo) {
             None => Ok(()),
             Some(_) => Err(format!("compensation {n} of {key} is there already")),

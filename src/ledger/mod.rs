@@ -126,6 +126,12 @@ pub trait Ledger: Send + Sync {
     /// When they cannot be written; then none of them is.
     fn append(&self, id: &RunId, records: &[Record]) -> Result<Digest, LedgerError>;
 
+    /// The head of a run's hash chain; nothing when it has no record.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn head(&self, id: &RunId) -> Result<Option<Digest>, LedgerError>;
+
     /// The journal of a run.
     ///
     /// # Errors
@@ -137,6 +143,12 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// When there is no such run, or it cannot be read.
     fn stored(&self, id: &RunId) -> Result<StoredRun, LedgerError>;
+
+    /// Puts another script in the place of the one that a run was given.
+    ///
+    /// # Errors
+    /// When there is no such run, or it cannot be written.
+    fn replace_script(&self, id: &RunId, run: &StoredRun) -> Result<(), LedgerError>;
 
     /// The newest runs first, of one environment or of all.
     ///

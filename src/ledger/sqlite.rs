@@ -4,8 +4,8 @@ use super::{Ledger, LedgerError, RunRow, StoredRun};
 use crate::id::{Digest, RunId};
 use crate::journal::{Entry, Record, RunPhase};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +25,9 @@ const ROW: &str = "select id, environment, script, state, exit, started, last, b
 /// A ledger in a file.
 pub struct SqliteLedger {
     connection: Mutex<Connection>,
+    path: PathBuf,
+    /// Which file that was, by device and inode.
+    identity: (u64, u64),
 }
 
 impl SqliteLedger {
@@ -40,15 +43,27 @@ impl SqliteLedger {
         }
         // Made before SQLite opens it, so that nobody else can read it even for a moment.
         let made = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path);
-        made.map_err(|error| cannot(error.to_string()))?;
+        let about = made.and_then(|file| file.metadata()).map_err(|error| cannot(error.to_string()))?;
+        let identity = (about.dev(), about.ino());
         let connection = Connection::open(path).map_err(|error| cannot(error.to_string()))?;
-        Self::prepare(connection).map_err(|error| match error {
+        let connection = Self::prepare(connection).map_err(|error| match error {
             LedgerError::Write(reason) => cannot(reason),
             other => other,
-        })
+        })?;
+        Ok(Self { connection: Mutex::new(connection), path: path.to_owned(), identity })
     }
 
-    fn prepare(mut connection: Connection) -> Result<Self, LedgerError> {
+    /// What is written into a file that was removed or replaced would be lost with this process.
+    fn is_there(&self) -> Result<(), LedgerError> {
+        let now = std::fs::metadata(&self.path).map(|about| (about.dev(), about.ino()));
+        match now {
+            Ok(now) if now == self.identity => Ok(()),
+            Ok(_) => Err(LedgerError::Write(format!("{} was replaced by another file meanwhile", self.path.display()))),
+            Err(error) => Err(LedgerError::Write(format!("{} was there and is not any more: {error}", self.path.display()))),
+        }
+    }
+
+    fn prepare(mut connection: Connection) -> Result<Connection, LedgerError> {
         connection.busy_timeout(Duration::from_secs(10)).map_err(|e| write(&e))?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(|e| write(&e))?;
         connection.pragma_update(None, "synchronous", "FULL").map_err(|e| write(&e))?;
@@ -64,7 +79,7 @@ impl SqliteLedger {
             transaction.pragma_update(None, "user_version", FORMAT).map_err(|e| write(&e))?;
         }
         transaction.commit().map_err(|e| write(&e))?;
-        Ok(Self { connection: Mutex::new(connection) })
+        Ok(connection)
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -81,6 +96,7 @@ impl Ledger for SqliteLedger {
     }
 
     fn append(&self, id: &RunId, records: &[Record]) -> Result<Digest, LedgerError> {
+        self.is_there()?;
         let mut connection = self.connection();
         let transaction =
             connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(|e| write(&e))?;
@@ -90,6 +106,12 @@ impl Ledger for SqliteLedger {
         }
         transaction.commit().map_err(|e| write(&e))?;
         Ok(head)
+    }
+
+    fn head(&self, id: &RunId) -> Result<Option<Digest>, LedgerError> {
+        let sql = "select hash from journal where run = ?1 order by seq desc limit 1";
+        let found = self.connection().query_row(sql, [id.as_str()], |row| row.get::<_, String>(0)).optional();
+        found.map_err(|e| read(&e))?.map(|hash| Digest::parse(&hash).map_err(|e| LedgerError::Read(e.to_string()))).transpose()
     }
 
     fn records(&self, id: &RunId) -> Result<Vec<Record>, LedgerError> {
@@ -109,6 +131,15 @@ impl Ledger for SqliteLedger {
             .optional();
         let text = found.map_err(|e| read(&e))?.ok_or_else(|| LedgerError::NoRun(id.to_string()))?;
         serde_json::from_str(&text).map_err(|error| LedgerError::Read(error.to_string()))
+    }
+
+    fn replace_script(&self, id: &RunId, run: &StoredRun) -> Result<(), LedgerError> {
+        let stored = serde_json::to_string(run).map_err(|error| LedgerError::Write(error.to_string()))?;
+        let sql = "update runs set script = ?2, stored = ?3 where id = ?1";
+        match self.connection().execute(sql, params![id.as_str(), run.script, stored]).map_err(|e| write(&e))? {
+            1 => Ok(()),
+            _ => Err(LedgerError::NoRun(id.to_string())),
+        }
     }
 
     fn runs(&self, environment: Option<&str>, most: usize) -> Result<Vec<RunRow>, LedgerError> {

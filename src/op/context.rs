@@ -1,6 +1,6 @@
 //! What an operation has of the world: its host, effects, and a place to record undos.
 
-use crate::effect::{Compensation, Contract, Effect, EffectClass, Invocation, Reply};
+use crate::effect::{Compensation, Contract, Effect, EffectClass, Invocation, Postcondition, Reply};
 use crate::id::{HostName, RemotePath, SaveId, StepKey};
 use crate::step::{ErrorKind, Outcome, StepError};
 
@@ -12,14 +12,20 @@ pub trait StepPort {
     /// What went wrong, with what is known of the host.
     fn perform(&self, effect: &Effect) -> Result<Reply, StepError>;
 
-    /// Puts the step's start and these compensations on record; they are on disk when this returns.
+    /// Puts the step's start and these compensations on record, with what holds once the change is made; they are on disk
+    /// when this returns.
     ///
     /// # Errors
     /// When the ledger cannot be written: nothing may be changed then.
-    fn record(&self, first: u32, compensations: &[Compensation]) -> Result<(), StepError>;
+    fn record(&self, first: u32, compensations: &[Compensation], makes: &[Postcondition]) -> Result<(), StepError>;
 
     /// Whether an earlier process began this step, and did not see its end.
     fn was_begun(&self) -> bool;
+
+    /// How often a person had the step begun anew, since it was in doubt: its command gets a receipt of its own each time.
+    fn repeats(&self) -> u32 {
+        0
+    }
 
     /// Shows a line of a person's interest: progress, a reason to wait.
     fn progress(&self, text: &str);
@@ -101,7 +107,7 @@ impl<'a> StepContext<'a> {
             }
             _ => Compensation::Restore { save },
         };
-        self.port.record(n, &[undo])?;
+        self.port.record(n, &[undo], &effect.postconditions())?;
         let reply = self.port.perform(&effect)?;
         if let Reply::Done { changed: true, .. } | Reply::Service { changed: true, .. } | Reply::Packages { changed: true, .. } =
             reply
@@ -143,14 +149,34 @@ impl<'a> StepContext<'a> {
         undo: impl FnOnce(&SaveId) -> Vec<Compensation>,
     ) -> Result<Reply, StepError> {
         let first = self.recorded + 1;
+        let repeats = self.port.repeats();
+        if repeats > 0 {
+            return self.command_again(command, first, repeats);
+        }
         let receipt = self.key.save(first);
         let keeps: Vec<(SaveId, RemotePath)> = (first..).zip(paths).map(|(n, path)| (self.key.save(n), path.clone())).collect();
         let restores = keeps.iter().map(|(save, _)| Compensation::Restore { save: save.clone() });
         let undo: Vec<Compensation> = restores.chain(undo(&receipt)).collect();
         self.recorded += u32::try_from(undo.len()).unwrap_or(u32::MAX).max(1);
-        self.port.record(first, &undo)?;
+        self.port.record(first, &undo, &[])?;
         self.outcome = Outcome::Changed;
         self.port.perform(&Effect::Exec { command, receipt, after: None, keeps, contract: Box::new(contract) })
+    }
+
+    /// The command once more, under another receipt: what undoes it is on record since its first time.
+    fn command_again(&mut self, command: Invocation, first: u32, repeats: u32) -> Result<Reply, StepError> {
+        let receipt = self.key.save(first + 20_000 * repeats);
+        self.port.record(first + 100 * repeats, &[Compensation::End { receipt: receipt.clone() }], &[])?;
+        self.outcome = Outcome::Changed;
+        self.port.perform(&Effect::Exec { command, receipt, after: None, keeps: Vec::new(), contract: Box::default() })
+    }
+
+    /// Ends what an earlier step has begun, and what that step is undone by.
+    ///
+    /// # Errors
+    /// What went wrong.
+    pub fn confirm(&mut self, effect: &Effect) -> Result<Reply, StepError> {
+        self.port.perform(effect)
     }
 
     /// Puts the step's start on record.
@@ -158,7 +184,7 @@ impl<'a> StepContext<'a> {
     /// # Errors
     /// When the ledger cannot be written.
     pub fn begin(&mut self) -> Result<(), StepError> {
-        self.port.record(self.recorded + 1, &[])
+        self.port.record(self.recorded + 1, &[], &[])
     }
 
     /// Puts on record what must hold again when the step's group is unwound.
@@ -167,7 +193,7 @@ impl<'a> StepContext<'a> {
     /// When the ledger cannot be written.
     pub fn record(&mut self, compensation: Compensation) -> Result<(), StepError> {
         self.recorded += 1;
-        self.port.record(self.recorded, &[compensation])
+        self.port.record(self.recorded, &[compensation], &[])
     }
 
     /// Puts a health check on record: it is held again when its group is unwound, for what ran before.

@@ -4,12 +4,14 @@
 mod context;
 mod edit;
 mod expect;
+mod guard;
 mod registry;
 mod size;
 mod units;
 
 pub use context::{StepContext, StepPort};
 pub use external::Service as ExternalService;
+pub use guard::{GuardArm, GuardConfirm};
 pub use preflight::Missing;
 pub use registry::{AnyOperation, BadArguments, Entry, Registry, Subject};
 pub use size::Size;
@@ -46,6 +48,12 @@ pub trait Operation: Serialize + DeserializeOwned + Send + Sync + 'static {
 
     /// The check to hold again when its group is unwound; for health checks.
     fn when_unwound(&self) -> Option<Self> {
+        None
+    }
+
+    /// What the script gets of a step that was in doubt, and that a person says is done; nothing where it cannot be in doubt,
+    /// since it looks before it changes.
+    fn assumed(&self) -> Option<Self::Output> {
         None
     }
 }

@@ -43,6 +43,8 @@ pub trait AnyOperation: Send + Sync {
     fn summary(&self) -> String;
     /// The check to hold again after unwinding.
     fn when_unwound(&self) -> Option<Value>;
+    /// What is given of a step in doubt that a person says is done.
+    fn assumed(&self) -> Option<Value>;
 }
 
 impl<O: Operation> AnyOperation for O {
@@ -61,6 +63,10 @@ impl<O: Operation> AnyOperation for O {
 
     fn when_unwound(&self) -> Option<Value> {
         Operation::when_unwound(self).and_then(|check| serde_json::to_value(check).ok())
+    }
+
+    fn assumed(&self) -> Option<Value> {
+        Operation::assumed(self).and_then(|output| serde_json::to_value(output).ok())
     }
 }
 

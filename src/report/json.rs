@@ -21,12 +21,14 @@ struct Inner<W> {
     run: Option<RunId>,
     steps: BTreeMap<StepKey, (Command, String)>,
     counts: Counts,
+    /// The time of the last record.
+    last: Option<i64>,
 }
 
 impl<W: Write + Send> JsonReport<W> {
     /// Writes to this.
     pub fn new(out: W) -> Self {
-        Self { inner: Mutex::new(Inner { out, run: None, steps: BTreeMap::new(), counts: Counts::default() }) }
+        Self { inner: Mutex::new(Inner { out, run: None, steps: BTreeMap::new(), counts: Counts::default(), last: None }) }
     }
 
     /// Takes note of the steps that began before this report did.
@@ -46,6 +48,11 @@ impl<W: Write + Send> JsonReport<W> {
         let _ = writeln!(inner.out, "{}", json_line(object)).and_then(|()| inner.out.flush());
     }
 
+    /// The time of the last record: when the run ended, once it has.
+    pub fn last(&self) -> Option<i64> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).last
+    }
+
     /// How many steps ended how.
     pub fn counts(&self) -> Counts {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).counts
@@ -59,6 +66,7 @@ impl<W: Write + Send> Watcher for JsonReport<W> {
             match event {
                 Event::Recorded { run, record } => {
                     inner.run.get_or_insert_with(|| run.clone());
+                    inner.last = Some(record.at);
                     let Inner { steps, counts, .. } = &mut *inner;
                     self::event(run, record, steps, counts)
                 }
@@ -101,7 +109,9 @@ pub fn event(
             steps.insert(key.clone(), (command.clone(), summary.clone()));
             with_step("step_started", key, steps, &json!({}))
         }
-        Entry::Compensation { key, n, undo } => with_step("compensation", key, steps, &json!({"compensation": n, "undo": undo})),
+        Entry::Compensation { key, n, undo, .. } => {
+            with_step("compensation", key, steps, &json!({"compensation": n, "undo": undo}))
+        }
         Entry::Succeeded { key, outcome, millis, diff, .. } => {
             let (word, why) = count(outcome, counts);
             with_step("step_succeeded", key, steps, &json!({"outcome": word, "why": why, "millis": millis, "diff": diff}))
@@ -112,7 +122,7 @@ pub fn event(
         }
         Entry::GroupEntered { key, group } => named("group_entered", &json!({"task": key.task, "n": key.n, "group": group})),
         Entry::GroupLeft { key, failed } => named("group_left", &json!({"task": key.task, "n": key.n, "failed": failed})),
-        Entry::Phase { phase, why } => named("phase", &json!({"state": phase, "why": why})),
+        Entry::Phase { phase, why, doubts } => named("phase", &json!({"state": phase, "why": why, "in_doubt": doubts})),
         Entry::UndoStarted { key, n, part } => with_step("undo_started", key, steps, &json!({"compensation": n, "part": part})),
         Entry::Undone { key, n, part, changed } => {
             counts.undone += u32::from(*changed);
@@ -122,6 +132,14 @@ pub fn event(
             with_step("undo_failed", key, steps, &json!({"compensation": n, "part": part, "error": error}))
         }
         Entry::Settled { key, how } => with_step("settled", key, steps, &json!({"how": how})),
+        Entry::Decided { key, decision, reason, by } => {
+            with_step("decided", key, steps, &json!({"decision": decision, "reason": reason, "by": by}))
+        }
+        Entry::ObligationOpened { key, name, .. } => bracket("obligation_opened", key, &json!({"name": name})),
+        Entry::ObligationHeld { key } => bracket("obligation_held", key, &json!({})),
+        Entry::ObligationDischarged { key } => bracket("obligation_discharged", key, &json!({})),
+        Entry::ObligationFailed { key, side, error } => bracket("obligation_failed", key, &json!({"side": side, "error": error})),
+        Entry::ScriptReplaced { bundle, by } => named("script_replaced", &json!({"bundle": bundle, "by": by})),
         Entry::RunEnded { .. } => return None,
     };
     fields.insert("run".to_owned(), json!(run));
@@ -152,6 +170,12 @@ fn named(name: &str, more: &Value) -> Map<String, Value> {
     if let Value::Object(more) = more {
         fields.extend(more.clone());
     }
+    fields
+}
+
+fn bracket(name: &str, key: &StepKey, more: &Value) -> Map<String, Value> {
+    let mut fields = named(name, &json!({"task": key.task, "n": key.n}));
+    fields.extend(named(name, more));
     fields
 }
 

@@ -4,7 +4,7 @@ use super::duration::millis;
 use super::style::{Paint, Tone, plain};
 use crate::effect::Compensation;
 use crate::id::StepKey;
-use crate::journal::{Entry, Group, Part, Record, RunPhase};
+use crate::journal::{BracketSide, Decision, Entry, Group, Part, Record, RunPhase};
 use crate::step::{Command, Outcome, StepError};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,14 +41,26 @@ pub struct TextReport {
     width: usize,
     steps: BTreeMap<StepKey, (Command, String)>,
     ends: BTreeSet<(StepKey, u32)>,
+    brackets: BTreeMap<StepKey, String>,
     counts: Counts,
+    /// Said before the first line of what is undone.
+    heading: Option<String>,
 }
 
 impl TextReport {
     /// Hosts' names take `width` columns.
     #[must_use]
     pub fn new(paint: Paint, wordiness: Wordiness, width: usize) -> Self {
-        Self { paint, wordiness, width: width.max(4), steps: BTreeMap::new(), ends: BTreeSet::new(), counts: Counts::default() }
+        Self {
+            paint,
+            wordiness,
+            width: width.max(4),
+            steps: BTreeMap::new(),
+            ends: BTreeSet::new(),
+            brackets: BTreeMap::new(),
+            counts: Counts::default(),
+            heading: None,
+        }
     }
 
     /// How much it says.
@@ -66,14 +78,24 @@ impl TextReport {
     /// Takes note of the steps that began before this report did.
     pub fn know(&mut self, records: &[Record]) {
         for record in records {
-            if let Entry::Started { key, command, summary } = &record.entry {
-                self.steps.insert(key.clone(), (command.clone(), summary.clone()));
+            match &record.entry {
+                Entry::Started { key, command, summary } => {
+                    drop(self.steps.insert(key.clone(), (command.clone(), summary.clone())))
+                }
+                Entry::ObligationOpened { key, name, .. } => drop(self.brackets.insert(key.clone(), name.clone())),
+                _ => {}
             }
         }
     }
 
     /// The lines that a record gives.
     pub fn lines(&mut self, record: &Record) -> Vec<String> {
+        let lines = self.of(record);
+        let heading = if lines.is_empty() { None } else { self.heading.take() };
+        heading.into_iter().chain(lines).collect()
+    }
+
+    fn of(&mut self, record: &Record) -> Vec<String> {
         match &record.entry {
             Entry::Started { key, command, summary } => {
                 self.steps.insert(key.clone(), (command.clone(), summary.clone()));
@@ -83,12 +105,14 @@ impl TextReport {
             Entry::Failed { key, error, millis } => self.failed(key, error, *millis),
             Entry::GroupEntered { group, .. } => self.entered(group),
             Entry::Phase { phase: RunPhase::Unwinding, .. } => {
-                self.quiet_or(vec![self.paint.tone(Tone::Strong, "-- undoing what was changed, newest first")])
+                let heading = self.paint.tone(Tone::Strong, "-- undoing what was changed, newest first");
+                self.heading = self.quiet_or(vec![heading]).pop();
+                Vec::new()
             }
-            Entry::Phase { phase, why } => {
+            Entry::Phase { phase, why, .. } => {
                 self.quiet_or(vec![self.paint.tone(Tone::Strong, &format!("-- {}: {}", phase.word(), plain(why)))])
             }
-            Entry::Compensation { key, n, undo: Compensation::End { .. } } => {
+            Entry::Compensation { key, n, undo: Compensation::End { .. }, .. } => {
                 self.ends.insert((key.clone(), *n));
                 Vec::new()
             }
@@ -98,6 +122,24 @@ impl TextReport {
             }
             Entry::Undone { key, part, changed, .. } => self.undone(key, *part, *changed),
             Entry::UndoFailed { key, error, .. } => self.undo_failed(key, error),
+            Entry::ObligationOpened { key, name, .. } => {
+                self.brackets.insert(key.clone(), name.clone());
+                Vec::new()
+            }
+            Entry::ObligationDischarged { key } => self.closed(key),
+            Entry::ObligationFailed { key, side, error } => self.not_closed(key, *side, error),
+            Entry::Decided { key, decision, reason, by } => {
+                let word = match decision {
+                    Decision::AssumeDone => "taken as done",
+                    Decision::Again => "to be done again",
+                    Decision::MarkDone => "undone by hand",
+                };
+                let reason = if reason.is_empty() { String::new() } else { format!(": {}", plain(reason)) };
+                self.quiet_or(vec![format!("-- step {key} is {word}, says {}{reason}", plain(by))])
+            }
+            Entry::ScriptReplaced { bundle, by } => {
+                self.quiet_or(vec![format!("-- the script was replaced by {} ({})", plain(by), bundle.short())])
+            }
             _ => Vec::new(),
         }
     }
@@ -110,6 +152,7 @@ impl TextReport {
         let text = match group {
             Group::Step { name } => format!("== {}", plain(name)),
             Group::Attempt => return Vec::new(),
+            Group::Bracket { name } => format!("== {}", plain(name)),
             Group::Fork { word, batches } => {
                 let sizes: Vec<String> = batches.iter().map(|batch| batch.len().to_string()).collect();
                 let hosts: usize = batches.iter().map(Vec::len).sum();
@@ -202,6 +245,20 @@ impl TextReport {
         self.quiet_or(vec![line])
     }
 
+    fn closed(&self, key: &StepKey) -> Vec<String> {
+        let name = self.brackets.get(key).map_or("?", String::as_str);
+        self.quiet_or(vec![self.paint.tone(Tone::Strong, &format!("== closed: {}", plain(name)))])
+    }
+
+    fn not_closed(&self, key: &StepKey, side: BracketSide, error: &StepError) -> Vec<String> {
+        let name = self.brackets.get(key).map_or("?", String::as_str);
+        let word = if side == BracketSide::Enter { "NOT opened" } else { "NOT closed" };
+        let mut lines = vec![self.paint.tone(Tone::Bad, &format!("== {word}: {}", plain(name)))];
+        let indent = " ".repeat(self.width + 2);
+        lines.extend(plain(&error.message).lines().map(|line| format!("{indent}{line}")));
+        lines
+    }
+
     fn undo_failed(&self, key: &StepKey, error: &StepError) -> Vec<String> {
         let indent = " ".repeat(self.width + 2);
         let mut lines = vec![self.line(key, Tone::Bad, "NOT undone", None)];
@@ -233,6 +290,8 @@ fn looks(op: &str) -> bool {
                 | "uuid"
                 | "ask"
                 | "preflight"
+                | "guarded"
+                | "guarded.confirm"
                 | "wait_for"
                 | "service.status"
         )

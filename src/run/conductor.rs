@@ -1,22 +1,24 @@
 //! One run: the place where it is decided, once, whether a step is handed back from the journal or is new work.
 
+use super::bracket;
+use super::capture::capture;
 use super::port::{Keeps, Port};
 use super::unwind::unwind;
 use super::writer::Writer;
-use crate::effect::{Compensation, Effects, Login};
+use crate::effect::{Compensation, Content, Effects, Login};
 use crate::event::{Event, Watcher};
-use crate::id::{HostName, StepKey, TaskPath};
-use crate::journal::{Cursor, Entry, Group, Recorded, RunState};
+use crate::id::{HostName, RemotePath, StepKey, TaskPath};
+use crate::journal::{Cursor, Entry, Group, Recorded, RunState, group_divergence};
 use crate::op::{AnyOperation, Registry, StepContext};
 use crate::saga;
-use crate::script::{Branch, Conductor, ForkSpec, Task, UndoClosure};
+use crate::script::{Bracket, Branch, Conductor, ForkSpec, Task, UndoClosure};
 use crate::step::{Command, ErrorKind, Outcome, Site, StepError};
 use crate::stop::Stop;
 use serde_json::Value;
 use similar::TextDiff;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 /// What becomes of a step that has no record.
@@ -26,6 +28,23 @@ pub enum Mode {
     Perform,
     /// The replay ends there: only the closures of an unfinished run were wanted.
     ReplayOnly,
+}
+
+/// What a replay of the script without new work has found.
+#[derive(Debug, Default)]
+pub(super) struct Scouted {
+    /// Whether the script asks for more than is on record.
+    pub(super) new_work: bool,
+    /// The steps that the script asked for.
+    pub(super) visited: BTreeSet<StepKey>,
+    /// Where it asked for something else than is on record.
+    pub(super) divergences: Vec<StepError>,
+    /// The steps of which it is wanted what they put on their hosts.
+    pub(super) wanted: BTreeSet<StepKey>,
+    /// That, as far as it is found.
+    pub(super) contents: BTreeMap<(StepKey, RemotePath), Content>,
+    /// Steps of which it is not known whether they took effect.
+    pub(super) doubts: Vec<StepKey>,
 }
 
 /// A run under way.
@@ -39,6 +58,12 @@ pub(super) struct Run {
     /// A person asked to stop: no new step begins.
     pub(super) interrupt: Stop,
     pub(super) closures: Mutex<BTreeMap<StepKey, UndoClosure>>,
+    /// How brackets are opened and closed.
+    pub(super) brackets: Mutex<BTreeMap<StepKey, bracket::Sides>>,
+    /// What a replay found.
+    pub(super) scouted: Mutex<Scouted>,
+    /// Hosts that would take back by themselves what is changed there, and as whom.
+    pub(super) guards: Mutex<BTreeMap<HostName, Login>>,
     /// What runs once, by name, and how it ended.
     pub(super) once: Mutex<BTreeMap<String, OnceCell>>,
 }
@@ -48,13 +73,34 @@ type OnceCell = Arc<Mutex<Option<Result<(), StepError>>>>;
 impl Run {
     /// Refuses new work while the run is to stop.
     pub(super) fn may_begin(&self) -> Result<(), StepError> {
-        if self.mode() == Mode::ReplayOnly {
-            return Err(StepError::new(ErrorKind::Interrupted, "the replay has reached the end of the journal"));
-        }
+        self.must_perform()?;
         if self.interrupt.is_stopped() {
             return Err(StepError::new(ErrorKind::Interrupted, "the run was asked to stop"));
         }
         Ok(())
+    }
+
+    /// Refuses records while nothing but a replay is wanted.
+    pub(super) fn must_perform(&self) -> Result<(), StepError> {
+        if self.is_performing() {
+            return Ok(());
+        }
+        Err(StepError::new(ErrorKind::Interrupted, "the replay has reached the end of the journal"))
+    }
+
+    pub(super) fn is_performing(&self) -> bool {
+        self.mode() == Mode::Perform
+    }
+
+    pub(super) fn scouted(&self) -> MutexGuard<'_, Scouted> {
+        self.scouted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The error of a group where something else is on record.
+    pub(super) fn diverged(&self, key: &StepKey, asked: &str) -> StepError {
+        let error = group_divergence(self.cursor.state(), key, asked);
+        self.scouted().divergences.push(error.clone());
+        error
     }
 
     pub(super) fn mode(&self) -> Mode {
@@ -66,12 +112,56 @@ impl Run {
         *self.mode.lock().unwrap_or_else(PoisonError::into_inner) = Mode::Perform;
     }
 
+    /// Performs a step. One that is in doubt is settled by its host where that is known there; else by what a person said.
     fn perform(
         &self,
         key: &StepKey,
         command: &Command,
         operation: &dyn AnyOperation,
         recorded: &Recorded,
+    ) -> Result<Value, StepError> {
+        let (repeats, is_done) = self.writer.state(|state| (state.repeats(key), state.is_assumed_done(key)));
+        let mut result = self.perform_once(key, command, operation, recorded, 0);
+        for repeat in 1..=repeats {
+            if !is_in_doubt(&result) {
+                break;
+            }
+            result = self.perform_once(key, command, operation, recorded, repeat);
+        }
+        if is_done
+            && is_in_doubt(&result)
+            && let Some(output) = operation.assumed()
+        {
+            let end =
+                Entry::Succeeded { key: key.clone(), output: output.clone(), outcome: Outcome::Changed, millis: 0, diff: None };
+            self.writer.submit(vec![end])?;
+            return Ok(output);
+        }
+        result.map_err(|error| if error.kind == ErrorKind::InDoubt { self.doubtful(key, operation, error) } else { error })
+    }
+
+    /// Takes note of a step that a person has to decide about, and says how.
+    fn doubtful(&self, key: &StepKey, operation: &dyn AnyOperation, mut error: StepError) -> StepError {
+        self.scouted().doubts.push(key.clone());
+        let can_be_assumed = operation.assumed().is_some();
+        error.help = Some(if can_be_assumed {
+            format!(
+                "look at the host, then go on: `windlass resume RUN --assume-done '{key}'` when it took effect, \
+                 `windlass resume RUN --again '{key}'` to have it done again; or go back: `windlass unwind RUN`"
+            )
+        } else {
+            "look at the host, then `windlass resume RUN`, or go back: `windlass unwind RUN`".to_owned()
+        });
+        error
+    }
+
+    fn perform_once(
+        &self,
+        key: &StepKey,
+        command: &Command,
+        operation: &dyn AnyOperation,
+        recorded: &Recorded,
+        repeats: u32,
     ) -> Result<Value, StepError> {
         let summary = operation.summary();
         let begun = *recorded == Recorded::InDoubt;
@@ -85,7 +175,9 @@ impl Run {
             started: AtomicBool::new(begun),
             begun,
             sent: AtomicBool::new(*recorded == Recorded::InDoubt),
+            repeats,
             keeps: Keeps::Records,
+            guard: self.guards.lock().unwrap_or_else(PoisonError::into_inner).get(&command.host).cloned(),
         };
         let event =
             Event::Began { key: key.clone(), host: command.host.clone(), op: command.op.clone(), summary: summary.clone() };
@@ -116,9 +208,19 @@ impl Run {
 
     fn enter(&self, task: &Task, group: Group) -> Result<StepKey, StepError> {
         let key = task.next_key();
-        if self.cursor.group(&key).is_none() {
-            self.may_begin()?;
-            self.writer.submit(vec![Entry::GroupEntered { key: key.clone(), group }])?;
+        match self.cursor.group(&key) {
+            Some((recorded, _)) if *recorded == group => {}
+            None if !self.cursor.state().steps.contains_key(&key) => {
+                self.may_begin()?;
+                self.writer.submit(vec![Entry::GroupEntered { key: key.clone(), group }])?;
+            }
+            _ => {
+                let asked = match &group {
+                    Group::Step { name } => format!("step \"{name}\""),
+                    _ => "an `attempt`".to_owned(),
+                };
+                return Err(self.diverged(&key, &asked));
+            }
         }
         Ok(key)
     }
@@ -150,9 +252,22 @@ impl Run {
             started: AtomicBool::new(true),
             begun: false,
             sent: AtomicBool::new(false),
+            repeats: 0,
             keeps: Keeps::Nothing,
+            guard: None,
         };
         operation.run(&mut StepContext::new(&at.host, key, &port)).map(drop).map_err(|error| error.at(&command))
+    }
+
+    /// What is recorded of a step that the script asks for.
+    fn find(&self, key: &StepKey, command: &Command) -> Result<Recorded, StepError> {
+        let found = self.cursor.find(key, command);
+        let mut scouted = self.scouted();
+        scouted.visited.insert(key.clone());
+        if let Err(error) = &found {
+            scouted.divergences.push(error.clone());
+        }
+        found
     }
 
     pub(super) fn closure(&self, key: &StepKey) -> Option<UndoClosure> {
@@ -176,11 +291,16 @@ fn succeeded(key: &StepKey, output: &Value, context: &StepContext<'_>, millis: u
     Entry::Succeeded { key: key.clone(), output: output.clone(), outcome, millis, diff }
 }
 
+fn is_in_doubt(result: &Result<Value, StepError>) -> bool {
+    matches!(result, Err(error) if error.kind == ErrorKind::InDoubt)
+}
+
 impl Conductor for Run {
     fn step(&self, task: &Task, command: Command, operation: &dyn AnyOperation) -> Result<Value, StepError> {
         let key = task.next_key();
-        let recorded = self.cursor.find(&key, &command)?;
+        let recorded = self.find(&key, &command)?;
         if let Recorded::Ended(result) = recorded {
+            capture(self, &key, &command, operation);
             return result;
         }
         self.may_begin().map_err(|error| error.at(&command))?;
@@ -223,6 +343,14 @@ impl Conductor for Run {
         }
     }
 
+    fn enter_bracket(&self, task: &Task, bracket: Bracket) -> Result<StepKey, StepError> {
+        bracket::enter(self, task, bracket)
+    }
+
+    fn leave_bracket(&self, _: &Task, key: &StepKey) -> Result<(), StepError> {
+        bracket::leave(self, key)
+    }
+
     fn once(&self, name: &str, body: &dyn Fn(&Task) -> Result<(), StepError>) -> Result<(), StepError> {
         let cell = self.once.lock().unwrap_or_else(PoisonError::into_inner).entry(name.to_owned()).or_default().clone();
         // Whoever holds the cell runs the body; the others wait here, for as long as nobody asks the run to stop.
@@ -259,18 +387,34 @@ impl Conductor for Run {
         let host = task.host.clone().unwrap_or_else(HostName::controller);
         let command = Command { op: "on_undo".to_owned(), host, user: None, args: serde_json::json!({ "name": name }), site };
         self.closures.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), closure);
-        let recorded = self.cursor.find(&key, &command)?;
+        let recorded = self.find(&key, &command)?;
         if matches!(recorded, Recorded::Ended(_)) {
             return Ok(());
         }
         self.may_begin()?;
         let start = Entry::Started { key: key.clone(), command, summary: name.to_owned() };
         let known = self.writer.state(|state| state.steps.get(&key).is_some_and(|step| !step.undos.is_empty()));
-        let undo = Entry::Compensation { key: key.clone(), n: 1, undo: Compensation::Closure { name: name.to_owned() } };
+        let undo = Entry::compensation(key.clone(), 1, Compensation::Closure { name: name.to_owned() });
         let end = Entry::Succeeded { key, output: Value::Null, outcome: Outcome::Unchanged, millis: 0, diff: None };
         let begun = recorded == Recorded::InDoubt;
         let entries = (!begun).then_some(start).into_iter().chain((!known).then_some(undo)).chain([end]).collect();
         self.writer.commit(entries)
+    }
+
+    fn guard(&self, at: &Login) -> Result<(), StepError> {
+        let mut guards = self.guards.lock().unwrap_or_else(PoisonError::into_inner);
+        if guards.contains_key(&at.host) {
+            return Err(StepError::bad_input(format!(
+                "{} is in a guarded block already; one within another would not be confirmed by itself",
+                at.host
+            )));
+        }
+        guards.insert(at.host.clone(), at.clone());
+        Ok(())
+    }
+
+    fn unguard(&self, at: &Login) {
+        self.guards.lock().unwrap_or_else(PoisonError::into_inner).remove(&at.host);
     }
 
     fn fork(&self, task: &Task, spec: &ForkSpec, branch: &Branch<'_>) -> Result<Vec<(HostName, StepError)>, StepError> {

@@ -22,12 +22,10 @@ type Failures = Vec<(HostName, StepError)>;
 pub(super) fn fork(run: &Run, task: &Task, spec: &ForkSpec, branch: &Branch<'_>) -> Result<Failures, StepError> {
     let key = task.next_key();
     let batches = match run.cursor.group(&key) {
-        Some((Group::Fork { batches, .. }, _)) => batches.clone(),
-        Some(_) => {
-            return Err(StepError::new(
-                ErrorKind::Divergence,
-                format!("the run recorded a named step at {key}, now the script asks for {}", spec.word),
-            ));
+        Some((Group::Fork { word, batches }, _)) if word == spec.word && is_over(batches, &spec.hosts) => batches.clone(),
+        Some(_) => return Err(run.diverged(&key, &format!("`{}` over {} hosts", spec.word, spec.hosts.len()))),
+        None if run.cursor.state().steps.contains_key(&key) => {
+            return Err(run.diverged(&key, &format!("`{}` over {} hosts", spec.word, spec.hosts.len())));
         }
         None => {
             run.may_begin()?;
@@ -41,6 +39,12 @@ pub(super) fn fork(run: &Run, task: &Task, spec: &ForkSpec, branch: &Branch<'_>)
     let result = batches_in_turn(run, task, spec, branch, &key, &batches);
     run.leave(&key, result.is_err())?;
     result
+}
+
+/// Whether the batches are those of these hosts.
+fn is_over(batches: &[Vec<HostName>], hosts: &[HostName]) -> bool {
+    let recorded: BTreeSet<&HostName> = batches.iter().flatten().collect();
+    recorded == hosts.iter().collect()
 }
 
 fn batches_in_turn(
@@ -130,6 +134,9 @@ fn names(hosts: &[&HostName]) -> String {
 /// record as owed.
 fn restore(run: &Run, task: &Task, spec: &ForkSpec, key: &StepKey, failures: &Failures) -> Result<BTreeSet<HostName>, StepError> {
     let mut owed = BTreeSet::new();
+    if !run.is_performing() {
+        return Ok(owed);
+    }
     for (host, _) in failures {
         let path = task.path.child(key.n, spec.word, host.as_str());
         let work = run.writer.state(|state| saga::task(state, &path));

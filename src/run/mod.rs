@@ -1,14 +1,27 @@
 //! The conductor: it hands steps their effects, keeps the journal ahead of the world, runs tasks on threads, and undoes
 //! what an unfinished run changed. It knows no script: that room calls it through [`crate::script::Conductor`].
 
+mod bracket;
 mod capacity;
+mod capture;
 mod conductor;
+mod drift;
+mod finish;
 mod fork;
+mod plan;
 mod port;
+mod predict;
 mod runner;
+mod scout;
+mod take_up;
 mod unwind;
 mod writer;
 
 pub use conductor::Mode;
-pub use runner::{Finish, Job, Outset, Runner, StackBuilder, live_stack, live_stack_with};
+pub use drift::{Drift, Drifted};
+pub use finish::Finish;
+pub use plan::{Plan, PlanCounts, PlannedFork, PlannedStep, Prediction};
+pub use predict::{dry_run_layers, plan_layers};
+pub use runner::{Outset, Runner, StackBuilder, live_stack, live_stack_with};
+pub use take_up::{DecideError, Job, MendedScript, OnDrift, TakeUp};
 pub use writer::{Crash, Writer};

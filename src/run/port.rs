@@ -1,6 +1,6 @@
 //! What a step under way has of the run: effects on its host, and records that are on disk before it goes on.
 
-use crate::effect::{Compensation, Effect, EffectClass, EffectError, Effects, Login, Reply};
+use crate::effect::{Compensation, Effect, EffectClass, EffectError, Effects, GuardAct, Login, Postcondition, Reply};
 use crate::event::{Event, Watcher};
 use crate::id::{HostName, StepKey};
 use crate::journal::Entry;
@@ -22,8 +22,12 @@ pub(super) struct Port<'a> {
     pub(super) begun: bool,
     /// Whether anything that changes the host may have reached it.
     pub(super) sent: AtomicBool,
+    /// How often a person had it begun anew.
+    pub(super) repeats: u32,
     /// Whether records are kept: a check that unwinding makes has none of its own.
     pub(super) keeps: Keeps,
+    /// As whom the host would take back by itself what is changed there.
+    pub(super) guard: Option<Login>,
 }
 
 /// Whether a step's records are kept.
@@ -42,6 +46,36 @@ impl Port<'_> {
         error
     }
 
+    /// What another user changes, a host that is to restore itself could not put back.
+    fn may_change(&self, at: &Login) -> Result<(), StepError> {
+        match self.guard.as_ref().filter(|guard| *guard != at && !at.host.is_controller()) {
+            None => Ok(()),
+            Some(guard) => {
+                let who = |at: &Login| at.user.clone().unwrap_or_else(|| "the user that logs in".to_owned());
+                let message = format!(
+                    "a change as {} stands in a guarded block of {}, which restores what it does as {}",
+                    who(at),
+                    at.host,
+                    who(guard)
+                );
+                Err(StepError::bad_input(message).with_help("guard it as the same user, as in h.sudo().guarded(.., || ..)"))
+            }
+        }
+    }
+
+    /// A host that is to restore itself is told how a command is undone.
+    fn tell_undos(&self, compensations: &[Compensation]) -> Result<(), StepError> {
+        for undo in compensations.iter().filter(|_| self.guard.is_some()) {
+            let act = match undo.clone() {
+                Compensation::Command { command, of: Some(receipt) } => GuardAct::Undo { receipt, command },
+                Compensation::Again { command, of: Some(receipt) } => GuardAct::Again { receipt, command },
+                _ => continue,
+            };
+            self.perform(&Effect::Guard { act })?;
+        }
+        Ok(())
+    }
+
     pub(super) fn start_entry(&self) -> Option<Entry> {
         let first = !self.started.swap(true, Ordering::SeqCst);
         let entry = || Entry::Started { key: self.key.clone(), command: self.command.clone(), summary: self.summary.to_owned() };
@@ -53,6 +87,9 @@ impl StepPort for Port<'_> {
     fn perform(&self, effect: &Effect) -> Result<Reply, StepError> {
         let at = if effect.class() == EffectClass::Controller { Login::controller() } else { self.command.login() };
         tracing::debug!(key = %self.key, %at, ?effect, "perform");
+        if matches!(effect.class(), EffectClass::Write | EffectClass::Opaque) {
+            self.may_change(&at)?;
+        }
         let result = crate::interp::within(self.key, || self.effects.perform(&at, effect));
         let changes = matches!(effect.class(), EffectClass::Write | EffectClass::Opaque);
         if changes && !matches!(result, Err(EffectError::Unreachable { .. } | EffectError::Denied { .. })) {
@@ -61,22 +98,33 @@ impl StepPort for Port<'_> {
         result.map_err(|error| explain(&at.host, error))
     }
 
-    fn record(&self, first: u32, compensations: &[Compensation]) -> Result<(), StepError> {
+    fn record(&self, first: u32, compensations: &[Compensation], makes: &[Postcondition]) -> Result<(), StepError> {
         if self.keeps == Keeps::Nothing {
             return Ok(());
+        }
+        if compensations.iter().any(|undo| !matches!(undo, Compensation::Check { .. })) {
+            self.may_change(&self.command.login())?;
         }
         let known = |n: u32| self.writer.state(|state| state.steps.get(self.key).is_some_and(|step| step.undos.contains_key(&n)));
         let mut entries: Vec<Entry> = self.start_entry().into_iter().collect();
         for (n, undo) in (first..).zip(compensations) {
             if !known(n) {
-                entries.push(Entry::Compensation { key: self.key.clone(), n, undo: undo.clone() });
+                let makes = if n == first { makes.to_vec() } else { Vec::new() };
+                entries.push(Entry::Compensation { key: self.key.clone(), n, undo: undo.clone(), makes });
             }
         }
-        if entries.is_empty() { Ok(()) } else { self.writer.commit(entries) }
+        if !entries.is_empty() {
+            self.writer.commit(entries)?;
+        }
+        self.tell_undos(compensations)
     }
 
     fn was_begun(&self) -> bool {
         self.begun
+    }
+
+    fn repeats(&self) -> u32 {
+        self.repeats
     }
 
     fn progress(&self, text: &str) {
@@ -98,9 +146,8 @@ pub(super) fn explain(host: &HostName, error: EffectError) -> StepError {
         EffectError::Unsupported(_) => ErrorKind::Internal,
     };
     let mut step = StepError::new(kind, message);
-    if !host.is_controller() {
-        step.host = Some(host.clone());
-    }
+    // Also the controller: what is wrong with its files is wrong whatever the step's host.
+    step.host = Some(host.clone());
     match error {
         EffectError::Unreachable { help, .. } | EffectError::Denied { help, .. } => step.help = help,
         EffectError::Lost { .. } => step.help = Some("whether the step took effect there is not known".to_owned()),

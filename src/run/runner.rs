@@ -1,17 +1,18 @@
 //! A run from its start to its end: new, continued, or undone.
 
 use super::conductor::{Mode, Run};
+use super::finish::{End, Finish, finish, past_return, refusal, unwritten};
 use super::unwind::{Unwound, unwind};
 use super::writer::{Crash, Writer, now};
 use crate::artifact::DirectoryStore;
 use crate::effect::{Effect, Effects, Login};
 use crate::event::Watcher;
-use crate::id::{Digest, HostName, RunId, StepKey};
+use crate::id::RunId;
 use crate::interp::{Controller, People, apply_stack};
-use crate::journal::{Cursor, Entry, RunPhase, RunState, StartInfo};
+use crate::journal::{BracketSide, Cursor, Entry, Obligation, RunPhase, RunState, StartInfo, WhenHalted};
 use crate::ledger::{Ledger, LedgerError, StoredRun};
 use crate::op::Registry;
-use crate::saga;
+use crate::saga::{self, Work};
 use crate::script::{Diagnostic, Facts, Load, Program, ScriptFailure, StoredSources};
 use crate::step::{ErrorKind, StepError};
 use crate::stop::Stop;
@@ -63,15 +64,6 @@ pub struct Runner {
     pub crash: Option<Crash>,
 }
 
-/// What is to be done with a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Job {
-    /// Go on where its records stop.
-    Resume,
-    /// Undo what it changed.
-    Unwind,
-}
-
 /// The start of a new run.
 pub struct Outset {
     /// Its name.
@@ -82,37 +74,6 @@ pub struct Outset {
     pub by: String,
 }
 
-/// How a run ended, or stopped.
-#[derive(Debug, Clone)]
-pub struct Finish {
-    /// Which.
-    pub run: RunId,
-    /// Its phase now.
-    pub state: RunPhase,
-    /// The exit code that says so.
-    pub exit: u8,
-    /// What it failed of.
-    pub error: Option<StepError>,
-    /// The same for a person, with the place in the script.
-    pub diagnostic: Option<Diagnostic>,
-    /// Compensations that failed.
-    pub stuck: Vec<StepError>,
-    /// Hosts whose part is owed.
-    pub debts: BTreeSet<HostName>,
-    /// How many changes were undone.
-    pub restored: u32,
-    /// Commands that ran and were not undone, for the script says no way: where, and what.
-    pub not_undone: Vec<(HostName, String)>,
-    /// The head of the journal's hash chain.
-    pub head: Option<Digest>,
-}
-
-/// How the script ended.
-enum End {
-    Well,
-    Failed(Box<ScriptFailure>),
-}
-
 impl Runner {
     /// Starts a new run and works until it has ended.
     ///
@@ -121,7 +82,8 @@ impl Runner {
     pub fn start(&self, outset: &Outset) -> Result<Finish, LedgerError> {
         let at = now();
         self.ledger.begin(&outset.id, &outset.stored, &outset.by, at)?;
-        let run = self.open(&outset.id, &outset.stored, RunState::default(), Mode::Perform);
+        let effects = self.effects(&outset.id, &outset.stored);
+        let run = self.open(&outset.id, RunState::default(), Mode::Perform, effects);
         let info = StartInfo {
             environment: outset.stored.environment.name.to_string(),
             script: outset.stored.script.clone(),
@@ -134,63 +96,29 @@ impl Runner {
         Ok(self.play(&outset.id, &outset.stored, &run))
     }
 
-    /// Continues a run from its journal, or undoes it.
-    ///
-    /// # Errors
-    /// When its journal cannot be read.
-    pub fn take_up(&self, id: &RunId, job: Job) -> Result<Finish, LedgerError> {
-        let stored = self.ledger.stored(id)?;
-        let state = RunState::read(&self.ledger.records(id)?).map_err(|illegal| LedgerError::Read(illegal.to_string()))?;
-        let phase = state.phase.unwrap_or(RunPhase::Running);
-        let unwinds = job == Job::Unwind || matches!(phase, RunPhase::Unwinding | RunPhase::Stuck) || phase.is_ended();
-        let mode = if unwinds { Mode::ReplayOnly } else { Mode::Perform };
-        let run = self.open(id, &stored, state, mode);
-        if !unwinds {
-            let _ = run.writer.submit(vec![Entry::Phase { phase: RunPhase::Running, why: "resumed".to_owned() }]);
-            return Ok(self.play(id, &stored, &run));
-        }
-        let finish = match self.program(id, &stored, "unwind") {
-            Ok(program) => {
-                // Only what its closures are is wanted; how far the replay comes does not matter.
-                let _ = on_big_stack(|| program.run(run.clone()));
-                let why = if phase == RunPhase::Unwinding { "taken up again" } else { "asked for" };
-                self.unwind_all(id, &run, why, None)
-            }
-            Err(diagnostic) => self.unreadable(id, &run, *diagnostic),
-        };
-        run.writer.close();
-        Ok(finish)
+    /// The layers that this run's effects go through.
+    pub(super) fn effects(&self, id: &RunId, stored: &StoredRun) -> Arc<dyn Effects> {
+        (self.stack)(stored, id, self.stop.clone(), self.watcher.clone())
     }
 
-    /// Gives up undoing what could not be undone: a person has seen to it, for this reason. Gives the steps.
-    ///
-    /// # Errors
-    /// When the journal cannot be read or written.
-    pub fn give_up(&self, id: &RunId, reason: &str) -> Result<Vec<StepKey>, LedgerError> {
-        let state = RunState::read(&self.ledger.records(id)?).map_err(|illegal| LedgerError::Read(illegal.to_string()))?;
-        let keys = state.not_yet_undone();
-        let writer = Writer::new(id.clone(), state, self.ledger.clone(), self.watcher.clone(), None);
-        let entries = keys.iter().map(|key| Entry::Settled { key: key.clone(), how: reason.to_owned() }).collect();
-        let written = writer.commit(entries).map_err(|error| LedgerError::Write(error.message));
-        writer.close();
-        written.map(|()| keys)
-    }
-
-    fn open(&self, id: &RunId, stored: &StoredRun, state: RunState, mode: Mode) -> Arc<Run> {
+    pub(super) fn open(&self, id: &RunId, state: RunState, mode: Mode, effects: Arc<dyn Effects>) -> Arc<Run> {
         Arc::new(Run {
             cursor: Cursor::new(state.clone()),
             writer: Writer::new(id.clone(), state, self.ledger.clone(), self.watcher.clone(), self.crash),
-            effects: (self.stack)(stored, id, self.stop.clone(), self.watcher.clone()),
+            effects,
             registry: self.registry.clone(),
             watcher: self.watcher.clone(),
             mode: Mutex::new(mode),
             interrupt: self.interrupt.clone(),
             closures: Mutex::default(),
+            brackets: Mutex::default(),
+            scouted: Mutex::default(),
+            guards: Mutex::default(),
             once: Mutex::default(),
         })
     }
 
-    fn program(&self, id: &RunId, stored: &StoredRun, mode: &'static str) -> Result<Program, Box<Diagnostic>> {
+    pub(super) fn program(&self, id: &RunId, stored: &StoredRun, mode: &'static str) -> Result<Program, Box<Diagnostic>> {
         let facts = Facts {
             environment: Some(stored.environment.clone()),
             params: stored.params.clone(),
@@ -210,7 +138,7 @@ impl Runner {
     }
 
     /// Runs the script and brings the run to its end.
-    fn play(&self, id: &RunId, stored: &StoredRun, run: &Arc<Run>) -> Finish {
+    pub(super) fn play(&self, id: &RunId, stored: &StoredRun, run: &Arc<Run>) -> Finish {
         let finish = match self.program(id, stored, "run") {
             Ok(program) => {
                 let end = match on_big_stack(|| program.run(run.clone())) {
@@ -222,16 +150,22 @@ impl Runner {
             Err(diagnostic) => self.unreadable(id, run, *diagnostic),
         };
         run.writer.close();
+        let finish = run.writer.state(|state| finish.told_by(state));
         Finish { head: run.writer.head(), ..finish }
     }
 
     fn conclude(&self, id: &RunId, run: &Arc<Run>, end: End) -> Finish {
         let failure = match end {
             End::Well => {
+                // What a failure that the script has caught left open is closed now.
+                let end = discharge(run, |_| true);
+                if end.interrupted {
+                    return self.suspend(id, run, "interrupted", interrupted_while_closing());
+                }
                 // A host that failed within the budget, and that could not be restored, is owed.
                 let debts = run.writer.state(RunState::debts);
-                let exit = if debts.is_empty() { 0 } else { 4 };
-                return self.end(id, run, RunPhase::Succeeded, exit, Unwound { debts, ..Unwound::default() }, None);
+                let exit = if debts.is_empty() && !run.writer.state(has_open) { 0 } else { 4 };
+                return self.end(id, run, RunPhase::Succeeded, exit, Unwound { debts, ..end }, None);
             }
             End::Failed(failure) => failure,
         };
@@ -240,10 +174,8 @@ impl Runner {
             ErrorKind::Ledger => finish(id, RunPhase::Interrupted, 7, Unwound::default(), Some(*failure)),
             ErrorKind::InDoubt => self.suspend(id, run, "in doubt", *failure),
             ErrorKind::Divergence => self.suspend(id, run, "divergence", *failure),
-            _ if run.writer.state(RunState::is_past_return) => {
-                self.end(id, run, RunPhase::Halted, 4, Unwound::default(), Some(past_return(*failure)))
-            }
-            ErrorKind::Halted => self.end(id, run, RunPhase::Halted, 4, Unwound::default(), Some(*failure)),
+            _ if run.writer.state(RunState::is_past_return) => self.halt(id, run, past_return(*failure)),
+            ErrorKind::Halted => self.halt(id, run, *failure),
             ErrorKind::Refused if !run.writer.state(RunState::changed_anything) => {
                 self.end(id, run, RunPhase::Refused, 6, Unwound::default(), Some(*failure))
             }
@@ -254,21 +186,33 @@ impl Runner {
         }
     }
 
+    /// Ends the run as it is, but for the brackets that are not to stay open.
+    fn halt(&self, id: &RunId, run: &Run, failure: ScriptFailure) -> Finish {
+        let end = discharge(run, |owed| owed.when_halted == WhenHalted::Leave);
+        if end.interrupted {
+            return self.suspend(id, run, "interrupted", failure);
+        }
+        self.end(id, run, RunPhase::Halted, 4, end, Some(failure))
+    }
+
     /// Leaves the run to be taken up again.
     fn suspend(&self, id: &RunId, run: &Run, why: &str, failure: ScriptFailure) -> Finish {
         let exit = if failure.error.kind == ErrorKind::Divergence { 6 } else { 7 };
+        let doubts = run.scouted().doubts.clone();
         // When the ledger fails here as well, the run is found without its process, which comes to the same.
-        let _ = run.writer.commit(vec![Entry::Phase { phase: RunPhase::Interrupted, why: why.to_owned() }]);
+        let _ = run.writer.commit(vec![Entry::Phase { phase: RunPhase::Interrupted, why: why.to_owned(), doubts }]);
         finish(id, RunPhase::Interrupted, exit, Unwound::default(), Some(failure))
     }
 
-    fn unwind_all(&self, id: &RunId, run: &Arc<Run>, why: &str, failure: Option<ScriptFailure>) -> Finish {
+    pub(super) fn unwind_all(&self, id: &RunId, run: &Arc<Run>, why: &str, failure: Option<ScriptFailure>) -> Finish {
         run.begin_unwinding();
-        let begun = run.writer.commit(vec![Entry::Phase { phase: RunPhase::Unwinding, why: why.to_owned() }]);
+        let begun = run.writer.commit(vec![Entry::phase(RunPhase::Unwinding, why)]);
         if let Err(error) = begun {
             return finish(id, RunPhase::Interrupted, 7, Unwound::default(), Some(unwritten(error)));
         }
-        let work = run.writer.state(saga::unwind);
+        // A run that had ended owes something; the rest of what it made may be in use.
+        let before = run.writer.state(|state| state.ended);
+        let work = run.writer.state(|state| if before.is_some() { saga::owed(state) } else { saga::unwind(state) });
         let end = on_big_stack(|| unwind(run, &work));
         let changed = run.writer.state(RunState::changed_anything);
         if end.interrupted {
@@ -280,11 +224,16 @@ impl Runner {
             return finish(id, RunPhase::Unwinding, 7, end, Some(unwritten(error)));
         }
         if let Some(first) = end.stuck.first() {
-            let _ = run.writer.commit(vec![Entry::Phase { phase: RunPhase::Stuck, why: first.message.clone() }]);
+            let _ = run.writer.commit(vec![Entry::phase(RunPhase::Stuck, first.message.clone())]);
             return finish(id, RunPhase::Stuck, 4, end, failure);
         }
         let given_up = run.writer.state(|state| !state.settled.is_empty());
-        let exit = match (end.debts.is_empty() && !given_up, changed) {
+        let paid = end.debts.is_empty() && !given_up && !run.writer.state(has_open);
+        if let Some(before) = before.filter(|before| *before != RunPhase::Unwound) {
+            let exit = if paid && before == RunPhase::Succeeded { 0 } else { 4 };
+            return self.end(id, run, before, exit, end, failure);
+        }
+        let exit = match (paid, changed) {
             (false, _) => 4,
             (true, true) => 3,
             (true, false) => 1,
@@ -309,7 +258,7 @@ impl Runner {
     }
 
     /// A stored script that this Windlass cannot read.
-    fn unreadable(&self, id: &RunId, run: &Run, diagnostic: Diagnostic) -> Finish {
+    pub(super) fn unreadable(&self, id: &RunId, run: &Run, diagnostic: Diagnostic) -> Finish {
         let error = StepError::bad_input(diagnostic.message.clone());
         let untouched = !run.writer.state(RunState::changed_anything);
         let failure = ScriptFailure { error, diagnostic };
@@ -320,34 +269,23 @@ impl Runner {
     }
 }
 
-fn past_return(mut failure: ScriptFailure) -> ScriptFailure {
-    let help = "this is behind a point of no return: nothing was undone; mend what failed and run the script again";
-    failure.error.help.get_or_insert_with(|| help.to_owned());
-    failure.diagnostic.help.get_or_insert_with(|| help.to_owned());
-    failure
+/// Closes brackets that are open.
+fn discharge(run: &Run, which: impl Fn(&Obligation) -> bool) -> Unwound {
+    let work: Vec<Work> = run.writer.state(|state| {
+        let open = state.open_obligations().filter(|(_, owed)| which(owed));
+        let mut keys: Vec<_> = open.map(|(key, _)| key.clone()).collect();
+        keys.reverse();
+        keys.into_iter().map(|key| Work::Bracket { key, side: BracketSide::Leave }).collect()
+    });
+    on_big_stack(|| unwind(run, &work))
 }
 
-/// The ledger has failed: whatever the script failed of is said again by the run that takes this one up.
-fn unwritten(error: StepError) -> ScriptFailure {
-    let mut diagnostic = Diagnostic::error(error.message.clone());
-    diagnostic.help.clone_from(&error.help);
-    ScriptFailure { error, diagnostic }
+fn has_open(state: &RunState) -> bool {
+    state.open_obligations().next().is_some()
 }
 
-fn finish(id: &RunId, state: RunPhase, exit: u8, end: Unwound, failure: Option<ScriptFailure>) -> Finish {
-    let (error, diagnostic) = failure.map_or((None, None), |failure| (Some(failure.error), Some(failure.diagnostic)));
-    Finish {
-        run: id.clone(),
-        state,
-        exit,
-        error,
-        diagnostic,
-        stuck: end.stuck,
-        debts: end.debts,
-        restored: end.restored,
-        not_undone: Vec::new(),
-        head: None,
-    }
+fn interrupted_while_closing() -> ScriptFailure {
+    refusal(StepError::new(ErrorKind::Interrupted, "the run was asked to stop while brackets were being closed"))
 }
 
 /// What a run kept on its hosts is of no use once it has ended; a host that cannot be told keeps it.
@@ -363,7 +301,7 @@ fn forget(effects: &dyn Effects, logins: &BTreeSet<Login>) {
     });
 }
 
-fn on_big_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+pub(super) fn on_big_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {
         let spawned = thread::Builder::new().name("script".to_owned()).stack_size(STACK).spawn_scoped(scope, work);
         match spawned.map(thread::ScopedJoinHandle::join) {

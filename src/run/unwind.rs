@@ -1,9 +1,10 @@
 //! Performs what the saga says is to be undone, and writes down how each part ended.
 
+use super::bracket;
 use super::conductor::Run;
 use crate::effect::{Login, Reply};
 use crate::id::{HostName, StepKey, TaskPath};
-use crate::journal::{Entry, Part, UndoStatus};
+use crate::journal::{BracketSide, Entry, Part, UndoStatus};
 use crate::saga::{Action, Work};
 use crate::script::Task;
 use crate::step::{ErrorKind, StepError};
@@ -40,6 +41,12 @@ pub(super) fn unwind(run: &Run, work: &[Work]) -> Unwound {
             }
             Work::Do { key, n, part, at, action } => {
                 if let Err(error) = end.perform(run, key, *n, *part, at, action) {
+                    end.stuck.push(error);
+                    return end;
+                }
+            }
+            Work::Bracket { key, side } => {
+                if let Err(error) = end.bracket(run, key, *side) {
                     end.stuck.push(error);
                     return end;
                 }
@@ -118,6 +125,22 @@ impl Unwound {
                 error.message = format!("step {key} could not be undone: {}", error.message);
                 Err(error)
             }
+        }
+    }
+
+    /// Opens a bracket again, or closes it. One of a host that cannot be reached is owed.
+    fn bracket(&mut self, run: &Run, key: &StepKey, side: BracketSide) -> Result<(), StepError> {
+        let result = match side {
+            BracketSide::Enter => bracket::reopen(run, key),
+            BracketSide::Leave => bracket::close(run, key),
+        };
+        match result {
+            Err(error) if error.kind == ErrorKind::Interrupted => {
+                self.interrupted = true;
+                Ok(())
+            }
+            Err(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Lost) => Ok(()),
+            result => result,
         }
     }
 

@@ -2,12 +2,20 @@
 //!
 //! Children are undone in reverse; what must wait until the files are back (restarts, repeated commands) follows in
 //! forward order, and then the health checks. A plain `step` group hands what must follow up to the task around it:
-//! files that an earlier sibling wrote are put back only later.
+//! files that an earlier sibling wrote are put back only later. A bracket (a drained server) is closed again once that
+//! is done, too.
+
+mod order;
+mod owed;
+
+pub use owed::owed;
 
 use crate::effect::{Compensation, Effect, Invocation, Login};
 use crate::id::{HostName, SaveId, StepKey, TaskPath};
-use crate::journal::{Group, Item, Part, RunState, StepStatus, UndoStatus};
+use crate::journal::{BracketSide, Group, Item, Part, RunState, StepStatus, UndoStatus};
+use crate::op::GuardArm;
 use crate::step::Outcome;
+use order::Undoing;
 use serde_json::Value;
 
 /// One thing to do while unwinding a task.
@@ -33,6 +41,13 @@ pub enum Work {
         word: String,
         /// Each task with its own work.
         batches: Vec<Vec<(TaskPath, HostName, Vec<Work>)>>,
+    },
+    /// Open a bracket again, before what it stands around is touched; or close it.
+    Bracket {
+        /// The bracket.
+        key: StepKey,
+        /// Which of both.
+        side: BracketSide,
     },
 }
 
@@ -80,22 +95,10 @@ pub fn task(state: &RunState, path: &TaskPath) -> Vec<Work> {
     of(state, state.tasks.get(path).map(Vec::as_slice).unwrap_or_default())
 }
 
-fn of(state: &RunState, items: &[Item]) -> Vec<Work> {
-    let mut back = Vec::new();
-    let (mut follow, mut checks) = (Vec::new(), Vec::new());
-    for item in items.iter().rev() {
-        match item {
-            Item::Step(key) => step(state, key, &mut back, &mut follow, &mut checks),
-            Item::Enter(key) => back.extend(fork(state, key)),
-            Item::Leave(_) => {}
-        }
-    }
-    // They were collected from the end; what follows goes forward, and the same thing twice is once too many.
-    follow.reverse();
-    checks.reverse();
-    back.extend(last_of_each(follow));
-    back.extend(last_of_each(checks));
-    back
+fn of<'a>(state: &'a RunState, items: &'a [Item]) -> Vec<Work> {
+    let mut undoing = Undoing::new(state);
+    undoing.collect(items);
+    undoing.finish()
 }
 
 fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<Work>, checks: &mut Vec<Work>) {
@@ -113,12 +116,21 @@ fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<
         let open = |part| !matches!(undo.parts.get(&part), Some(UndoStatus::Done { .. }));
         // A command that failed is run again, not found by its old receipt.
         let receipt = |first: u32| key.save(first + n + 10_000 * undo.failures);
+        // Of one that was in doubt, a person said that it is done, or had it done again: under which receipt does not matter.
+        let of = |of: &Option<SaveId>| of.clone().filter(|_| !state.decided.contains_key(key));
         let push = |list: &mut Vec<Work>, part, action| {
             if open(part) {
                 list.push(work(part, action));
             }
         };
         match &undo.undo {
+            // Before anything of its block is undone from here, the host must not begin to do it by itself.
+            Compensation::Restore { save } if step.command.op == GuardArm::WORD => {
+                if open(Part::Restore) {
+                    let effect = Effect::Restore { save: save.clone(), surely: false };
+                    back.insert(0, work(Part::Restore, Action::Effect(effect)));
+                }
+            }
             Compensation::Restore { save } => {
                 push(back, Part::Restore, Action::Effect(Effect::Restore { save: save.clone(), surely }));
             }
@@ -126,11 +138,11 @@ fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<
                 push(back, Part::Restore, Action::Effect(Effect::Restore { save: save.clone(), surely }));
                 push(follow, Part::Follow, Action::Effect(Effect::Resume { save: save.clone() }));
             }
-            Compensation::Command { command, of } => {
-                push(back, Part::Restore, again(command, of.as_ref(), receipt(1000)));
+            Compensation::Command { command, of: first } => {
+                push(back, Part::Restore, again(command, of(first), receipt(1000)));
             }
-            Compensation::Again { command, of } => {
-                push(follow, Part::Follow, again(command, of.as_ref(), receipt(2000)));
+            Compensation::Again { command, of: first } => {
+                push(follow, Part::Follow, again(command, of(first), receipt(2000)));
             }
             Compensation::Reboot { of, within_millis, message } => {
                 let (within_millis, message, after) = (*within_millis, message.clone(), Some(of.clone()));
@@ -148,14 +160,9 @@ fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<
 }
 
 /// A command that undoes or follows, where the one that it is for began.
-fn again(command: &Invocation, of: Option<&SaveId>, receipt: SaveId) -> Action {
-    Action::Effect(Effect::Exec {
-        command: command.clone(),
-        receipt,
-        after: of.cloned(),
-        keeps: Vec::new(),
-        contract: Box::default(),
-    })
+fn again(command: &Invocation, of: Option<SaveId>, receipt: SaveId) -> Action {
+    let (command, contract) = (command.clone(), Box::default());
+    Action::Effect(Effect::Exec { command, receipt, after: of, keeps: Vec::new(), contract })
 }
 
 fn fork(state: &RunState, key: &StepKey) -> Option<Work> {

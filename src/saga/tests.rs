@@ -1,7 +1,7 @@
 use super::*;
 use crate::effect::{Invocation, Words};
 use crate::id::Digest;
-use crate::journal::{Entry, RECORD_VERSION, Record, StartInfo};
+use crate::journal::{Entry, RECORD_VERSION, Record, StartInfo, WhenHalted};
 use crate::step::{Command, ErrorKind, Outcome, Site, StepError};
 use serde_json::json;
 
@@ -19,13 +19,17 @@ impl Journal {
         Self(vec![Entry::RunStarted { info }])
     }
 
-    fn step(mut self, at: &str, undos: &[Compensation]) -> Self {
+    fn step(self, at: &str, undos: &[Compensation]) -> Self {
+        self.step_of("x", at, undos)
+    }
+
+    fn step_of(mut self, op: &str, at: &str, undos: &[Compensation]) -> Self {
         let key = key(at);
         let host = HostName::parse(key.task.leaf()).unwrap();
-        let command = Command { op: "x".into(), host, user: None, args: json!({}), site: Site::default() };
+        let command = Command { op: op.into(), host, user: None, args: json!({}), site: Site::default() };
         self.0.push(Entry::Started { key: key.clone(), command, summary: String::new() });
         for (n, undo) in (1..).zip(undos) {
-            self.0.push(Entry::Compensation { key: key.clone(), n, undo: undo.clone() });
+            self.0.push(Entry::compensation(key.clone(), n, undo.clone()));
         }
         self.0.push(Entry::Succeeded { key, output: Value::Null, outcome: Outcome::Changed, millis: 0, diff: None });
         self
@@ -34,6 +38,21 @@ impl Journal {
     fn enter(mut self, at: &str) -> Self {
         self.0.push(Entry::GroupEntered { key: key(at), group: Group::Step { name: at.into() } });
         self
+    }
+
+    /// A bracket that is open.
+    fn bracket(mut self, at: &str) -> Self {
+        let (key, name) = (key(at), at.to_owned());
+        self.0.push(Entry::GroupEntered { key: key.clone(), group: Group::Bracket { name: name.clone() } });
+        self.0.push(Entry::ObligationOpened { key: key.clone(), name, when_halted: WhenHalted::Leave });
+        self.0.push(Entry::ObligationHeld { key });
+        self
+    }
+
+    /// A bracket that is closed again.
+    fn closed(mut self, at: &str) -> Self {
+        self.0.push(Entry::ObligationDischarged { key: key(at) });
+        self.leave(at)
     }
 
     fn leave(mut self, at: &str) -> Self {
@@ -97,6 +116,7 @@ fn lines(work: &Work) -> Vec<String> {
             };
             batches.iter().map(batch).collect()
         }
+        Work::Bracket { key, side } => vec![format!("{} {}#{}", side.word(), key.task.leaf(), key.n)],
     }
 }
 
@@ -122,6 +142,15 @@ fn check(url: &str) -> Compensation {
 }
 
 #[test]
+fn a_guard_is_ended_before_its_block_is_undone() {
+    let journal = Journal::new().step("main#1", &[file("main#1")]).step_of(GuardArm::WORD, "main#2", &[file("main#2")]);
+    let journal = journal.step("main#3", &[file("main#3")]).step("main#4", &[service("main#4")]);
+    let work = ["restore main#2", "restore main#4", "restore main#3", "restore main#1", "resume main#4"];
+    assert_eq!(journal.work(), work);
+    assert_eq!(journal.undone("main#2", 1, Part::Restore).work(), work[1..]);
+}
+
+#[test]
 fn nothing_was_changed() {
     assert!(Journal::new().work().is_empty());
     assert!(Journal::new().step("main#1", &[]).enter("main#2").leave("main#2").work().is_empty());
@@ -138,7 +167,7 @@ fn several_compensations_of_a_step_are_undone_in_reverse() {
     let work = unwind(&Journal::new().step("main#1", &[file("main#1"), file("main#2")]).state());
     let numbers = work.iter().map(|work| match work {
         Work::Do { n, .. } => *n,
-        Work::Fork { .. } => 0,
+        Work::Fork { .. } | Work::Bracket { .. } => 0,
     });
     assert_eq!(numbers.collect::<Vec<_>>(), [2, 1]);
 }
@@ -287,4 +316,68 @@ fn a_command_is_undone_only_where_it_began() {
     let work = unwind(&Journal::new().step("main#1", &[undo("main#1")]).state());
     let Some(Work::Do { action: Action::Effect(Effect::Exec { after, .. }), .. }) = work.first() else { panic!("{work:?}") };
     assert_eq!(*after, Some(key("main#1").save(1)));
+}
+
+#[test]
+fn a_closed_bracket_is_opened_again_before_what_was_done_in_it_is_undone() {
+    let journal = Journal::new()
+        .step("main#1", &[file("main#1")])
+        .bracket("main#2")
+        .step("main#3", &[file("main#3")])
+        .step("main#4", &[service("main#4")])
+        .closed("main#2");
+    // The service is restarted once the file before the bracket is back, too, and only then the bracket is closed.
+    let wanted = ["enter main#2", "restore main#4", "restore main#3", "restore main#1", "resume main#4", "leave main#2"];
+    assert_eq!(journal.work(), wanted);
+}
+
+#[test]
+fn an_open_bracket_is_closed_whatever_was_done_in_it() {
+    let journal = Journal::new().step("main#1", &[file("main#1")]).bracket("main#2");
+    assert_eq!(journal.work(), ["restore main#1", "leave main#2"]);
+    let journal = Journal::new().bracket("main#1").step("main#2", &[file("main#2")]);
+    assert_eq!(journal.work(), ["restore main#2", "leave main#1"]);
+    assert!(Journal::new().bracket("main#1").closed("main#1").work().is_empty());
+}
+
+#[test]
+fn one_bracket_is_closed_before_the_next_one_is_opened() {
+    let mut journal = Journal::new();
+    for n in [1, 4] {
+        let at = |m: u32| format!("main#{}", n + m);
+        journal = journal.step(&at(0), &[file(&at(0))]).bracket(&at(1)).step(&at(2), &[service(&at(2))]).closed(&at(1));
+    }
+    let wanted = [
+        "enter main#5",
+        "restore main#6",
+        "restore main#4",
+        "resume main#6",
+        "leave main#5",
+        "enter main#2",
+        "restore main#3",
+        "restore main#1",
+        "resume main#3",
+        "leave main#2",
+    ];
+    assert_eq!(journal.work(), wanted);
+}
+
+#[test]
+fn a_bracket_round_others_stays_open_until_they_are_closed() {
+    let journal = Journal::new()
+        .bracket("main#1")
+        .bracket("main#2")
+        .step("main#3", &[service("main#3")])
+        .closed("main#2")
+        .step("main#4", &[file("main#4")]);
+    let wanted = ["restore main#4", "enter main#2", "restore main#3", "resume main#3", "leave main#2", "leave main#1"];
+    assert_eq!(journal.work(), wanted);
+}
+
+#[test]
+fn a_run_that_has_ended_owes_only_what_failed_and_what_is_open() {
+    let mut journal = Journal::new().step("main#1", &[file("main#1")]).bracket("main#2").step("main#3", &[file("main#3")]);
+    journal = journal.failed("main#3", 1, Part::Restore, ErrorKind::Unreachable);
+    journal.0.push(Entry::RunEnded { state: crate::journal::RunPhase::Succeeded, exit: 4, error: None });
+    assert_eq!(told(&owed(&journal.state())), ["restore main#3", "leave main#2"]);
 }

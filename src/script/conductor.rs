@@ -1,6 +1,8 @@
 //! What a script has of the runtime: plain calls, in terms of steps and groups. The run room stands behind it.
 
+use crate::effect::Login;
 use crate::id::{HostName, StepKey, TaskPath};
+use crate::journal::WhenHalted;
 use crate::op::{AnyOperation, Span};
 use crate::step::{Command, Site, StepError};
 use serde::Deserialize;
@@ -35,6 +37,18 @@ impl Task {
 
 /// A closure that undoes; it runs as a task of its own.
 pub type UndoClosure = Arc<dyn Fn(&Task) -> Result<(), StepError> + Send + Sync>;
+
+/// Something that is opened before a body, and closed behind it whatever happens.
+pub struct Bracket {
+    /// What is open meanwhile.
+    pub name: String,
+    /// What becomes of it when the run halts.
+    pub when_halted: WhenHalted,
+    /// Opens it; may be done again.
+    pub enter: UndoClosure,
+    /// Closes it; may be done again.
+    pub leave: UndoClosure,
+}
 
 /// The block of one host.
 pub type Branch<'a> = dyn Fn(&Task, &HostName) -> Result<(), StepError> + Sync + 'a;
@@ -169,6 +183,18 @@ pub trait Conductor: Send + Sync {
     /// A compensation that failed, or the reason why the run stops.
     fn undo_attempt(&self, key: &StepKey) -> Result<(), StepError>;
 
+    /// Opens a bracket; its closing is on record as owed before that begins.
+    ///
+    /// # Errors
+    /// What opening it failed of, or the reason why the run stops.
+    fn enter_bracket(&self, task: &Task, bracket: Bracket) -> Result<StepKey, StepError>;
+
+    /// Closes a bracket behind its body. After a failure in the body it stays open until what was done in it is undone.
+    ///
+    /// # Errors
+    /// What closing it failed of, or the reason why the run stops.
+    fn leave_bracket(&self, task: &Task, key: &StepKey) -> Result<(), StepError>;
+
     /// Runs a body once in the run, whichever task comes first; the others wait for its end and share it.
     ///
     /// # Errors
@@ -186,6 +212,15 @@ pub trait Conductor: Send + Sync {
     /// # Errors
     /// The reason why the run stops.
     fn on_undo(&self, task: &Task, name: &str, site: Site, closure: UndoClosure) -> Result<(), StepError>;
+
+    /// From now on a host takes back by itself what is changed there as this user, until [`Conductor::unguard`].
+    ///
+    /// # Errors
+    /// When it does so already.
+    fn guard(&self, at: &Login) -> Result<(), StepError>;
+
+    /// Ends that.
+    fn unguard(&self, at: &Login);
 
     /// Runs a block for each host. Gives the failures of hosts that may fail.
     ///

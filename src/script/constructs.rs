@@ -69,7 +69,7 @@ fn on_undo(ctx: &NativeCallContext<'_>, name: &str, undo: FnPtr) -> Raised<()> {
 }
 
 /// Keeps a closure with all that it needs to run once the script has ended.
-fn undo_closure(ctx: &NativeCallContext<'_>, tag: &Tag, undo: FnPtr) -> UndoClosure {
+pub(super) fn undo_closure(ctx: &NativeCallContext<'_>, tag: &Tag, undo: FnPtr) -> UndoClosure {
     #[expect(
         deprecated,
         reason = "Rhai calls it volatile; it is the one way to keep a closure's surroundings, and the version is pinned"
@@ -118,7 +118,7 @@ fn attempt(ctx: &NativeCallContext<'_>, body: &FnPtr) -> Raised<Map> {
     })
 }
 
-fn is_terminated(raised: &EvalAltResult) -> bool {
+pub(super) fn is_terminated(raised: &EvalAltResult) -> bool {
     match raised {
         EvalAltResult::ErrorTerminated(..) => true,
         EvalAltResult::ErrorInFunctionCall(_, _, inner, _) | EvalAltResult::ErrorInModule(_, inner, _) => is_terminated(inner),

@@ -2,7 +2,7 @@
 
 use super::explain::OptionError;
 use super::runtime::{Runtime, Tag};
-use super::{artifacts, bind, constructs, forks, preflight, resolver::Resolver, values, wait};
+use super::{artifacts, bind, brackets, constructs, forks, guarded, preflight, resolver::Resolver, values, wait};
 use crate::id::TaskPath;
 use crate::op::Registry;
 use crate::script::conductor::Task;
@@ -34,7 +34,9 @@ pub(super) fn engine(runtime: &Arc<Runtime>, registry: &Registry, resolver: Reso
     artifacts::register(&mut engine, &mut module);
     constructs::register(&mut engine, &mut module);
     forks::register(&mut module);
+    brackets::register(&mut module);
     preflight::register(&mut module);
+    guarded::register(&mut module);
     wait::register(&mut module);
     bind::register(&mut module, registry);
     engine.register_global_module(module.into());
@@ -97,7 +99,9 @@ fn register_errors(engine: &mut Engine) {
         .register_get("message", |error: &mut StepError| text(&error.message))
         .register_get("op", |error: &mut StepError| text(&error.op))
         .register_get("stderr", |error: &mut StepError| text(&error.stderr))
-        .register_get("host", |error: &mut StepError| text(error.host.as_ref().map_or("", |host| host.as_str())))
+        .register_get("host", |error: &mut StepError| {
+            text(error.host.as_ref().filter(|host| !host.is_controller()).map_or("", |host| host.as_str()))
+        })
         .register_get("code", |error: &mut StepError| error.code.map_or(Dynamic::UNIT, |code| Dynamic::from(i64::from(code))))
         .register_fn("to_string", |error: &mut StepError| text(&error.message))
         .register_type_with_name::<OptionError>("Error")

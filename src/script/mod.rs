@@ -3,6 +3,7 @@
 
 mod artifacts;
 mod bind;
+mod brackets;
 mod calls;
 mod conductor;
 mod constructs;
@@ -11,6 +12,7 @@ mod engine;
 mod explain;
 mod failure;
 mod forks;
+mod guarded;
 mod lint;
 mod options;
 mod preflight;
@@ -28,7 +30,7 @@ mod values;
 mod wait;
 
 pub use artifacts::AskedArtifacts;
-pub use conductor::{BatchSize, Branch, Conductor, ForkSpec, OnFailure, Order, Task, UndoClosure};
+pub use conductor::{BatchSize, Bracket, Branch, Conductor, ForkSpec, OnFailure, Order, Task, UndoClosure};
 pub use diagnostic::{Diagnostic, Label, Severity};
 pub use failure::ScriptFailure;
 pub use program::{Load, Program};

@@ -1,12 +1,14 @@
 //! Maps of options from a script, read into typed values with the path to what is wrong.
 
+use super::brackets::{self, BracketOptions, MaintenanceOptions, MutedOptions};
 use super::explain::OptionError;
 use super::forks::{self, ParallelOptions, RollingOptions};
+use super::guarded::{self, GuardedOptions};
 use super::lint::OptionCheck;
 use super::preflight;
 use super::runtime::Raised;
 use super::values::ServiceOptions;
-use crate::op::{BadArguments, Registry, Subject};
+use crate::op::{BadArguments, Entry, Registry, Subject};
 use rhai::{Dynamic, EvalAltResult, Map, NativeCallContext, Position};
 use serde::de::DeserializeOwned;
 use serde_json::{Map as JsonMap, Value};
@@ -52,6 +54,9 @@ pub(super) fn json(value: &Dynamic) -> Result<Value, String> {
 /// What the primitives and constructs take, for the check before a run.
 pub(super) struct KnownOptions<'a>(pub(super) &'a Registry);
 
+/// Options that are closures.
+const CLOSURES: [&str; 3] = ["health", "enter", "leave"];
+
 type Judge = fn(Value) -> Result<(), BadArguments>;
 
 /// A construct that takes options: its name, their names, the argument that they are, and what judges them.
@@ -65,8 +70,17 @@ struct Construct {
 const CONSTRUCTS: &[Construct] = &[
     Construct { name: "rolling", known: forks::ROLLING, at: &[1], judge: |given| typed::<RollingOptions>(given)?.judge() },
     Construct { name: "parallel", known: forks::PARALLEL, at: &[1], judge: |given| typed::<ParallelOptions>(given).map(drop) },
+    Construct { name: "bracket", known: brackets::BRACKET, at: &[1], judge: |given| typed::<BracketOptions>(given).map(drop) },
+    Construct {
+        name: "maintenance",
+        known: brackets::MAINTENANCE,
+        at: &[1],
+        judge: |given| typed::<MaintenanceOptions>(given).map(drop),
+    },
+    Construct { name: "muted", known: brackets::MUTED, at: &[1], judge: |given| typed::<MutedOptions>(given)?.judge() },
     // The method takes its options as the first argument, the function as the second.
     Construct { name: "preflight", known: preflight::KNOWN, at: &[0, 1], judge: preflight_options },
+    Construct { name: "guarded", known: guarded::KNOWN, at: &[0], judge: |given| typed::<GuardedOptions>(given)?.judge() },
     Construct { name: "service", known: &["scope"], at: &[1], judge: |given| typed::<ServiceOptions>(given).map(drop) },
 ];
 
@@ -106,17 +120,22 @@ impl OptionCheck for KnownOptions<'_> {
                 return Some(OptionError::unknown(primitive, key, known, Position::NONE));
             }
             // Closures are not looked into here, nor what depends on a value that is known only later.
-            let given = options.iter().filter(|(key, _)| literal(key) && *key != "health");
+            let given = options.iter().filter(|(key, _)| literal(key) && !CLOSURES.contains(&key.as_str()));
             let given: JsonMap<String, Value> = given.map(|(key, value)| (key.clone(), value.clone())).collect();
-            let whole = given.len() == options.keys().filter(|key| *key != "health").count();
-            return (construct.judge)(Value::Object(given)).err().filter(|bad| whole || bad.path != "on_failure").map(error);
+            let whole = given.len() == options.keys().filter(|key| !CLOSURES.contains(&key.as_str())).count();
+            return (construct.judge)(Value::Object(given))
+                .err()
+                .filter(|bad| whole || !matches!(bad.path.as_str(), "on_failure" | "."))
+                .map(error);
         }
-        let entry = self.0.get(primitive)?;
+        let entry = self.entry(primitive)?;
         // Positional arguments are not known here, and must not be what is complained of; nor values known only later.
         let as_whom = |key: &str| entry.subject == Subject::Host && matches!(key, "sudo" | "user");
         let known = options.iter().filter(|(key, _)| !as_whom(key) && literal(key));
         let given: JsonMap<String, Value> = known.map(|(key, value)| (key.clone(), value.clone())).collect();
-        let stray = given.keys().find(|key| entry.positional.contains(&key.as_str()));
+        let from_subject =
+            |key: &str| matches!((key, entry.subject), ("unit", Subject::Service) | ("external", Subject::External));
+        let stray = given.keys().find(|key| entry.positional.contains(&key.as_str()) || from_subject(key));
         if let Some(key) = stray {
             return Some(OptionError::unknown(primitive, key, Vec::new(), Position::NONE));
         }
@@ -130,7 +149,7 @@ impl OptionCheck for KnownOptions<'_> {
             ));
         }
         let bad = entry.parse(Value::Object(given)).err()?;
-        let of_positional = entry.positional.iter().any(|name| bad.path == *name) || bad.path == "unit" || bad.path == ".";
+        let of_positional = entry.positional.iter().any(|name| bad.path == *name) || from_subject(&bad.path) || bad.path == ".";
         (!of_positional).then(|| error(bad))
     }
 
@@ -148,15 +167,43 @@ impl OptionCheck for KnownOptions<'_> {
         if let Some(construct) = CONSTRUCTS.iter().find(|construct| construct.name == primitive) {
             return construct.at.contains(&argument);
         }
-        self.0.get(primitive).is_some_and(|entry| {
-            !matches!(entry.subject, Subject::Service | Subject::External) && argument == entry.positional.len()
-        })
+        self.entry(primitive).is_some_and(|entry| argument == entry.positional.len())
+    }
+}
+
+impl KnownOptions<'_> {
+    /// The primitive that a call of this name means: also `restart` of a service, which is listed as `service.restart`.
+    fn entry(&self, name: &str) -> Option<&Entry> {
+        let of_subject = |entry: &&Entry| {
+            matches!(entry.subject, Subject::Service | Subject::External) && entry.name.rsplit('.').next() == Some(name)
+        };
+        self.0.get(name).or_else(|| self.0.iter().find(of_subject))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn options_of_services_and_externals_are_known() {
+        let registry = Registry::standard();
+        let wrong = |primitive: &str, options: Value| {
+            assert!(KnownOptions(&registry).takes_options(primitive, 0), "{primitive}");
+            KnownOptions(&registry).check(primitive, &options, &[]).map(|error| error.message)
+        };
+        let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        assert_eq!(wrong("must_be_healthy", json(r#"{"within": "5s"}"#)), None);
+        assert_eq!(wrong("restart", json("{}")), None);
+        let message = wrong("must_be_healthy", json(r#"{"witin": "5s"}"#)).unwrap();
+        assert!(message.contains("no option `witin`"), "{message}");
+        let message = wrong("must_be_healthy", json(r#"{"within": 5}"#)).unwrap();
+        assert!(message.contains("within"), "{message}");
+        for (primitive, key) in [("restart", "force"), ("stop", "unit"), ("healthy", "external")] {
+            let message = wrong(primitive, Value::Object([(key.to_owned(), Value::from("x"))].into_iter().collect()));
+            assert!(message.is_some_and(|message| message.contains(key)), "{primitive} {key}");
+        }
+    }
 
     #[test]
     fn literals_by_position_are_judged_alone() {

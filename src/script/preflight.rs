@@ -8,7 +8,7 @@ use super::values::ScriptHost;
 use crate::effect::Login;
 use crate::id::HostName;
 use crate::op::{BadArguments, Entry, Missing};
-use crate::step::{Command, ErrorKind, StepError};
+use crate::step::{ErrorKind, StepError};
 use rhai::{Array, Dynamic, FuncRegistration, Map, Module, NativeCallContext};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -68,15 +68,7 @@ fn preflight(ctx: &NativeCallContext<'_>, hosts: &Array, mut options: Map) -> Ra
 
 fn look(ctx: &NativeCallContext<'_>, task: &Task, entry: &Entry, at: &Login, options: &Value) -> Result<Vec<Missing>, StepError> {
     let tag = tag(ctx).map_err(|_| StepError::new(ErrorKind::Internal, "a primitive was called outside of a run"))?;
-    let operation = entry.parse(options.clone()).map_err(|error| StepError::bad_input(error.message))?;
-    let command = Command {
-        op: entry.name.to_owned(),
-        host: at.host.clone(),
-        user: at.user.clone(),
-        args: operation.args(),
-        site: tag.site(ctx),
-    };
-    let given = tag.conductor()?.step(task, command, operation.as_ref())?;
+    let given = tag.perform(task, at, entry.name, options.clone(), &tag.site(ctx))?;
     serde_json::from_value(given).map_err(|error| StepError::new(ErrorKind::Internal, error.to_string()))
 }
 

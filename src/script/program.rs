@@ -58,8 +58,10 @@ impl Program {
             once: Mutex::default(),
         });
         let resolver = Resolver::new(load.sources, sources);
-        let engine = Arc::new(engine(&runtime, &load.registry, resolver.clone(), load.stop));
+        let mut engine = engine(&runtime, &load.registry, resolver.clone(), load.stop);
         let units = resolver.load_graph(&engine, &load.script)?;
+        super::guarded::share_hosts(&mut engine, &units);
+        let engine = Arc::new(engine);
         let mut symbols = Symbols::of_engine(&engine);
         for unit in &units {
             symbols.add_tree(&unit.ast);
@@ -97,6 +99,28 @@ impl Program {
                     Some(Expr::StringConstant(name, _)) => drop(names.insert(name.to_string())),
                     Some(_) => computed = true,
                     None => {}
+                }
+            });
+        }
+        (!computed).then_some(names)
+    }
+
+    /// The names of the questions that the script asks; nothing when it computes one.
+    #[must_use]
+    pub fn questions(&self) -> Option<BTreeSet<String>> {
+        let mut names = BTreeSet::new();
+        let mut computed = false;
+        for body in self.units.iter().flat_map(|unit| bodies(&unit.ast)) {
+            body.walk(&mut |path| {
+                let Some((call, ..)) = path.last().and_then(call_at).filter(|(call, ..)| call.name == "ask") else { return };
+                let given = match call.args.get(1) {
+                    Some(Expr::Map(map, _)) => map.0.iter().find(|(key, _)| key.name == "name").map(|(_, name)| name),
+                    Some(options) => Some(options),
+                    None => None,
+                };
+                match given.or(call.args.first()) {
+                    Some(Expr::StringConstant(name, _)) => drop(names.insert(name.to_string())),
+                    _ => computed = true,
                 }
             });
         }

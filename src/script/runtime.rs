@@ -5,9 +5,10 @@ use super::source_map::SourceMap;
 use super::symbols::Symbols;
 use super::values::ScriptHost;
 use crate::artifact::Pin;
+use crate::effect::Login;
 use crate::fleet::Environment;
 use crate::op::Registry;
-use crate::step::{ErrorKind, Site, StepError};
+use crate::step::{Command, ErrorKind, Site, StepError};
 use rhai::{Dynamic, Engine, EvalAltResult, NativeCallContext, Position};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -59,6 +60,16 @@ pub(super) fn tag(ctx: &NativeCallContext<'_>) -> Raised<Tag> {
 }
 
 impl Tag {
+    /// Performs a primitive as a step of a task.
+    pub(super) fn perform(&self, task: &Task, at: &Login, op: &str, args: Value, site: &Site) -> Result<Value, StepError> {
+        let none = || StepError::new(ErrorKind::Internal, format!("there is no primitive `{op}`"));
+        let entry = self.runtime.registry.get(op).ok_or_else(none)?;
+        let operation = entry.parse(args).map_err(|error| StepError::bad_input(error.message))?;
+        let (host, user) = (at.host.clone(), at.user.clone());
+        let command = Command { op: op.to_owned(), host, user, args: operation.args(), site: site.clone() };
+        self.conductor()?.step(task, command, operation.as_ref())
+    }
+
     pub(super) fn site(&self, ctx: &NativeCallContext<'_>) -> Site {
         self.runtime.sources.site(ctx.call_position())
     }

@@ -12,7 +12,7 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -38,7 +38,7 @@ impl LocalShell {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let found = idle.iter().position(|process| process.user.as_deref() == user).map(|at| idle.swap_remove(at));
         drop(idle);
-        found.map_or_else(|| Process::spawn(&self.errand, self.home.as_deref(), user, &self.password), Ok)
+        found.map_or_else(|| Process::spawn(self, user), Ok)
     }
 }
 
@@ -88,8 +88,9 @@ struct Process {
 }
 
 impl Process {
-    fn spawn(errand: &Errand, home: Option<&Path>, user: Option<&str>, password: &Password) -> Result<Self, Failure> {
+    fn spawn(place: &LocalShell, user: Option<&str>) -> Result<Self, Failure> {
         let unreachable = |reason: String| Failure::Unreachable { reason, help: None };
+        let LocalShell { errand, home, stop, password, .. } = place;
         let change = user.map(|user| Become::new(user, password));
         let mut command = Command::new("/bin/sh");
         if let Some(change) = &change {
@@ -97,7 +98,7 @@ impl Process {
         }
         // A group of its own: what a signal to ours ends is not its work, and whoever comes after us can end it whole.
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        if let Some(home) = home.filter(|_| user.is_none()) {
+        if let Some(home) = home.as_deref().filter(|_| user.is_none()) {
             command.env("HOME", home);
         }
         let mut child = command.spawn().map_err(|error| unreachable(format!("/bin/sh cannot be started: {error}")))?;
@@ -108,7 +109,7 @@ impl Process {
         let (user, known) = (user.map(ToOwned::to_owned), Known::default());
         let mut process = Self { child, stdin, stdout, stderr, user, key, known, calls: 0 };
         if let Some(change) = &change {
-            process.become_user(change)?;
+            process.become_user(change, stop)?;
         }
         let first = library().first(&mut process.known);
         let head = format!("cd\n{}{first}wl 0 true\n", errand.head(&process.key));
@@ -117,19 +118,34 @@ impl Process {
     }
 
     /// Waits until sudo has become the user.
-    fn become_user(&mut self, change: &Become) -> Result<(), Failure> {
+    fn become_user(&mut self, change: &Become, stop: &Stop) -> Result<(), Failure> {
         let unreachable = |error: std::io::Error| Failure::Unreachable { reason: error.to_string(), help: None };
         self.stdin.write_all(&change.first()).map_err(unreachable)?;
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let mut byte = [0_u8; 1];
+        let mut buffer = [0_u8; 4 << 10];
         while !change.is_ready(&out) {
-            // It says one line; what it says instead is on its other stream.
-            if self.stdout.read(&mut byte).map_err(unreachable)? == 0 {
-                self.stderr.read_to_end(&mut err).map_err(unreachable)?;
-                let (reason, help) = change.failure(&String::from_utf8_lossy(&err));
-                return Err(Failure::Denied { reason, help });
+            let (has_out, has_err) = self.await_streams();
+            if has_err {
+                let n = self.stderr.read(&mut buffer).map_err(unreachable)?;
+                err.extend_from_slice(&buffer[..n]);
+                // It would wait for another password.
+                if let Some(reason) = change.refusal(&String::from_utf8_lossy(&err)) {
+                    return Err(Failure::Denied { reason, help: None });
+                }
             }
-            out.push(byte[0]);
+            if has_out {
+                // Until it is told to go on, it says one line; what it says instead is on its other stream.
+                let n = self.stdout.read(&mut buffer).map_err(unreachable)?;
+                if n == 0 {
+                    self.stderr.read_to_end(&mut err).map_err(unreachable)?;
+                    let (reason, help) = change.failure(&String::from_utf8_lossy(&err));
+                    return Err(Failure::Denied { reason, help });
+                }
+                out.extend_from_slice(&buffer[..n]);
+            }
+            if stop.is_stopped() {
+                return Err(Failure::Stopped);
+            }
         }
         self.stdin.write_all(change.second().as_bytes()).map_err(unreachable)
     }
@@ -179,11 +195,16 @@ impl Process {
         Ok(())
     }
 
-    fn read_more(&mut self, frame: &mut Frame) -> std::io::Result<()> {
+    /// Waits a moment for something to read on standard output, and on standard error.
+    fn await_streams(&self) -> (bool, bool) {
         let mut fds = [PollFd::new(&self.stdout, PollFlags::IN), PollFd::new(&self.stderr, PollFlags::IN)];
-        let second = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
-        let _ = poll(&mut fds, Some(&second));
-        let (out, err) = (!fds[0].revents().is_empty(), !fds[1].revents().is_empty());
+        let moment = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+        let _ = poll(&mut fds, Some(&moment));
+        (!fds[0].revents().is_empty(), !fds[1].revents().is_empty())
+    }
+
+    fn read_more(&mut self, frame: &mut Frame) -> std::io::Result<()> {
+        let (out, err) = self.await_streams();
         let mut buffer = [0_u8; 32 << 10];
         if out {
             match self.stdout.read(&mut buffer)? {

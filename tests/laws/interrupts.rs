@@ -28,10 +28,16 @@ attempt(|| {
 });
 rolling(hosts("web"), #{ batch: [1, 2] }, |h| {
     h.run(`echo x >>${D}/count-${h.name}`, #{ undo: `rm -f ${D}/count-${h.name}` });
-    h.symlink("new", `${D}/link-${h.name}`);
-    h.remove(`${D}/old-${h.name}`);
+    let flag = `${D}/drained-${h.name}`;
+    bracket(`drain ${h.name}`, #{
+        enter: || host("h1").run(`test ! -e ${flag} && touch ${flag} || test -e ${flag}`),
+        leave: || host("h1").run(`rm -f ${flag}`),
+    }, || {
+        h.symlink("new", `${D}/link-${h.name}`);
+        h.remove(`${D}/old-${h.name}`);
+    });
 });
-host("h1").run(`touch ${D}/flag`);
+maintenance(host("h1"), #{ path: D + "/maintenance", text: "back soon\n" }, || host("h1").run(`touch ${D}/flag`));
 "#;
 
 /// Three hosts, in the start state of the script.

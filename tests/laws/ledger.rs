@@ -55,6 +55,18 @@ impl Ledger for MemoryLedger {
         Ok(Digest::of(bodies.concat().as_bytes()))
     }
 
+    fn replace_script(&self, id: &RunId, run: &StoredRun) -> Result<(), LedgerError> {
+        let mut runs = self.runs.lock().unwrap();
+        let (stored, _) = runs.get_mut(id).ok_or_else(|| LedgerError::NoRun(id.to_string()))?;
+        stored.clone_from(run);
+        Ok(())
+    }
+
+    fn head(&self, id: &RunId) -> Result<Option<Digest>, LedgerError> {
+        let runs = self.runs.lock().unwrap();
+        Ok(runs.get(id).filter(|(_, bodies)| !bodies.is_empty()).map(|(_, bodies)| Digest::of(bodies.concat().as_bytes())))
+    }
+
     fn records(&self, id: &RunId) -> Result<Vec<Record>, LedgerError> {
         let runs = self.runs.lock().unwrap();
         let (_, bodies) = runs.get(id).ok_or_else(|| LedgerError::NoRun(id.to_string()))?;

@@ -66,7 +66,7 @@ fn is_whole(request: &[u8]) -> bool {
     body.len() >= length.unwrap_or(0)
 }
 
-fn project(script: &str, toml: &str, environment: &str) -> World {
+pub(crate) fn project(script: &str, toml: &str, environment: &str) -> World {
     let world = World::new();
     let root = world.root();
     std::fs::write(root.join("windlass.toml"), format!("name = \"shop\"\n{toml}")).unwrap();
@@ -77,7 +77,7 @@ fn project(script: &str, toml: &str, environment: &str) -> World {
     world
 }
 
-fn windlass(world: &World, args: &[&str], variables: &[(&str, &str)]) -> (i32, String) {
+pub(crate) fn windlass(world: &World, args: &[&str], variables: &[(&str, &str)]) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_windlass"));
     command.args(args).args(["-e", "box", "--color", "never"]).env_clear().env("PATH", "/usr/bin:/bin").env("HOME", world.home());
     let Output { status, stdout, stderr } =

@@ -9,6 +9,7 @@
 mod case;
 mod controller;
 mod deploy;
+mod guarded;
 mod host;
 mod hostile_connection;
 mod hostile_host;

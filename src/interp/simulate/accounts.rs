@@ -70,6 +70,32 @@ impl Accounts {
         accounts
     }
 
+    /// Reads the two lists of a host.
+    pub(super) fn read(passwd: &str, group: &str) -> Self {
+        let mut accounts = Self::default();
+        for line in passwd.lines() {
+            let fields: Vec<&str> = line.split(':').collect();
+            let [name, _, uid, gid, comment, home, shell] = fields[..] else { continue };
+            let (Ok(uid), Ok(gid)) = (uid.parse(), gid.parse()) else { continue };
+            let text = ToOwned::to_owned;
+            accounts.users.entry(name.to_owned()).or_insert(User {
+                uid,
+                gid,
+                comment: text(comment),
+                home: text(home),
+                shell: text(shell),
+            });
+        }
+        for line in group.lines() {
+            let fields: Vec<&str> = line.split(':').collect();
+            let [name, _, gid, members] = fields[..] else { continue };
+            let Ok(gid) = gid.parse() else { continue };
+            let members = members.split(',').filter(|name| !name.is_empty()).map(ToOwned::to_owned).collect();
+            accounts.groups.entry(name.to_owned()).or_insert(Group { gid, members });
+        }
+        accounts
+    }
+
     /// `/etc/passwd`.
     pub(super) fn passwd(&self) -> String {
         let mut users: Vec<_> = self.users.iter().collect();

@@ -19,7 +19,7 @@ impl At<'_> {
         let digest = self.view().digest(file)?;
         let there = self.view().directory(path)?;
         match there {
-            Some(directory) => match self.mark(path)? {
+            Some(directory) => match self.unpacked_mark(path)? {
                 Some((was, stripped)) => {
                     right(archive, &digest, wanted)?;
                     if was == digest.as_str() && stripped == strip.to_string() {
@@ -45,7 +45,7 @@ impl At<'_> {
         self.host.files.name(new, MARK, mark, now);
         if there.is_some() {
             let trash = beside(path, &format!(".wl-trash-{save}"));
-            self.note(save, path, Was::Moved(trash.clone()));
+            self.note(save, path, Was::Moved(trash.clone()))?;
             if let Some(old) = self.take(path)? {
                 self.put(&trash, old)?;
             }
@@ -57,7 +57,7 @@ impl At<'_> {
     }
 
     /// The digest and the parts dropped that an unpack left word of.
-    fn mark(&mut self, path: &str) -> Result<Option<(String, String)>, EffectError> {
+    fn unpacked_mark(&mut self, path: &str) -> Result<Option<(String, String)>, EffectError> {
         let Some(text) = self.view().text(&format!("{path}/{MARK}"))? else { return Ok(None) };
         let mut words = text.split_whitespace().map(ToOwned::to_owned);
         Ok(Some((words.next().unwrap_or_default(), words.next().unwrap_or_default())))

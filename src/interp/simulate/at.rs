@@ -7,6 +7,7 @@ use super::host::{Host, Kept, Save, Was};
 use super::view::{Below, Last, View};
 use crate::effect::{EffectError, Reply};
 use crate::id::{RemotePath, SaveId};
+use crate::interp::marks::{Certainty, Marks};
 use std::collections::BTreeSet;
 
 /// Who performs an effect.
@@ -25,6 +26,8 @@ pub(super) struct At<'a> {
     pub(super) below: &'a dyn Below,
     /// Who answers commands, where somebody does.
     pub(super) programs: Option<&'a dyn Programs>,
+    /// Where it is told what was taken to be so.
+    pub(super) marks: Option<&'a Marks>,
     pub(super) who: Who,
     /// The name of what this run keeps as this user.
     pub(super) keeper: String,
@@ -58,6 +61,13 @@ pub(super) fn beside(path: &str, name: &str) -> String {
 }
 
 impl At<'_> {
+    /// The step rests on this.
+    pub(super) fn mark(&self, certainty: Certainty, why: impl Into<String>) {
+        if let Some(marks) = self.marks {
+            marks.note(certainty, why);
+        }
+    }
+
     pub(super) fn view(&mut self) -> View<'_> {
         View { files: &mut self.host.files, below: self.below }
     }
@@ -106,6 +116,7 @@ impl At<'_> {
 
     /// Keeps what is at a path, once. Gives what was kept.
     pub(super) fn keep(&mut self, save: &SaveId, path: &str) -> Result<Was, EffectError> {
+        self.watched("saved", save)?;
         if let Some(kept) = self.save(save) {
             return Ok(kept.was.clone());
         }
@@ -116,14 +127,16 @@ impl At<'_> {
             Some((ino, Node::File(_) | Node::Link(_))) => Was::Same(ino),
             Some((_, Node::Other)) => return die(format!("{path} is neither a file, a directory nor a link")),
         };
-        self.note(save, path, was.clone());
+        self.note(save, path, was.clone())?;
         Ok(was)
     }
 
     /// Keeps this instead, once.
-    pub(super) fn note(&mut self, save: &SaveId, path: &str, was: Was) {
+    pub(super) fn note(&mut self, save: &SaveId, path: &str, was: Was) -> Result<(), EffectError> {
+        self.watched("saved", save)?;
         let path = path.to_owned();
         self.kept().saves.entry(save.as_str().to_owned()).or_insert(Save { path, was });
+        Ok(())
     }
 
     /// It is as asked. When this very step made it so before its answer was lost, it has changed it.

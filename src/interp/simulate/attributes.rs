@@ -30,7 +30,7 @@ impl At<'_> {
     pub(super) fn set(&mut self, save: &SaveId, path: &str, ino: Ino, wanted: &Attributes) -> Result<(), EffectError> {
         let inode = self.host.files.inode(ino);
         let was = Was::Attributes { mode: inode.mode, uid: inode.uid, gid: inode.gid };
-        self.note(save, path, was);
+        self.note(save, path, was)?;
         self.attributes(path, ino, wanted)
     }
 

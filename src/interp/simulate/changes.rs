@@ -57,7 +57,7 @@ impl At<'_> {
             (None, None) => return die(format!("{from} is not there")),
             (Some(_), Some(_)) => return die(format!("{to} is there already")),
             (Some(source), None) => {
-                self.note(save, from, Was::Moved(to.to_owned()));
+                self.note(save, from, Was::Moved(to.to_owned()))?;
                 if self.host.files.within(source, directory) {
                     return die(format!("mv: cannot move '{from}' to a subdirectory of itself, '{to}'"));
                 }
@@ -92,7 +92,7 @@ impl At<'_> {
             return die(format!("refuses to remove {path}, in which the home directory {home} lies"));
         }
         let trash = beside(path, &format!(".wl-trash-{save}"));
-        self.note(save, path, Was::Moved(trash.clone()));
+        self.note(save, path, Was::Moved(trash.clone()))?;
         if path.ends_with("/.") {
             return die(format!("mv: cannot move '{path}' to '{trash}': Device or resource busy"));
         }

@@ -7,14 +7,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The clock of a simulated fleet.
 #[derive(Debug)]
-pub(super) struct Clock {
+pub(in crate::interp) struct Clock {
     begin: i64,
     tasks: Mutex<BTreeMap<String, i64>>,
 }
 
 impl Clock {
     /// Milliseconds since 1970-01-01 UTC at which everything begins.
-    pub(super) fn new(begin: i64) -> Self {
+    pub(in crate::interp) fn new(begin: i64) -> Self {
         Self { begin, tasks: Mutex::default() }
     }
 
@@ -23,7 +23,7 @@ impl Clock {
     }
 
     /// The time of a task. What it made has ended when it speaks again: it is no earlier than that.
-    pub(super) fn now(&self, task: &TaskPath) -> i64 {
+    pub(in crate::interp) fn now(&self, task: &TaskPath) -> i64 {
         let (path, mut tasks) = (task.as_str(), self.lock());
         let below = format!("{path}/");
         let ended: Vec<String> = tasks
@@ -44,7 +44,7 @@ impl Clock {
     }
 
     /// A task waits.
-    pub(super) fn sleep(&self, task: &TaskPath, millis: u64) -> i64 {
+    pub(in crate::interp) fn sleep(&self, task: &TaskPath, millis: u64) -> i64 {
         let now = self.now(task).saturating_add(i64::try_from(millis).unwrap_or(i64::MAX));
         self.lock().insert(task.as_str().to_owned(), now);
         now

@@ -8,6 +8,7 @@ use super::host::{Answered, CommandKept, Opaque, Was};
 use super::shell::Shell;
 use crate::effect::{CommandResult, Content, Contract, EffectError, Invocation, Reply, Words};
 use crate::id::{RemotePath, SaveId};
+use crate::interp::marks::Certainty;
 
 /// Answers commands: for tests, and for embedders whose scripts run programs that they can tell the work of.
 pub trait Programs: Send + Sync {
@@ -42,6 +43,7 @@ impl At<'_> {
             return kept.ended().map(Reply::Command);
         }
         self.in_directory(exec.command)?;
+        self.watched("ran", exec.receipt)?;
         let ended = self.ask(exec.command, Some(exec));
         if let Some(kept) = CommandKept::of(&ended) {
             self.kept().receipts.insert(receipt, kept);
@@ -66,6 +68,7 @@ impl At<'_> {
 
     /// `wl_keep_copy`.
     fn keep_copy(&mut self, save: &SaveId, path: &str) -> Result<(), EffectError> {
+        self.watched("saved", save)?;
         if self.save(save).is_some() {
             return Ok(());
         }
@@ -80,7 +83,7 @@ impl At<'_> {
             return die(format!("{path} is neither a file, a directory nor a link"));
         }
         let copy = self.view().copied(entry)?;
-        self.note(save, path, Was::Copy(copy));
+        self.note(save, path, Was::Copy(copy))?;
         Ok(())
     }
 
@@ -116,6 +119,9 @@ impl At<'_> {
     }
 
     fn opaque(&mut self, command: &str, answered: Answered) {
+        if answered == Answered::Assumed {
+            self.mark(Certainty::Assumed, format!("`{command}` was not run"));
+        }
         self.host.opaque.push(Opaque { command: command.to_owned(), answered });
     }
 

@@ -56,9 +56,9 @@ pub(super) struct Directory {
     /// Names that are not there, whatever the layer below says.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(super) gone: BTreeSet<String>,
-    /// Whether all names of the layer below are among these.
-    #[serde(default)]
-    pub(super) listed: bool,
+    /// All names that the layer below has there, once they were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) listed: Option<BTreeSet<String>>,
 }
 
 /// The root of every file system.

@@ -14,6 +14,7 @@ use super::view::{Below, Nothing};
 use crate::effect::{Content, EffectError, Login};
 use crate::fleet::{Environment, WantedFile, WantedForm, WantedHost, World};
 use crate::id::RunId;
+use crate::interp::marks::Marks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -225,7 +226,16 @@ impl Host {
     /// Root at work, for no run.
     pub(super) fn as_root(&mut self) -> At<'_> {
         let who = self.who("root");
-        At { host: self, below: &Nothing, programs: None, who, keeper: String::new(), place: String::new(), now: BEGIN / 1000 }
+        At {
+            host: self,
+            below: &Nothing,
+            programs: None,
+            marks: None,
+            who,
+            keeper: String::new(),
+            place: String::new(),
+            now: BEGIN / 1000,
+        }
     }
 
     /// A user of the host; one that it does not know is nobody in particular.
@@ -243,18 +253,27 @@ impl Host {
     }
 
     /// An effect under way, as who it is to be performed.
-    pub(super) fn at<'a>(
-        &'a mut self,
-        at: &Login,
-        run: &RunId,
-        below: &'a dyn Below,
-        programs: Option<&'a dyn Programs>,
-        now: i64,
-    ) -> At<'a> {
+    pub(super) fn at<'a>(&'a mut self, at: &Login, means: &Means<'a>, now: i64) -> At<'a> {
         let who = self.who(self.user_of(at));
-        let (keeper, place) = (keeper(run, &who.name), format!("{}/.windlass/runs/{run}", who.home));
-        At { host: self, below, programs, who, keeper, place, now }
+        self.as_who(who, means, now)
     }
+
+    /// The same as somebody who is known already.
+    pub(super) fn as_who<'a>(&'a mut self, who: Who, means: &Means<'a>, now: i64) -> At<'a> {
+        let run = means.run;
+        let (keeper, place) = (keeper(run, &who.name), format!("{}/.windlass/runs/{run}", who.home));
+        let Means { below, programs, marks, .. } = *means;
+        At { host: self, below, programs, marks, who, keeper, place, now }
+    }
+}
+
+/// What an effect is performed with.
+#[derive(Clone, Copy)]
+pub(super) struct Means<'a> {
+    pub(super) run: &'a RunId,
+    pub(super) below: &'a dyn Below,
+    pub(super) programs: Option<&'a dyn Programs>,
+    pub(super) marks: Option<&'a Marks>,
 }
 
 fn channels(environment: &Environment) -> Vec<String> {

@@ -68,6 +68,9 @@ pub(super) struct Kept {
     pub(super) firsts: BTreeMap<String, First>,
     /// Service steps that were done to their end.
     pub(super) acted: BTreeSet<String>,
+    /// The guarded block that it is in, or was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) guard: Option<super::guards::Guard>,
     /// Steps that change unit files, and whose manager is to read them again when they are undone.
     pub(super) reloads: BTreeMap<String, UnitScope>,
 }
@@ -107,6 +110,8 @@ pub(super) enum Was {
     Packages(Vec<super::packages::Planned>),
     /// The boot that was left.
     Reboot(String),
+    /// A guarded block was begun.
+    Guard,
 }
 
 /// What became of a directory that was uploaded into.

@@ -1,9 +1,11 @@
 //! Looking at files: what is at a path, what a file holds, which paths match.
 
 use super::at::{Answer, At, die};
+use super::blob::Blob;
 use super::files::{Ino, Node};
 use super::view::Last;
 use crate::effect::{EffectError, FileKind, FileStat, Reply};
+use crate::interp::marks::Certainty;
 
 /// What every directory is told to have: hosts differ.
 const DIRECTORY_SIZE: u64 = 4096;
@@ -31,12 +33,19 @@ impl At<'_> {
     /// `wl_content`.
     pub(super) fn read(&mut self, path: &str, limit: u64) -> Answer {
         let file = self.readable(path)?;
-        let content = self.view().content(file)?;
-        let size = content.bytes().len() as u64;
-        if size > limit {
-            return die(format!("{path} has {size} bytes; at most {limit} are read"));
+        let size = self.stat_of(file).size;
+        if size <= limit {
+            self.doubt(path, file);
+            return self.view().content(file).map(Reply::Content);
         }
-        Ok(Reply::Content(content))
+        die(format!("{path} has {size} bytes; at most {limit} are read"))
+    }
+
+    /// Tells when what a file holds is not known.
+    fn doubt(&self, path: &str, file: Ino) {
+        if let Node::File(Blob::Unknown { by }) = &self.host.files.inode(file).node {
+            self.mark(Certainty::Unknown, format!("{path} would have been written by `{by}`, which was not run"));
+        }
     }
 
     /// The file at a path.
@@ -54,6 +63,7 @@ impl At<'_> {
             return Ok(Reply::Digest(None));
         }
         let Some(file) = self.view().file(path)? else { return die(format!("{path} is not a file")) };
+        self.doubt(path, file);
         self.view().digest(file).map(|digest| Reply::Digest(Some(digest)))
     }
 

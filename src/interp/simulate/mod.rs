@@ -17,6 +17,7 @@ mod commands;
 mod facts;
 mod files;
 mod fleet;
+mod guards;
 mod host;
 mod looks;
 mod network;
@@ -32,15 +33,18 @@ mod snapshot;
 mod tests;
 mod trees;
 mod unit_file;
+mod upper;
 mod view;
 
+pub(super) use clock::Clock;
 pub use commands::Programs;
 pub use fleet::Fleet;
 pub use host::{Answered, Opaque};
 pub use shell::{Shell, ShellEntry, ShellItem, ShellKind};
 pub use snapshot::Snapshot;
+pub(super) use upper::{Upper, UpperMeans};
 
-use super::{Controller, whose};
+use super::{Controller, Marks, whose};
 use crate::effect::{Content, Effect, EffectClass, EffectError, Effects, Login, Question, Reply, Via};
 use crate::id::{Digest, RunId};
 use crate::stop::Stop;
@@ -54,6 +58,7 @@ pub struct Simulate {
     run: RunId,
     controller: Controller,
     programs: Option<Arc<dyn Programs>>,
+    marks: Option<Arc<Marks>>,
     stop: Stop,
     drawn: AtomicU64,
 }
@@ -62,13 +67,19 @@ impl Simulate {
     /// Performs the effects of this run on this fleet; what is read of the project comes from the controller.
     #[must_use]
     pub fn new(fleet: Arc<Fleet>, run: RunId, controller: Controller, stop: Stop) -> Self {
-        Self { fleet, run, controller, programs: None, stop, drawn: AtomicU64::new(0) }
+        Self { fleet, run, controller, programs: None, marks: None, stop, drawn: AtomicU64::new(0) }
     }
 
     /// With somebody who answers commands.
     #[must_use]
     pub fn with_programs(self, programs: Arc<dyn Programs>) -> Self {
         Self { programs: Some(programs), ..self }
+    }
+
+    /// With a place where it is told what was taken to be so.
+    #[must_use]
+    pub fn with_marks(self, marks: Arc<Marks>) -> Self {
+        Self { marks: Some(marks), ..self }
     }
 
     fn on_controller(&self, effect: &Effect) -> Result<Reply, EffectError> {
@@ -107,6 +118,11 @@ impl Simulate {
         }
     }
 
+    fn means(&self) -> fleet::Means<'_> {
+        let (programs, marks) = (self.programs.as_deref(), self.marks.as_deref());
+        fleet::Means { run: &self.run, below: &Nothing, programs, marks }
+    }
+
     fn network<'a>(&'a self, hosts: &'a network::Hosts, at: &'a Login, via: Via) -> network::Network<'a> {
         network::Network { hosts, around: &self.fleet.around, at, via }
     }
@@ -119,7 +135,7 @@ impl Simulate {
                 let url = &request.url;
                 let place = crate::transport::http::Place::parse(url)
                     .map_err(|why| EffectError::failed(format!("`{url}` cannot be asked: {why}")))?;
-                return self.network(&hosts, at, *via).http(&place.address, place.port);
+                return self.network(&hosts, at, *via).http(&place.address, place.port, request.hoped.as_ref());
             }
             Effect::Connect { address, port, via } => return self.network(&hosts, at, *via).connect(address, *port),
             _ => {}
@@ -129,11 +145,9 @@ impl Simulate {
             return Err(EffectError::Unreachable { host, reason, help: None });
         };
         if let Effect::Fetch { path, to } = effect {
-            let mut work = host.at(at, &self.run, &Nothing, None, now);
-            return work.fetch(path, to, &self.controller);
+            return host.at(at, &self.means(), now).fetch(path, to, &self.controller);
         }
-        let programs = self.programs.as_deref();
-        host.at(at, &self.run, &Nothing, programs, now).perform(effect)
+        host.at(at, &self.means(), now).perform(effect)
     }
 }
 

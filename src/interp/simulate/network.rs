@@ -2,15 +2,15 @@
 
 use super::host::Host;
 use super::services::Service;
-use crate::effect::{EffectError, HttpReply, Login, Reply, Via};
+use crate::effect::{EffectError, Hoped, HttpReply, Login, Reply, Via};
 use crate::fleet::{Check, Environment, WantedService, World};
 use crate::transport::http::Place;
 use std::collections::BTreeMap;
 
 /// What answers somewhere.
-struct Listener {
-    status: u16,
-    body: String,
+pub(super) struct Listener {
+    pub(super) status: u16,
+    pub(super) body: String,
 }
 
 /// What is around the fleet: the externals of its environment, by address and port.
@@ -54,8 +54,10 @@ pub(super) struct Network<'a> {
 
 impl Network<'_> {
     /// An HTTP request to a place.
-    pub(super) fn http(&self, address: &str, port: u16) -> Result<Reply, EffectError> {
+    pub(super) fn http(&self, address: &str, port: u16, hoped: Option<&Hoped>) -> Result<Reply, EffectError> {
         let Listener { status, body } = self.listener(address, port)?;
+        // Where nothing tells which version it is, it is taken to be well.
+        let body = if body.is_empty() { hoped.map(hoped_body).unwrap_or_default() } else { body };
         let vantage = match self.via {
             Via::Controller => "asked from the controller".to_owned(),
             Via::Exec => format!("asked on {} by curl", self.at.host),
@@ -96,8 +98,13 @@ impl Network<'_> {
     }
 }
 
+/// A body that is as hoped.
+pub(super) fn hoped_body(hoped: &Hoped) -> String {
+    hoped.texts.iter().map(|text| format!("{text}\n")).collect()
+}
+
 /// What answers on a port of a host: a service that runs, else what is said to listen there.
-fn on(host: &Host, port: u16) -> Option<Listener> {
+pub(super) fn on(host: &Host, port: u16) -> Option<Listener> {
     // One that the description gives the port comes before one whose settings only hold that number.
     let owns = |unit: &str| host.wanted.service(unit).is_some_and(|wanted| wanted.ports.contains(&port));
     let mut running: Vec<(&str, &Service)> = (host.services.known.iter())

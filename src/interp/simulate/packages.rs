@@ -49,7 +49,7 @@ impl At<'_> {
         if self.who.uid != 0 {
             return die("packages are changed by root only; call it with `sudo: true`");
         }
-        self.note(save, "packages", Was::Packages(plan.clone()));
+        self.note(save, "packages", Was::Packages(plan.clone()))?;
         self.install(&plan);
         Ok(told(true, plan))
     }

@@ -14,6 +14,7 @@ impl At<'_> {
     /// Performs an effect of a host; connections and fetching are not among them.
     pub(super) fn perform(&mut self, effect: &Effect) -> Answer {
         use Effect as E;
+        self.fire_when_due();
         match effect {
             E::Stat { path } => self.stat(&self.path(path)),
             E::Read { path, limit } => self.read(&self.path(path), *limit),
@@ -48,6 +49,7 @@ impl At<'_> {
             E::Restore { save, surely } => self.restore(save, *surely),
             E::End { .. } => self.end(),
             E::Resume { save } => self.resume(save),
+            E::Guard { act } => self.guard(act),
             E::Forget => self.forget(),
             E::Http { .. } | E::Connect { .. } | E::Fetch { .. } => self.elsewhere(effect),
             E::Source { .. }
@@ -89,7 +91,7 @@ impl At<'_> {
     pub(super) fn fetch(&mut self, path: &RemotePath, to: &str, controller: &Controller) -> Answer {
         let target = controller.fetched(to)?;
         let file = self.readable(&self.path(path))?;
-        let (digest, size) = (self.view().digest(file)?, self.view().content(file)?.bytes().len() as u64);
+        let (digest, size) = (self.view().digest(file)?, self.stat_of(file).size);
         controller.stays_inside(&target, to)?;
         if target.is_dir() {
             return die(format!("{to} is a directory; name the file in it"));

@@ -1,8 +1,10 @@
 //! Starting and stopping simulated services: what a start is made from, and whether it holds.
 
 use super::at::{Answer, At, done};
+use super::blob::Blob;
+use super::files::Node;
 use super::host::{First, Was};
-use super::services::{Service, Unit, UnitState};
+use super::services::{Service, ServiceBelow, Unit, UnitState};
 use super::view::Last;
 use crate::effect::{EffectError, Reply, UnitScope, Verb};
 use crate::fleet::Start;
@@ -11,6 +13,9 @@ use std::collections::BTreeSet;
 
 /// Programs of the system that run what they are told to: their first path counts as the program.
 const INTERPRETERS: &[&str] = &["perl", "python", "python3", "ruby", "node", "php", "sh", "bash", "dash", "java", "env", "lua"];
+
+/// What may be settings is no larger than this.
+const SETTINGS: u64 = 256 << 10;
 
 /// How a start ends.
 enum Launch {
@@ -52,7 +57,7 @@ impl At<'_> {
             (Verb::Reload | Verb::Restart, "inactive" | "failed", _) => "start",
             _ => verb.word(),
         };
-        self.note_service(save, unit, word, &state);
+        self.note_service(save, unit, word, &state)?;
         match verb {
             Verb::Enable => self.may_manage(unit).and_then(|()| self.enable(unit))?,
             Verb::Disable => self.may_manage(unit).and_then(|()| self.disable(unit))?,
@@ -62,14 +67,15 @@ impl At<'_> {
         self.told(unit, true)
     }
 
-    fn note_service(&mut self, save: &SaveId, unit: &Unit, word: &str, state: &UnitState) {
+    fn note_service(&mut self, save: &SaveId, unit: &Unit, word: &str, state: &UnitState) -> Result<(), EffectError> {
         let was = if state.active == "activating" { "active".to_owned() } else { state.active.clone() };
         let enabled = if state.enabled.is_empty() { "none".to_owned() } else { state.enabled.clone() };
         let service = Was::Service { scope: unit.scope, verb: word.to_owned(), active: was.clone(), enabled };
-        self.note(save, &unit.name, service);
+        self.note(save, &unit.name, service)?;
         if !matches!(word, "enable" | "disable") {
             self.kept().firsts.entry(unit.key()).or_insert(First { was, back: false });
         }
+        Ok(())
     }
 
     /// The machine's services are root's.
@@ -88,6 +94,7 @@ impl At<'_> {
             "stop" => {
                 if let Some(service) = self.host.services.known.get_mut(&key) {
                     service.log.push(format!("Stopped {}.", unit.name));
+                    service.below.iter_mut().for_each(|below| below.touched = true);
                     (service.active, service.pid) = ("inactive".to_owned(), 0);
                     (service.result, service.restarts) = ("success".to_owned(), 0);
                 }
@@ -96,6 +103,7 @@ impl At<'_> {
             "reload" => {
                 if let Some(service) = self.host.services.known.get_mut(&key) {
                     service.log.push(format!("Reloaded {}.", unit.name));
+                    service.below.iter_mut().for_each(|below| below.touched = true);
                 }
                 Ok(())
             }
@@ -105,7 +113,8 @@ impl At<'_> {
 
     fn launch_and_judge(&mut self, verb: &str, unit: &Unit) -> Result<(), EffectError> {
         let key = unit.key();
-        let log = self.host.services.known.get(&key).map(|service| service.log.clone()).unwrap_or_default();
+        let known = self.host.services.known.get(&key).cloned().unwrap_or_default();
+        let (log, below) = (known.log, known.below.map(|below| ServiceBelow { touched: true, ..below }));
         let (mut service, failure) = match self.launch(unit)? {
             Launch::Runs(service) | Launch::Ended(service) => (*service, None),
             Launch::Fails(why) => {
@@ -114,7 +123,7 @@ impl At<'_> {
             }
         };
         service.text = self.unit_file(unit)?.and_then(|(_, text)| text).unwrap_or_default();
-        service.log = log;
+        (service.log, service.below) = (log, below);
         service.log.push(failure.clone().unwrap_or_else(|| format!("Started {}.", unit.name)));
         self.host.services.known.insert(key, service);
         let Some(_) = failure else { return Ok(()) };
@@ -128,7 +137,8 @@ impl At<'_> {
         if state.load == "masked" {
             return Ok(Launch::Fails(format!("Unit {} is masked.", unit.name)));
         }
-        if let Some(why) = state.file.refusal(&unit.name) {
+        let unseen = self.host.services.over && self.unit_file(unit)?.is_none();
+        if let Some(why) = state.file.refusal(&unit.name).filter(|_| !unseen) {
             return Ok(Launch::Fails(why));
         }
         let wanted = self.host.wanted.service(&unit.name).cloned().unwrap_or_default();
@@ -202,11 +212,16 @@ impl At<'_> {
     /// Notes a file that a service starts from; gives its text, empty where it is none.
     fn started_from(&mut self, service: &mut Service, path: &str) -> Result<Option<String>, EffectError> {
         let Some(file) = self.view().file(path)? else { return Ok(None) };
-        let digest: Digest = self.view().digest(file)?;
         let real = self.real(path)?;
-        service.started_from.push((real.clone(), digest));
         service.versions.extend(self.versions(&real)?);
-        let text = self.view().content(file)?.text().map(ToOwned::to_owned);
+        // Of a layer below, a large program is not fetched to tell which it is.
+        let large = self.stat_of(file).size > SETTINGS;
+        if large && matches!(self.host.files.inode(file).node, Node::File(Blob::Below { .. })) {
+            return Ok(Some(String::new()));
+        }
+        let digest: Digest = self.view().digest(file)?;
+        service.started_from.push((real, digest));
+        let text = if large { None } else { self.view().content(file)?.text().map(ToOwned::to_owned) };
         Ok(Some(text.unwrap_or_default()))
     }
 
@@ -314,7 +329,7 @@ impl At<'_> {
             return super::at::die("only root restarts a host; call it with `sudo: true`");
         }
         let boot = self.host.boot();
-        self.note(save, "boot", Was::Reboot(boot));
+        self.note(save, "boot", Was::Reboot(boot))?;
         self.start_anew()?;
         done(true)
     }

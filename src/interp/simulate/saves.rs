@@ -17,6 +17,7 @@ impl At<'_> {
         };
         let changed = match was {
             Was::Directory | Was::Reboot(_) => return done(false),
+            Was::Guard => return self.guard_back(),
             Was::Service { .. } | Was::User(_) | Was::Group(_) | Was::Packages(_) => return self.other_back(&path, &was),
             Was::Absent => self.take(&path).map(|_| true)?,
             Was::Same(ino) => self.back(&path, ino)?,

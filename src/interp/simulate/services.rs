@@ -33,6 +33,18 @@ pub(super) struct Service {
     /// Versions that the names and files of its release tell.
     pub(super) versions: BTreeSet<String>,
     pub(super) log: Vec<String>,
+    /// What the layer below says of it, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) below: Option<ServiceBelow>,
+}
+
+/// What a layer below says of a service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct ServiceBelow {
+    pub(super) known: bool,
+    pub(super) enabled: String,
+    /// Whether it was started, stopped or told anything since.
+    pub(super) touched: bool,
 }
 
 impl Default for Service {
@@ -47,6 +59,7 @@ impl Default for Service {
             ports: BTreeSet::new(),
             versions: BTreeSet::new(),
             log: Vec::new(),
+            below: None,
         }
     }
 }
@@ -98,7 +111,9 @@ const USER: &[&str] =
 impl At<'_> {
     fn unit_directories(&self, scope: UnitScope) -> Vec<String> {
         let all = if scope == UnitScope::User { USER } else { SYSTEM };
-        all.iter().map(|directory| self.expand(directory)).collect()
+        // Of a layer below, only what a person puts there is looked at: it says itself what it knows.
+        let most = if self.host.services.over { 1 } else { all.len() };
+        all.iter().take(most).map(|directory| self.expand(directory)).collect()
     }
 
     /// The path of a unit's file, and its text with the drop-ins; of a masked one the text is nothing.
@@ -152,12 +167,23 @@ impl At<'_> {
             _ if file.refusal(&unit.name).is_some() => "bad-setting",
             _ => "loaded",
         };
+        if let Some(below) = &known.below {
+            return Ok(over(below, &found, &known, file));
+        }
         let enabled = match &found {
             None => String::new(),
             Some((_, None)) => "masked".to_owned(),
             Some((_, Some(text))) => self.enabled(unit, &UnitFile::read(text))?,
         };
         Ok(UnitState { load, active: known.active, enabled, file })
+    }
+
+    /// How a service is counts, from now on, by what was done to it here.
+    fn say_enabled(&mut self, unit: &Unit, word: &str) -> bool {
+        let below = self.host.services.known.get_mut(&unit.key()).and_then(|service| service.below.as_mut());
+        let Some(below) = below else { return false };
+        word.clone_into(&mut below.enabled);
+        true
     }
 
     fn enabled(&mut self, unit: &Unit, file: &UnitFile) -> Result<String, EffectError> {
@@ -219,7 +245,7 @@ impl At<'_> {
             if !text.is_empty() || service.active != "active" {
                 service.text = text;
             }
-            if service.text.is_empty() && service.active == "inactive" {
+            if service.text.is_empty() && service.active == "inactive" && service.below.is_none() {
                 self.host.services.known.remove(&key);
             }
         }
@@ -235,6 +261,9 @@ impl At<'_> {
 
     /// The links of a unit are made.
     pub(super) fn enable(&mut self, unit: &Unit) -> Result<(), EffectError> {
+        if self.say_enabled(unit, "enabled") {
+            return Ok(());
+        }
         let Some((path, Some(text))) = self.unit_file(unit)? else {
             return die(format!("Failed to enable unit: Unit file {} does not exist.", unit.name));
         };
@@ -254,6 +283,9 @@ impl At<'_> {
 
     /// The links of a unit go, and the directories that were for them alone.
     pub(super) fn disable(&mut self, unit: &Unit) -> Result<(), EffectError> {
+        if self.say_enabled(unit, "disabled") {
+            return Ok(());
+        }
         for link in self.wants(unit)? {
             self.take(&link)?;
             let directory = above(&link).to_owned();
@@ -276,5 +308,19 @@ impl At<'_> {
         let pairs =
             [("%h", home), ("%n", &unit.name), ("%N", unit.short()), ("%i", instance), ("%p", prefix), ("%H", &self.host.name)];
         pairs.iter().fold(word.to_owned(), |word, (from, to)| word.replace(from, to)).replace("%%", "%")
+    }
+}
+
+/// The state of a unit that a layer below may have.
+fn over(below: &ServiceBelow, found: &Option<(String, Option<String>)>, known: &Service, file: UnitFile) -> UnitState {
+    let active = known.active.clone();
+    let fresh = || if file.installable { "disabled" } else { "static" }.to_owned();
+    let enabled = if below.enabled.is_empty() && found.is_some() { fresh() } else { below.enabled.clone() };
+    match found {
+        Some((_, None)) => UnitState { load: "masked", active, enabled: "masked".to_owned(), file },
+        Some((_, Some(_))) => UnitState { load: "loaded", active, enabled, file },
+        // Its file is none that is looked at here: what it can do is not known.
+        None if below.known => UnitState { load: "loaded", active, enabled, file: UnitFile { reloads: true, ..file } },
+        None => UnitState { load: "not-found", active, enabled: String::new(), file },
     }
 }

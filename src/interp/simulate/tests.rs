@@ -108,7 +108,13 @@ fn release(ground: &Ground, n: u32, version: &str) {
 }
 
 fn asked(ground: &Ground, host: &str, url: &str) -> Result<(u16, String), String> {
-    let request = HttpRequest { url: url.to_owned(), method: "GET".to_owned(), headers: BTreeMap::new(), timeout_millis: 1000 };
+    let request = HttpRequest {
+        url: url.to_owned(),
+        method: "GET".to_owned(),
+        headers: BTreeMap::new(),
+        timeout_millis: 1000,
+        hoped: None,
+    };
     match ground.on(host, &Effect::Http { request, via: Via::Tunnel }) {
         Ok(Reply::Http(reply)) => Ok((reply.status, reply.body)),
         Ok(other) => panic!("{other:?}"),
@@ -340,4 +346,27 @@ fn time_passes_by_task() {
         within(&key(task), || ground.on("web1", &Effect::Sleep { millis })).unwrap();
     }
     assert_eq!([now(&one), now(&other), now(&main)].map(|time| time - start), [5000, 700, 5000]);
+}
+
+#[test]
+fn a_host_takes_back_what_was_not_confirmed_in_time() {
+    use crate::effect::GuardAct;
+    let ground = ground(json!({}));
+    let arm = |n: u32| Effect::Guard { act: GuardAct::Arm { save: save(n), seconds: 60 } };
+    let confirm = |n: u32| Effect::Guard { act: GuardAct::Confirm { save: save(n), seconds: 60 } };
+    let sleep = |millis: u64| ground.does(&Effect::Sleep { millis });
+    ground.does(&write(1, "/srv/before", "1"));
+    assert_eq!((ground.does(&arm(2)), ground.does(&arm(2))), (Reply::done(false), Reply::done(false)));
+    assert_eq!(ground.on("web1", &arm(3)).unwrap_err().to_string(), "this host is in a guarded block already");
+    ground.does(&write(4, "/srv/within", "1"));
+    sleep(59_000);
+    assert_eq!((ground.does(&confirm(2)), ground.does(&arm(5))), (Reply::done(false), Reply::done(false)));
+    ground.does(&write(6, "/srv/late", "1"));
+    sleep(60_000);
+    let told = ground.on("web1", &confirm(5)).unwrap_err();
+    assert_eq!(told.to_string(), "web1 has restored itself: the block was not confirmed over a new connection in time");
+    let refused = ground.on("web1", &write(7, "/srv/later", "1")).unwrap_err();
+    assert!(refused.to_string().starts_with("this host has restored itself: "), "{refused}");
+    let there = |at: &str| ground.does(&Effect::Stat { path: path(at) }) != Reply::Stat(None);
+    assert_eq!(["/srv/before", "/srv/within", "/srv/late", "/srv/later"].map(there), [true, true, false, false]);
 }

@@ -98,12 +98,15 @@ impl At<'_> {
         let mut all = vec![root];
         all.extend(self.view().tree(root)?.into_iter().map(|(_, ino)| ino));
         for ino in all {
+            let mode = self.host.files.inode(ino).mode;
             if let Some(owner) = sent.owner {
                 self.give(&sent.path, ino, owner)?;
             }
             if let Some(group) = sent.group {
                 self.give_group(&sent.path, ino, group)?;
             }
+            // A new owner takes the bits that let it act as one; they are set again.
+            self.host.files.inode_mut(ino).mode = mode;
         }
         Ok(())
     }
@@ -148,7 +151,7 @@ impl At<'_> {
     fn settle_all(&mut self, sent: &Sent<'_>, new: Ino, lack: &[String]) -> Result<(), EffectError> {
         let trash = beside(&sent.path, &format!(".wl-trash-{}", sent.save));
         let notes = TreeNotes { trash: trash.clone(), ..TreeNotes::default() };
-        self.note(sent.save, &sent.path, Was::Tree(notes));
+        self.note(sent.save, &sent.path, Was::Tree(notes))?;
         if self.view().directory(&trash)?.is_none() {
             let parent = self.parent(&sent.path)?;
             let made = self.make(parent, Node::Directory(Directory::default()), 0o700);

@@ -14,7 +14,6 @@ pub(super) struct UnitFile {
     pub(super) aliases: Vec<String>,
     /// Whether there is an `[Install]` section that says anything.
     pub(super) installable: bool,
-    service: bool,
 }
 
 impl UnitFile {
@@ -34,7 +33,6 @@ impl UnitFile {
             let whole = std::mem::take(&mut pending) + line.trim();
             if let Some(name) = whole.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
                 name.clone_into(&mut section);
-                unit.service |= name == "Service";
             } else if let Some((key, value)) = whole.split_once('=') {
                 unit.set(&section, key.trim(), value.trim());
             }

@@ -143,9 +143,8 @@ impl View<'_> {
         if let Some(child) = entries.entries.get(name) {
             return Ok(Some(*child));
         }
-        let Some(from) = entries.from.clone().filter(|_| !entries.listed && !entries.gone.contains(name)) else {
-            return Ok(None);
-        };
+        let listed = entries.listed.as_ref().is_none_or(|names| names.contains(name));
+        let Some(from) = entries.from.clone().filter(|_| listed && !entries.gone.contains(name)) else { return Ok(None) };
         let path = format!("{}/{name}", from.trim_end_matches('/'));
         let found = self.below.look(&path)?.map(|stat| self.planted(&path, stat));
         if let Some(entries) = self.files.directory_mut(directory) {
@@ -172,16 +171,17 @@ impl View<'_> {
 
     /// All names in a directory, sorted.
     pub(super) fn names(&mut self, directory: Ino) -> Result<Vec<String>, EffectError> {
-        let from = self.files.directory(directory).filter(|entries| !entries.listed).and_then(|entries| entries.from.clone());
-        if let Some(from) = from {
-            for name in self.below.names(&from)? {
-                self.child(directory, &name)?;
-            }
+        let Some(entries) = self.files.directory(directory) else { return Ok(Vec::new()) };
+        if let (Some(from), None) = (&entries.from, &entries.listed) {
+            let names = self.below.names(from)?.into_iter().collect();
             if let Some(entries) = self.files.directory_mut(directory) {
-                entries.listed = true;
+                entries.listed = Some(names);
             }
         }
-        Ok(self.files.directory(directory).map(|entries| entries.entries.keys().cloned().collect()).unwrap_or_default())
+        let Some(entries) = self.files.directory(directory) else { return Ok(Vec::new()) };
+        let below = entries.listed.iter().flatten().filter(|name| !entries.gone.contains(*name));
+        let all: std::collections::BTreeSet<&String> = entries.entries.keys().chain(below).collect();
+        Ok(all.into_iter().cloned().collect())
     }
 
     /// The bytes of a file.

@@ -83,14 +83,15 @@ pub(super) fn explain(symbols: &Symbols, thrown: &Dynamic, position: Position) -
 }
 
 fn step(error: &StepError) -> Finding {
-    let host = error.host.as_ref().map(HostName::as_str).filter(|host| !error.message.contains(host));
+    let host = error.host.as_ref().filter(|host| !host.is_controller()).map(HostName::as_str);
+    let host = host.filter(|host| !error.message.contains(host));
     let message = host.map_or_else(|| error.message.clone(), |host| format!("{} on {host}", error.message));
     let place = if error.site.line > 0 { Place::Site(error.site.clone()) } else { Place::Here };
     let said: Vec<String> = error.stderr.trim_end().lines().map(|line| format!("  {line}")).collect();
     let tail = said.get(said.len().saturating_sub(STDERR_LINES)..).unwrap_or_default();
     let mut help: Vec<String> = error.help.iter().cloned().collect();
     if !tail.is_empty() {
-        let who = error.host.as_ref().map_or("the command", HostName::as_str);
+        let who = error.host.as_ref().filter(|host| !host.is_controller()).map_or("the command", HostName::as_str);
         help.push(format!("{who} said:\n{}", tail.join("\n")));
     }
     Finding { place, ..Finding::new(message, "failed here").help(help.join("\n")) }

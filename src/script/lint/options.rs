@@ -9,7 +9,7 @@ pub(super) fn check(view: &View<'_>, findings: &mut Findings<'_>) {
     for body in &view.bodies {
         body.walk(&mut |path| {
             if let Some((call, position, method)) = path.last().and_then(call_at) {
-                check_call(view, call, position, findings);
+                check_call(view, (call, method), position, findings);
                 if method {
                     check_literals(view, call, findings);
                 }
@@ -18,7 +18,12 @@ pub(super) fn check(view: &View<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-fn check_call(view: &View<'_>, call: &FnCallExpr, position: Position, findings: &mut Findings<'_>) {
+fn check_call(view: &View<'_>, (call, method): (&FnCallExpr, bool), position: Position, findings: &mut Findings<'_>) {
+    let symbols = view.linter.symbols;
+    // A function or a closure of the script's own may be meant.
+    if method && (symbols.script_functions.contains_key(call.name.as_str()) || symbols.keys.contains(call.name.as_str())) {
+        return;
+    }
     let options: &dyn OptionCheck = view.linter.options;
     for (n, argument) in call.args.iter().enumerate() {
         let is_options = matches!(argument, Expr::Map(..)) && !call.is_qualified() && options.takes_options(&call.name, n);
@@ -29,7 +34,7 @@ fn check_call(view: &View<'_>, call: &FnCallExpr, position: Position, findings: 
         let value = literal(argument, "", &mut unknown);
         if let Some(mut error) = options.check(&call.name, &value, &unknown) {
             error.position = position;
-            let place = error.key_position(view.linter.symbols).unwrap_or_else(|| argument.start_position());
+            let place = error.key_position(symbols).unwrap_or_else(|| argument.start_position());
             let label = if error.known.is_empty() { "this option" } else { "unknown option" };
             findings.error(place, error.message.clone(), label, error.help());
         }

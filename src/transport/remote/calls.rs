@@ -2,10 +2,11 @@
 //! is written.
 
 use crate::effect::{
-    Account, Attributes, Content, Effect, EffectError, Invocation, PackageSet, Presence, ServiceUnit, TreeInfo, UnitScope, Words,
+    Account, Attributes, Content, Effect, EffectError, GuardAct, Invocation, PackageSet, Presence, ServiceUnit, TreeInfo,
+    UnitScope, Words,
 };
 use crate::id::{Digest, RemotePath, SaveId};
-use crate::transport::remote::quote;
+use crate::transport::remote::{library, quote};
 use crate::transport::{Call, Payload};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -74,6 +75,7 @@ pub fn call(effect: &Effect) -> Result<Call, EffectError> {
         E::Restore { save, surely } => Call::new("wl_restore").save(save).arg(if *surely { "surely" } else { "" }),
         E::End { receipt } => Call::new("wl_end").save(receipt),
         E::Resume { save } => Call::new("wl_resume").save(save),
+        E::Guard { act } => guard(act),
         E::Forget => Call::new("wl_forget"),
         E::Http { .. }
         | E::Connect { .. }
@@ -185,6 +187,43 @@ fn packages_call(packages: &PackageSet, save: &SaveId) -> Call {
         .arg(if packages.allow_removals { "removals" } else { "" })
         .arg(packages.lock_seconds.to_string())
         .args(packages.names.iter().cloned())
+}
+
+fn guard(act: &GuardAct) -> Call {
+    match act {
+        GuardAct::Arm { save, seconds } => arm(save, *seconds),
+        GuardAct::Undo { receipt, command } => told("undo", receipt, command),
+        GuardAct::Again { receipt, command } => told("again", receipt, command),
+        GuardAct::Confirm { save, .. } => confirm(save),
+    }
+}
+
+/// The timer is a program of its own: the whole library, and then what it does with it.
+fn arm(save: &SaveId, seconds: u64) -> Call {
+    let program = Content::new(format!("wl_k=none\n{}wl_timer \"$@\"\n", library().whole()));
+    let call = Call::new("wl_guard").save(save).arg(seconds.to_string()).arg(program.bytes().len().to_string());
+    call.payload(Payload::Bytes(program))
+}
+
+/// The call that ends the timer of a guarded block.
+#[must_use]
+pub fn confirm(save: &SaveId) -> Call {
+    Call::new("wl_confirm").save(save).deadline_seconds(Some(90))
+}
+
+/// A command for the timer, as a script that needs no function of ours.
+fn told(word: &str, receipt: &SaveId, command: &Invocation) -> Call {
+    let path = command.directory.as_ref().map_or("~", RemotePath::as_str);
+    let place = match path.strip_prefix('~') {
+        Some(rest) => format!("\"$HOME\"{}", quote_rest(rest)),
+        None => quote(path),
+    };
+    let text = format!("cd -- {place} || exit 1\n{}", body(command));
+    Call::new("wl_guard_told").save(receipt).arg(word).arg(text)
+}
+
+fn quote_rest(rest: &str) -> String {
+    if rest.is_empty() { String::new() } else { quote(rest) }
 }
 
 /// The call that asks for the size and sha256 of a file.

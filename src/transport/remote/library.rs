@@ -8,7 +8,8 @@ const TEXT: &str = concat!(
     include_str!("more/host.sh"),
     include_str!("more/accounts.sh"),
     include_str!("more/packages.sh"),
-    include_str!("more/services.sh")
+    include_str!("more/services.sh"),
+    include_str!("more/guard.sh")
 );
 /// Calls a function that is sent only when a shell asks for it.
 const LATER: &str = "wl_later";
@@ -53,6 +54,11 @@ impl Library {
         };
         let sections = pieces.iter().enumerate().map(section).collect();
         Self { sections, homes }
+    }
+
+    /// All of it, for a program that has no controller to ask.
+    pub(crate) fn whole(&self) -> String {
+        self.sections.iter().map(|section| section.text.as_str()).collect()
     }
 
     /// What a new shell is sent.

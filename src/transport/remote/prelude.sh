@@ -80,10 +80,29 @@ wl_alone() {
   done
 }
 [ ! -d "$W/l" ] || ( wl_alone )
+# wl_guards: the guarded block that is open here, in armed; false when the host has restored itself, or is about to.
+wl_guards() {
+  armed=; [ -d "$W/g" ] || return 0
+  for gf in "$W"/g/armed-*; do [ ! -e "$gf" ] || armed=${gf##*/armed-}; done
+  for gf in "$W"/g/firing-* "$W"/g/fired-*; do [ ! -e "$gf" ] || return 1; done
+}
+# wl_calm: while a host restores itself, nothing else is restored.
+wl_calm() {
+  [ -d "$W/g" ] || return 0
+  n=0; while set -- "$W"/g/firing-*; [ -e "$1" ] && [ $n -lt 600 ]; do sleep 0.1; n=$((n+1)); done
+}
+# wl_watched WORD NAME: before a change, the list of a guarded block has what is to be put back. Once that began, nothing changes.
+wl_watched() {
+  [ -d "$W/g" ] || return 0
+  wl_here; wl_calm
+  wl_guards && { [ -z "$armed" ] || { echo "$1 $2" >>"$W/g/list" && wl_guards; }; } && return 0
+  [ -z "$t" ] || rm -rf -- "$t"
+  wl_die "this host has restored itself: what the guarded block changed was not confirmed in time"
+}
 #: saves
 # wl_keep SAVE: keeps what is at $p, once, as $d.was (a file's other name, or a copy), $d.path and, last, $d.done.
 wl_keep() {
-  d=$W/s/$1
+  wl_watched saved "$1"; d=$W/s/$1
   if [ -s "$d.done" ]; then read -r k <"$d.done"; return 0; fi
   wl_private
   printf '%s' "$p" >"$d.path" || wl_fail
@@ -97,7 +116,7 @@ wl_keep() {
 }
 # wl_note SAVE KIND TEXT: keeps a text of that kind instead.
 wl_note() {
-  d=$W/s/$1
+  wl_watched saved "$1"; d=$W/s/$1
   [ -s "$d.done" ] && return 0
   wl_private
   printf '%s' "$p" >"$d.path" && printf '%s' "$3" >"$d.was" && echo "$2" >"$d.done" || wl_fail
@@ -157,7 +176,6 @@ wl_part() {
 # wl_fetch SAVE SHA256 SIZE FILE: asks for a file's bytes; of a large one, for those that have not arrived by an earlier connection.
 wl_fetch() {
   [ "$3" -ge 1048576 ] || { wl_need "$3" "$4"; return; }
-  wl_private; printf '%s' "$4" >"$W/p/$1.at"
   part=$W/p/$2
   if [ -s "$part" ]; then
     wl_hash "$part"; has=$(stat -c %s "$part") || exit 1
@@ -167,8 +185,10 @@ wl_fetch() {
     rm -f "$part"; head -c "$(($3-from))" >>"$4" || exit 74
     sync "$4" 2>/dev/null || sync
   else wl_need "$3" "$4"; fi
-  : >"$W/p/$1.at"
 }
+# wl_begin SAVE FILE: keeps the name of a file that will stay when this shell ends, before there is one: for as long as the run
+# lasts, since a cut connection and a whole file look the same here.
+wl_begin() { wl_private; printf '%s' "$2" >"$W/p/$1.at" || wl_fail; }
 # wl_whole SAVE SIZE FILE: ends here when FILE was cut off. Another connection may be at it by now: it is left to that one's
 # wl_part, or to wl_forget, and nothing is made for a run that has been forgotten.
 wl_whole() {
@@ -202,10 +222,10 @@ wl_put() {
   t=$dir/.wl-$1; wl_private
   [ ! -e "$t" ] || wl_part "$3" "$4" "$t"
   [ -z "$8" ] || u=$(umask)
+  # What has arrived of a large one stays, to be gone on with.
+  if [ $# -lt 10 ] && [ "$4" -ge 1048576 ]; then wl_begin "$1" "$t"; else wl_t=$t; fi
   if [ -n "$m" ]; then umask 077; else umask 022; fi
   printf '' 2>/dev/null >"$t" || wl_die "no new file can be made in $dir (no permission, or no space)"
-  # What has arrived of a large one stays, to be gone on with.
-  [ $# -lt 10 ] && [ "$4" -ge 1048576 ] || wl_t=$t
   if [ $# -ge 10 ]; then { printf '%s' "${10}" >"$t" && { sync "$t" 2>/dev/null || sync; }; } || { rm -f "$t"; exit 74; }
   else
     # What is too small to be gone on with does not stay.
@@ -358,6 +378,7 @@ wl_unpack() { # SAVE ARCHIVE DIRECTORY STRIP SHA256; an empty SHA256 is any
 # nothing when the command with the receipt AFTER never began.
 wl_exec() {
   x=$W/x/$1
+  [ -z "$7" ] || wl_calm
   if [ -n "$7" ] && [ ! -e "$W/x/$7.started" ]; then echo "0"; exit 0; fi
   if [ ! -e "$x.started" ]; then
     wl_private
@@ -374,6 +395,7 @@ wl_exec() {
     printf '' >>"$x.out" && printf '' >>"$x.err" || exit 1
     b=
     read -r b 2>/dev/null </proc/sys/kernel/random/boot_id; echo "$b" >"$x.boot" && printf %4096s x >"$x.room" || exit 1
+    wl_watched ran "$1"
     set -C; { echo >"$x.started"; } 2>/dev/null || { set +C; [ -e "$x.started" ] || exit 1; wl_await "$2"; exit; }; set +C
     setsid sh -c '
       x=$1; echo $$ >"$x.pid" || exit 1
@@ -404,7 +426,7 @@ wl_exec_keeping() {
   wl_exec "$@"
 }
 wl_keep_copy() { # SAVE
-  d=$W/s/$1
+  wl_watched saved "$1"; d=$W/s/$1
   [ ! -s "$d.done" ] || return 0
   if [ ! -e "$p" ] && [ ! -L "$p" ]; then
     # the parents that it makes go with it
@@ -554,7 +576,7 @@ wl_alike() {
   wl_hash "$1"; o=$h; wl_hash "$2"; [ "$o" = "$h" ]
 }
 wl_restore() { # SAVE SURELY
-  wl_here
+  wl_here; wl_calm
   d=$W/s/$1
   [ -s "$d.done" ] || { [ -z "$2" ] || wl_die "what the step kept of before is gone from $W, so it cannot be put back"; echo same; exit 0; }
   read -r k <"$d.done"; p=$(cat "$d.path"; echo .); p=${p%.}; was=
@@ -573,10 +595,16 @@ wl_restore() { # SAVE SURELY
       # two names of one file: mv would do nothing and leave both
       if [ "$t" -ef "$p" ] && [ ! -L "$t" ]; then rm -f "$t"; else mv -fT -- "$t" "$p" || exit 1; fi ;;
     copy)
+      [ ! -e "$d.back" ] || [ -e "$d.was" ] || [ -L "$d.was" ] || { echo same; exit 0; }
       [ -e "$d.was" ] || [ -L "$d.was" ] || wl_die "what was kept of $p is gone from $W, so it cannot be put back"
       wl_alike "$d.was" "$p" && { echo same; exit 0; }
       [ -d "${p%/*}/" ] || mkdir -p -- "${p%/*}/" || exit 1
-      rm -rf -- "$t"; cp -a -- "$d.was" "$t" && rm -rf -- "$p" && mv -T -- "$t" "$p" || exit 1 ;;
+      rm -rf -- "$t"
+      if cp -a -- "$d.was" "$t" && rm -rf -- "$p"; then mv -T -- "$t" "$p" || exit 1
+      else
+        # no room for both: the copy itself becomes the file
+        rm -rf -- "$t" "$p"; : >"$d.back" && mv -T -- "$d.was" "$p" || exit 1
+      fi ;;
     attributes) set -- $was; chown -- "$2:$3" "$p" 2>/dev/null; chmod -- "00$1" "$p" || exit 1 ;;
     moved)
       if [ -e "$d.far" ]; then
@@ -607,12 +635,14 @@ wl_restore() { # SAVE SURELY
     group) wl_later wl_back_group ;;
     packages) wl_later wl_back_packages "$1" ;;
     reboot) echo same; exit 0 ;;
+    guard) wl_later wl_back_guard "$1" ;;
     *) wl_die "this Windlass does not know what '$k' is" ;;
   esac
   [ ! -e "$d.reload" ] || { read -r scope <"$d.reload"; wl_sc daemon-reload || exit 1; }
   echo changed
 }
 wl_resume() { # SAVE: what ran when the run began runs again, on its old files; once a service
+  wl_calm
   d=$W/s/$1
   k=; [ ! -s "$d.done" ] || read -r k <"$d.done"
   [ "$k" = service ] || { echo same; exit 0; }
@@ -670,7 +700,7 @@ wl_tree_put() {
   LC_ALL=C; export LC_ALL; wl_path "$2"; wl_parent
   case $p in */*[!/]*) ;; *) wl_die "refuses to fill $p" ;; esac
   t=$dir/.wl-$1; a=$t.tar; x=$W/x/$1
-  wl_private; [ "$8" -ge 1048576 ] || wl_a=$a
+  if [ "$8" -ge 1048576 ]; then wl_begin "$1" "$a"; else wl_private; wl_a=$a; fi
   [ ! -e "$a" ] || wl_part "$7" "$8" "$a"
   [ ! -e "$t" ] || rm -rf -- "$t"
   ( umask 077; printf '' >"$a" ) 2>/dev/null || wl_die "no new file can be made in $dir (no permission, or no space)"
@@ -680,7 +710,11 @@ wl_tree_put() {
   rm -f -- "$a"; wl_private
   ( wl_tree "$t" ) >"$x.want" || exit 1
   wl_hash "$x.want"; [ "$h" = "$3" ] || { rm -rf -- "$t"; wl_die "$p arrived with listing $h, expected $3"; }
-  if [ -n "$5$6" ]; then chown -hR -- "$5${6:+:$6}" "$t" || { rm -rf -- "$t"; exit 1; }; fi
+  if [ -n "$5$6" ]; then
+    chown -hR -- "$5${6:+:$6}" "$t" || { rm -rf -- "$t"; exit 1; }
+    # a new owner takes the bits that let it act as one
+    sed -n 's/^[df] \([1-7]... \)/\1/p' "$x.want" | while IFS=' ' read -r m f; do chmod -- "$m" "$t/$f" || exit 1; done || { rm -rf -- "$t"; exit 1; }
+  fi
   if [ ! -e "$p" ] && [ ! -L "$p" ]; then
     sync; wl_keep "$1"; mv -T -- "$t" "$p" || exit 1
     rm -f "$x".*; echo changed; exit 0

@@ -1,0 +1,93 @@
+//! How a run ended, or stopped.
+
+use super::drift::Drift;
+use super::unwind::Unwound;
+use crate::id::{Digest, HostName, RunId, StepKey};
+use crate::journal::{RunPhase, RunState};
+use crate::script::{Diagnostic, ScriptFailure};
+use crate::step::StepError;
+use std::collections::BTreeSet;
+
+/// How a run ended, or stopped.
+#[derive(Debug, Clone)]
+pub struct Finish {
+    /// Which.
+    pub run: RunId,
+    /// Its phase now.
+    pub state: RunPhase,
+    /// The exit code that says so.
+    pub exit: u8,
+    /// What it failed of.
+    pub error: Option<StepError>,
+    /// The same for a person, with the place in the script.
+    pub diagnostic: Option<Diagnostic>,
+    /// Compensations that failed.
+    pub stuck: Vec<StepError>,
+    /// Hosts whose part is owed.
+    pub debts: BTreeSet<HostName>,
+    /// How many changes were undone.
+    pub restored: u32,
+    /// Commands that ran and were not undone, for the script says no way: where, and what.
+    pub not_undone: Vec<(HostName, String)>,
+    /// Steps of which it is not known whether they took effect: a person decides.
+    pub doubts: Vec<StepKey>,
+    /// Brackets that may still be open: the step, and what is open.
+    pub open: Vec<(StepKey, String)>,
+    /// What is not as the run left it.
+    pub drift: Option<Drift>,
+    /// The head of the journal's hash chain.
+    pub head: Option<Digest>,
+}
+
+/// How the script ended.
+pub(super) enum End {
+    Well,
+    Failed(Box<ScriptFailure>),
+}
+
+impl Finish {
+    /// The same with what the journal says is open, and in doubt.
+    pub(super) fn told_by(self, state: &RunState) -> Self {
+        let open = state.open_obligations().map(|(key, owed)| (key.clone(), owed.name.clone())).collect();
+        let doubts = if self.state.is_ended() { Vec::new() } else { state.doubts.clone() };
+        Self { open, doubts, ..self }
+    }
+}
+
+pub(super) fn past_return(mut failure: ScriptFailure) -> ScriptFailure {
+    let help = "this is behind a point of no return: nothing was undone; mend what failed and run the script again";
+    failure.error.help.get_or_insert_with(|| help.to_owned());
+    failure.diagnostic.help.get_or_insert_with(|| help.to_owned());
+    failure
+}
+
+/// The ledger has failed: whatever the script failed of is said again by the run that takes this one up.
+pub(super) fn unwritten(error: StepError) -> ScriptFailure {
+    refusal(error)
+}
+
+/// An error that no place of the script has to show for.
+pub(super) fn refusal(error: StepError) -> ScriptFailure {
+    let mut diagnostic = Diagnostic::error(error.message.clone());
+    diagnostic.help.clone_from(&error.help);
+    ScriptFailure { error, diagnostic }
+}
+
+pub(super) fn finish(id: &RunId, state: RunPhase, exit: u8, end: Unwound, failure: Option<ScriptFailure>) -> Finish {
+    let (error, diagnostic) = failure.map_or((None, None), |failure| (Some(failure.error), Some(failure.diagnostic)));
+    Finish {
+        run: id.clone(),
+        state,
+        exit,
+        error,
+        diagnostic,
+        stuck: end.stuck,
+        debts: end.debts,
+        restored: end.restored,
+        not_undone: Vec::new(),
+        doubts: Vec::new(),
+        open: Vec::new(),
+        drift: None,
+        head: None,
+    }
+}
