@@ -41,6 +41,12 @@ pub trait Effects: Send + Sync {
     fn perform(&self, at: &Login, effect: &Effect) -> Result<Reply, EffectError>;
 }
 
+impl<E: Effects + ?Sized> Effects for std::sync::Arc<E> {
+    fn perform(&self, at: &Login, effect: &Effect) -> Result<Reply, EffectError> {
+        self.as_ref().perform(at, effect)
+    }
+}
+
 /// One thing that an operation asks of the world.
 ///
 /// Effects that change files carry a [`SaveId`]: the same round trip that looks and changes keeps on the host what was

@@ -1,7 +1,7 @@
 //! A layer that keeps every change to itself: looks go to the layer below, unless a change of before bears upon the answer. What
 //! comes out of a script is what a run would do, and no host is touched.
 
-use super::simulate::{Clock, Upper, UpperMeans};
+use super::simulate::{Clock, Upper, UpperMeans, channels, takes};
 use super::{Controller, Marks, whose};
 use crate::effect::{Content, Effect, EffectClass, EffectError, Effects, Hoped, Login, Question, Reply, Via};
 use crate::fleet::Environment;
@@ -19,6 +19,8 @@ pub struct Overlay<E> {
     clock: Clock,
     hosts: BTreeMap<HostName, Mutex<Upper>>,
     addresses: BTreeMap<String, HostName>,
+    /// Names of those who can be told something.
+    channels: Vec<String>,
 }
 
 impl<E: Effects> Overlay<E> {
@@ -27,7 +29,7 @@ impl<E: Effects> Overlay<E> {
         let hosts = environment.hosts.hosts();
         let addresses = hosts.iter().map(|host| (host.address.clone(), host.name.clone())).collect();
         let hosts = hosts.iter().map(|host| (host.name.clone(), Mutex::new(Upper::new(&host.name, &host.user)))).collect();
-        Self { inner, run, controller, marks, clock: Clock::new(begin), hosts, addresses }
+        Self { inner, run, controller, marks, clock: Clock::new(begin), hosts, addresses, channels: channels(environment) }
     }
 
     fn upper(&self, host: &HostName) -> Option<MutexGuard<'_, Upper>> {
@@ -43,7 +45,7 @@ impl<E: Effects> Overlay<E> {
                 self.clock.sleep(&task, *millis);
                 Ok(Reply::done(false))
             }
-            Effect::Notify { .. } => Ok(Reply::done(false)),
+            Effect::Notify { to, .. } => takes(&self.channels, to.as_deref()),
             Effect::Ask { question } => self.inner.perform(at, effect).or_else(|error| likely(question).ok_or(error)),
             _ => self.inner.perform(at, effect),
         }

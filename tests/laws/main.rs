@@ -19,6 +19,7 @@ mod memory;
 mod page;
 mod pages;
 mod people;
+mod predictions;
 mod program;
 mod releases;
 mod resume;

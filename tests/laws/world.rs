@@ -15,7 +15,7 @@ use windlass::effect::Effects;
 use windlass::event::{Event, Watcher};
 use windlass::fleet::{Environment, Operator, Project};
 use windlass::id::RunId;
-use windlass::interp::{Controller, apply_stack};
+use windlass::interp::{Controller, Marks, Overlay, ReadOnly, apply_stack};
 use windlass::journal::{Entry, Record, RunState};
 use windlass::ledger::{Ledger, StoredRun};
 use windlass::op::{Operation, Registry, StepContext, Subject};
@@ -170,6 +170,18 @@ impl World {
             let store = Arc::new(DirectoryStore::new(&stored.store));
             layer(apply_stack(pool, Controller::new(Path::new(&stored.root), store), stop, watcher))
         })
+    }
+
+    /// Layers that predict a run over what stands behind it here, and what the prediction rests on.
+    pub(crate) fn predicting(&self) -> (Layer, Arc<Marks>) {
+        let (environment, root, marks) = (self.environment(), self.root(), Arc::new(Marks::default()));
+        let theirs = marks.clone();
+        let layer: Layer = Arc::new(move |inner| {
+            let controller = Controller::new(&root, Arc::new(DirectoryStore::new(store::directory())));
+            let id = RunId::new("20260101-0000", "over");
+            Arc::new(Overlay::new(ReadOnly::new(inner), &environment, id, controller, theirs.clone(), 1_767_268_800_000))
+        });
+        (layer, marks)
     }
 
     /// What a run of this script is given. It may have no errors that are found without running it.

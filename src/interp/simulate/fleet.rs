@@ -11,7 +11,7 @@ use super::packages::Packages;
 use super::services::Services;
 use super::shell::{Shell, ShellItem, ShellKind};
 use super::view::{Below, Nothing};
-use crate::effect::{Content, EffectError, Login};
+use crate::effect::{Content, EffectError, Login, Reply};
 use crate::fleet::{Environment, WantedFile, WantedForm, WantedHost, World};
 use crate::id::RunId;
 use crate::interp::marks::Marks;
@@ -100,14 +100,6 @@ impl Fleet {
     /// When something in it cannot be written down.
     pub fn write(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(&*self.lock())
-    }
-
-    /// Whether a message could be sent there.
-    pub(super) fn takes(&self, to: Option<&str>) -> Result<(), EffectError> {
-        let Some(to) = to.filter(|to| *to != "log" && !self.channels.iter().any(|name| name == to)) else { return Ok(()) };
-        let known: Vec<&str> = self.channels.iter().map(String::as_str).chain(["log"]).collect();
-        let known = if known.len() > 1 { format!("; there are: {}", known.join(", ")) } else { String::new() };
-        die(format!("there is no channel `{to}`{known}"))
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Hosts> {
@@ -276,7 +268,16 @@ pub(super) struct Means<'a> {
     pub(super) marks: Option<&'a Marks>,
 }
 
-fn channels(environment: &Environment) -> Vec<String> {
+/// Whether a message could be sent there.
+pub(in crate::interp) fn takes(channels: &[String], to: Option<&str>) -> Result<Reply, EffectError> {
+    let Some(to) = to.filter(|to| *to != "log" && !channels.iter().any(|name| name == to)) else { return Ok(Reply::done(false)) };
+    let known: Vec<&str> = channels.iter().map(String::as_str).chain(["log"]).collect();
+    let known = if known.len() > 1 { format!("; there are: {}", known.join(", ")) } else { String::new() };
+    die(format!("there is no channel `{to}`{known}"))
+}
+
+/// Names of those who can be told something.
+pub(in crate::interp) fn channels(environment: &Environment) -> Vec<String> {
     environment.notify.keys().cloned().collect()
 }
 

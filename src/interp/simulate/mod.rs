@@ -39,6 +39,7 @@ mod view;
 pub(super) use clock::Clock;
 pub use commands::Programs;
 pub use fleet::Fleet;
+pub(super) use fleet::{channels, takes};
 pub use host::{Answered, Opaque};
 pub use shell::{Shell, ShellEntry, ShellItem, ShellKind};
 pub use snapshot::Snapshot;
@@ -92,7 +93,7 @@ impl Simulate {
             }
             Effect::Entropy { bytes } => Ok(Reply::Content(self.entropy(*bytes))),
             Effect::Ask { question } => self.answer(question),
-            Effect::Notify { to, .. } => self.fleet.takes(to.as_deref()).map(|()| Reply::done(false)),
+            Effect::Notify { to, .. } => takes(&self.fleet.channels, to.as_deref()),
             other => self.controller.perform(other, &self.stop),
         }
     }

@@ -54,6 +54,11 @@ impl Upper {
         if effect.class() == EffectClass::Read {
             return self.look(at, means, effect);
         }
+        if *effect == Effect::Forget {
+            // What looks have left there goes, too.
+            self.host.kept.clear();
+            return means.inner.perform(at, effect);
+        }
         self.changed = true;
         match effect {
             Effect::Service { unit, .. } | Effect::Unit { unit, .. } => self.learn(at, means, unit)?,
