@@ -60,6 +60,10 @@ text_id! {
     SaveId
 }
 text_id! {
+    /// The name of an environment's lock, as hosts know it: that of its ledger and its own. Safe as a file name.
+    LockName
+}
+text_id! {
     /// A path on a host: absolute, or below the login user's home as `~/...`.
     #[serde(try_from = "String")]
     RemotePath
@@ -101,6 +105,33 @@ impl HostName {
     #[must_use]
     pub fn is_controller(&self) -> bool {
         self.0 == "@controller"
+    }
+}
+
+/// Tells the holders of a lock apart: each one's is higher than all before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Epoch(pub u64);
+
+impl Epoch {
+    /// That of the next holder.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl LockName {
+    /// The lock of an environment in the ledger of this name. What no file name needs becomes `_`.
+    #[must_use]
+    pub fn new(ledger: &str, environment: &str) -> Self {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+        Self(format!("{ledger}.{environment}").chars().map(plain).collect())
     }
 }
 

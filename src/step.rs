@@ -75,6 +75,8 @@ pub enum ErrorKind {
     Halted,
     /// The ledger cannot be written: nothing further may happen.
     Ledger,
+    /// The environment's lock is somebody else's by now: nothing further may happen.
+    Fenced,
     /// A defect of Windlass.
     Internal,
 }

@@ -74,6 +74,14 @@ pub enum Command {
     Unwind(UnwindArgs),
     /// Undo what is owed on hosts that could not be reached
     Settle(SettleArgs),
+    /// Keep runs away from an environment until it is unlocked
+    Lock(LockArgs),
+    /// Let runs begin again; or take the lock from a run whose process hangs or is gone
+    Unlock(UnlockArgs),
+    /// Let nothing new begin; unfinished runs may be brought to their end
+    Freeze(FreezeArgs),
+    /// End a freeze
+    Thaw(ThawArgs),
     /// Show unfinished runs, locks and debts, each with its next command
     Status(StatusArgs),
     /// List past runs
@@ -253,6 +261,56 @@ pub struct SettleArgs {
     pub ask_sudo_password: bool,
 }
 
+/// `lock`.
+#[derive(Debug, Args)]
+pub struct LockArgs {
+    /// The environment
+    #[arg(short, long, value_name = "NAME")]
+    pub env: Option<String>,
+    /// Why; whoever is refused reads it
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}
+
+/// `unlock`.
+#[derive(Debug, Args)]
+pub struct UnlockArgs {
+    /// The environment
+    #[arg(short, long, value_name = "NAME")]
+    pub env: Option<String>,
+    /// Take the lock from the run that has it: its process is refused from then on
+    #[arg(long, requires = "reason")]
+    pub take_over: bool,
+    /// Why it is taken over; the run that loses it says so
+    #[arg(long, value_name = "TEXT", requires = "take_over")]
+    pub reason: Option<String>,
+    /// Do not ask before the lock of a production environment is taken over
+    #[arg(short, long, requires = "take_over")]
+    pub yes: bool,
+}
+
+/// `freeze`.
+#[derive(Debug, Args)]
+pub struct FreezeArgs {
+    /// Only this environment; all of the project otherwise
+    #[arg(short, long, value_name = "NAME")]
+    pub env: Option<String>,
+    /// Why; whoever is refused reads it
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// When it ends by itself: 2026-12-24T18:00Z, or how long, as in 36h
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+}
+
+/// `thaw`.
+#[derive(Debug, Args)]
+pub struct ThawArgs {
+    /// The freeze of this environment; that of the whole project otherwise
+    #[arg(short, long, value_name = "NAME")]
+    pub env: Option<String>,
+}
+
 /// `status`.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
@@ -277,6 +335,12 @@ pub struct HistoryArgs {
 pub struct ShowArgs {
     /// The run's name, or a part of it that no other run has; the last run otherwise
     pub run: Option<String>,
+    /// Compute the journal's hash chain anew, and hold it against what the run's hosts kept; exit code 1 when something is wrong
+    #[arg(long)]
+    pub verify: bool,
+    /// Ask for the password that sudo wants on the hosts, once
+    #[arg(short = 'K', long, requires = "verify")]
+    pub ask_sudo_password: bool,
 }
 
 /// `init`.

@@ -79,9 +79,11 @@ impl From<LedgerError> for CliError {
             LedgerError::Ambiguous { .. } => Some("give more of the name"),
             LedgerError::Newer { .. } => Some("use the newer Windlass that wrote it"),
             LedgerError::Open { .. } | LedgerError::Write(_) => Some("is the disk full, or the directory not writable?"),
+            LedgerError::Fenced { .. } => Some("`windlass status` shows who is at work there"),
             LedgerError::Read(_) => None,
         };
-        Self { help: help.map(ToOwned::to_owned), ..Self::input(error.to_string()) }
+        let code = if matches!(error, LedgerError::Fenced { .. }) { 6 } else { 1 };
+        Self { help: help.map(ToOwned::to_owned), ..Self::new(code, error.to_string()) }
     }
 }
 

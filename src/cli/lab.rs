@@ -2,8 +2,8 @@
 
 use super::args::{Common, Format, LabCommand, ServeArgs};
 use super::error::{CliError, shown};
+use super::lease::{Standing, held, standing};
 use super::printer::Printer;
-use super::run::lock;
 use super::settings::{Labs, environment, executable, lab_directory, lab_error, ledger, project};
 use crate::fleet::{Project, environments};
 use crate::report::Tone;
@@ -64,10 +64,10 @@ fn refuse_in_use(project: &Project) -> Result<(), CliError> {
             continue;
         }
         let ledger = ledger(project)?;
-        lock(project, &name, ledger.as_ref()).map_err(|error| {
+        if let Standing { lease: Some(lease), busy: true } = standing(project, ledger.as_ref(), &name)? {
             let help = "wait for its end, or stop it (Ctrl-C there): without its hosts it could neither go on nor be undone";
-            error.with_help(help)
-        })?;
+            return Err(held(&name, &lease).with_help(help));
+        }
     }
     Ok(())
 }

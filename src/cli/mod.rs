@@ -3,11 +3,15 @@
 
 mod args;
 mod artifact;
+mod change_control;
 mod check;
+mod confirm;
 mod error;
 mod history;
 mod init;
 mod lab;
+mod lease;
+mod lock_file;
 mod people;
 mod pins;
 mod predict;
@@ -18,6 +22,7 @@ mod show;
 mod status;
 mod take_up;
 mod templates;
+mod verify;
 
 pub use args::Cli;
 pub use error::CliError;
@@ -50,6 +55,10 @@ pub fn main(argv: Vec<OsString>) -> ExitCode {
         Command::Resume(args) => take_up::resume(&cli.common, args, &printer),
         Command::Unwind(args) => take_up::unwind(&cli.common, args, &printer),
         Command::Settle(args) => take_up::settle(&cli.common, args, &printer),
+        Command::Lock(args) => change_control::lock(&cli.common, args, &printer),
+        Command::Unlock(args) => change_control::unlock(&cli.common, args, &printer),
+        Command::Freeze(args) => change_control::freeze(&cli.common, args, &printer),
+        Command::Thaw(args) => change_control::thaw(&cli.common, args, &printer),
         Command::Status(args) => status::status(&cli.common, args, &printer),
         Command::History(args) => history::history(&cli.common, args, &printer),
         Command::Show(args) => show::show(&cli.common, args, &printer),

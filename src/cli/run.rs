@@ -3,6 +3,7 @@
 use super::args::{Answer, Common, Format, RunArgs, Selection};
 use super::check::{refuse_errors, refuse_unknown_answers, refuse_unknown_channels, refuse_unknown_params};
 use super::error::CliError;
+use super::lease::{Held, hold};
 use super::people::{Aside, people};
 use super::pins::{self, Purpose};
 use super::printer::Printer;
@@ -12,15 +13,15 @@ use crate::fleet::{Channels, Class, Environment, Project, selector};
 use crate::id::{RunId, StepKey};
 use crate::interp::{Marks, Origin, People, Unsent};
 use crate::journal::{Record, RunPhase};
-use crate::ledger::{Ledger, RunRow, StoredRun};
+use crate::ledger::{Intent, Ledger, RunRow, StoredRun};
 use crate::op::Registry;
 use crate::report::{Counts, JsonReport, LiveReport, TextReport, Tone, Where, clock, millis, plain};
 use crate::run::{Crash, Drifted, Finish, Outset, Runner, StackBuilder, dry_run_layers, live_stack_with};
 use crate::script::{Facts, Load, Program, ProjectSources, STANDARD};
+use crate::step::ErrorKind;
 use crate::stop::Stop;
 use crate::transport::{Credentials, Passphrases, Password};
 use rand::RngExt;
-use std::fs::{File, TryLockError};
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -38,7 +39,7 @@ pub(super) fn run(common: &Common, args: &RunArgs, printer: &Printer) -> Result<
     let _in_use = store(&project)?.hold()?;
     let stored = read_all(&project, &script, &environment, (&args.selection, &args.answers), &id)?;
     let ledger = ledger(&project)?;
-    let _lock = lock(&project, &name, ledger.as_ref())?;
+    let held = hold(&project, &ledger, &name, &id, Intent::Begin)?;
     refuse_while_unfinished(&name, ledger.as_ref())?;
     if environment.class == Class::Production && !args.yes {
         confirm(&environment, printer)?;
@@ -52,7 +53,7 @@ pub(super) fn run(common: &Common, args: &RunArgs, printer: &Printer) -> Result<
     let outset = Outset { id, stored, by: who() };
     let origin = Origin { run: outset.id.to_string(), environment: name.clone(), project: project.name.clone() };
     let desk = Desk::new(printer, &environment).with_people(&args.answers, &environment.notify, origin);
-    let runner = desk.runner(ledger, args.crash_at, ask_password(args.ask_sudo_password)?);
+    let runner = desk.runner(&held, args.crash_at, ask_password(args.ask_sudo_password)?);
     let finish = desk.watch_signals(|| runner.start(&outset))?;
     Ok(desk.conclude(printer, &finish))
 }
@@ -100,28 +101,6 @@ pub(super) fn read_all(
         artifacts,
         store: store.root().display().to_string(),
     })
-}
-
-/// One run at a time for each environment: held as long as this process lives.
-pub(super) fn lock(project: &Project, environment: &str, ledger: &dyn Ledger) -> Result<File, CliError> {
-    let directory = project.root.join(".windlass/locks");
-    let path = directory.join(environment);
-    let cannot = |error: std::io::Error| CliError::input(format!("the lock {} cannot be used: {error}", path.display()));
-    std::fs::create_dir_all(&directory).map_err(cannot)?;
-    let file = File::options().create(true).append(true).open(&path).map_err(cannot)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::Error(error)) => Err(cannot(error)),
-        Err(TryLockError::WouldBlock) => {
-            let holder = ledger.runs(Some(environment), 1)?.into_iter().next();
-            let what = holder.map_or_else(
-                || "another run".to_owned(),
-                |row| format!("run {} of {} (since {} UTC)", row.id, row.by, clock(row.started)),
-            );
-            Err(CliError::new(6, format!("{environment} is being changed by {what}"))
-                .with_help("wait for its end; `windlass status` shows how far it is"))
-        }
-    }
 }
 
 /// A run that was left unfinished is brought to an end before the next one begins.
@@ -178,19 +157,7 @@ fn refuse_policy(environment: &Environment) -> Result<(), CliError> {
 fn confirm(environment: &Environment, printer: &Printer) -> Result<(), CliError> {
     let hosts: Vec<&str> = environment.hosts.hosts().iter().map(|host| host.name.as_str()).collect();
     printer.note(&format!("{} is a production environment: {} hosts ({})", environment.name, hosts.len(), hosts.join(", ")));
-    if !std::io::stdin().is_terminal() {
-        return Err(CliError::new(6, "a production environment is changed only when somebody says so")
-            .with_help("give --yes, or run it from a terminal"));
-    }
-    // A prompt that cannot be shown is answered by what is typed all the same.
-    let _ = write!(std::io::stderr(), "type its name to go on: ");
-    let mut answer = String::new();
-    let read = std::io::stdin().read_line(&mut answer);
-    if read.is_ok() && answer.trim() == environment.name {
-        Ok(())
-    } else {
-        Err(CliError::new(6, "not confirmed; nothing was changed"))
-    }
+    super::confirm::confirm(&environment.name, "nothing was changed")
 }
 
 /// Asks for sudo's password, where that is wanted: unseen on a terminal, a line of standard input elsewhere.
@@ -280,17 +247,20 @@ impl Desk {
         }
     }
 
-    pub(super) fn runner(&self, ledger: Arc<dyn Ledger>, crash: Option<Crash>, password: Password) -> Runner {
+    /// What works under a lock that is held; everything that waits gives up when that is lost.
+    pub(super) fn runner(&self, held: &Held, crash: Option<Crash>, password: Password) -> Runner {
+        held.tenure.stops(self.stop.clone());
         let watcher: Arc<dyn Watcher> = match &self.report {
             Report::Live(report) => report.clone(),
             Report::Json(report) => report.clone(),
         };
         Runner {
-            ledger,
+            ledger: held.tenure.ledger(),
             registry: Arc::new(Registry::standard()),
             stack: live_stack_with(
                 Credentials { password, passphrases: self.passphrases(), agent: agent() },
                 self.people.clone(),
+                Some(held.tenure.fence()),
             ),
             watcher,
             interrupt: self.interrupt.clone(),
@@ -424,6 +394,9 @@ impl Desk {
         } else {
             printer.note(&line);
         }
+        if let Some(head) = &finish.head {
+            printer.say(&format!("journal head {head}"));
+        }
         printer.next(&next_commands(finish));
     }
 }
@@ -449,11 +422,17 @@ fn headline(finish: &Finish, counts: Counts) -> String {
             format!("run {id} failed and was unwound, but not on {} (not reachable),", hosts.join(", "))
         }
         (RunPhase::Stuck, _) => format!("run {id} is stuck: not everything could be undone,"),
+        _ if is_fenced(finish) => format!("run {id} has lost its lock and stopped,"),
         (RunPhase::Interrupted, 6) if finish.drift.is_some() => format!("run {id} did not go on,"),
         (RunPhase::Interrupted, 6) => format!("run {id} cannot go on with this script,"),
         (RunPhase::Interrupted, _) if !finish.doubts.is_empty() => format!("run {id} is in doubt,"),
         (state, _) => format!("run {id} is {}", state.word()),
     }
+}
+
+/// Whether it ended because the lock is somebody else's by now.
+fn is_fenced(finish: &Finish) -> bool {
+    finish.error.as_ref().is_some_and(|error| error.kind == ErrorKind::Fenced)
 }
 
 fn summary(counts: Counts) -> String {
@@ -471,17 +450,20 @@ fn summary(counts: Counts) -> String {
 /// What can be done about a run in its state.
 pub(super) fn next_commands(finish: &Finish) -> Vec<(&'static str, String)> {
     let id = &finish.run;
+    if is_fenced(finish) {
+        return vec![("who is at work, and what is open", "windlass status".to_owned())];
+    }
     let drifted = finish.drift.as_ref().is_some_and(|drift| !drift.drifted.is_empty()) && finish.exit == 6;
     let mut next = next_for(finish.state, id.as_str(), &finish.doubts);
     match finish.state {
         RunPhase::Interrupted if drifted => {
-            next.insert(1, ("go on all the same", format!("windlass resume {id} --accept-drift")))
+            next.insert(1, ("go on all the same", format!("windlass resume {id} --accept-drift")));
         }
         RunPhase::Unwound | RunPhase::Succeeded | RunPhase::Halted if !finish.debts.is_empty() => {
             next.push(("once they are back", format!("windlass settle {id}")));
         }
         state if state.is_ended() && !finish.open.is_empty() => {
-            next.push(("close what is open", format!("windlass settle {id}")))
+            next.push(("close what is open", format!("windlass settle {id}")));
         }
         _ => {}
     }

@@ -255,3 +255,16 @@ pub(super) fn who() -> String {
     let name = rustix::system::uname();
     format!("{user}@{}", name.nodename().to_string_lossy())
 }
+
+/// This machine since it was started the last time: two processes with the same may ask each other's locks.
+pub(super) fn machine() -> String {
+    let line = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
+    format!("{}/{}", line("/etc/machine-id"), line("/proc/sys/kernel/random/boot_id"))
+}
+
+/// Milliseconds since 1970-01-01 UTC.
+#[expect(clippy::disallowed_methods, reason = "leases and freezes end by the clock of whoever asks")]
+pub(super) fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

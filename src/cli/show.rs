@@ -3,7 +3,9 @@
 use super::args::{Common, Format, ShowArgs};
 use super::error::CliError;
 use super::printer::Printer;
+use super::run::ask_password;
 use super::settings::{ledger, project};
+use super::verify::verify;
 use crate::journal::{Entry, RunState};
 use crate::ledger::Ledger;
 use crate::report::{Counts, TextReport, Tone, Wordiness, clock, json_event, millis, plain};
@@ -16,6 +18,9 @@ pub(super) fn show(common: &Common, args: &ShowArgs, printer: &Printer) -> Resul
         Some(text) => ledger.find(text)?,
         None => ledger.runs(None, 1)?.into_iter().next().ok_or_else(|| CliError::input("no runs yet"))?,
     };
+    if args.verify {
+        return verify(ledger.as_ref(), &row, ask_password(args.ask_sudo_password)?, printer);
+    }
     let records = ledger.records(&row.id)?;
     let state = RunState::read(&records).map_err(|illegal| CliError::input(format!("the journal of {}: {illegal}", row.id)))?;
     if printer.format == Format::Json {

@@ -3,16 +3,15 @@
 use super::args::{Common, Format, StatusArgs};
 use super::error::CliError;
 use super::history::table;
+use super::lease::{Standing, lifted_by, set_sentence, standing};
 use super::printer::Printer;
 use super::run::next_for;
-use super::settings::{ledger, project};
+use super::settings::{ledger, now, project};
 use super::take_up::owes;
-use crate::fleet::Project;
 use crate::journal::{RunPhase, RunState};
-use crate::ledger::{Ledger, RunRow};
-use crate::report::{Tone, plain};
-use serde_json::json;
-use std::fs::File;
+use crate::ledger::{Hold, HoldKind, Lease, Ledger, Locks, RunRow};
+use crate::report::{Paint, Tone, clock, plain};
+use serde_json::{Value, json};
 
 pub(super) fn status(common: &Common, args: &StatusArgs, printer: &Printer) -> Result<u8, CliError> {
     let project = project(common)?;
@@ -29,7 +28,8 @@ pub(super) fn status(common: &Common, args: &StatusArgs, printer: &Printer) -> R
     };
     for name in &environments {
         let rows = ledger.runs(Some(name), 1000)?;
-        let busy = is_busy(&project, name);
+        let Standing { lease, busy } = standing(&project, ledger.as_ref(), name)?;
+        let holds: Vec<Hold> = ledger.holds(name)?.into_iter().filter(|hold| hold.is_on(now())).collect();
         let open: Vec<&RunRow> = rows.iter().filter(|row| !row.state.is_ended()).collect();
         let mut owing = Vec::new();
         for row in &rows {
@@ -47,11 +47,17 @@ pub(super) fn status(common: &Common, args: &StatusArgs, printer: &Printer) -> R
         };
         match printer.format {
             Format::Json => printer.json(&json!({
-                "environment": name, "busy": busy, "last": rows.first(),
+                "environment": name, "busy": busy, "last": rows.first(), "lease": lease.as_ref().map(|lease| leased(name, lease, busy)),
+                "lock": set(&holds, HoldKind::Lock), "freeze": set(&holds, HoldKind::Freeze),
                 "open": open.iter().map(|row| described(row)).collect::<Result<Vec<_>, _>>()?,
                 "debts": owing.iter().map(|row| owed(row)).collect::<Result<Vec<_>, _>>()?,
             })),
-            Format::Text => text(ledger.as_ref(), name, &rows, busy, &open, &owing, printer)?,
+            Format::Text => {
+                let paint = printer.out_paint;
+                printer.data(&paint.tone(Tone::Strong, name));
+                locks(name, lease.as_ref(), busy, &holds, paint).iter().for_each(|line| printer.data(line));
+                text(ledger.as_ref(), &rows, busy, &open, &owing, printer)?;
+            }
         }
     }
     if environments.is_empty() {
@@ -60,9 +66,42 @@ pub(super) fn status(common: &Common, args: &StatusArgs, printer: &Printer) -> R
     Ok(0)
 }
 
+/// Who has the lock, and what people have set, each with the command that ends it.
+fn locks(name: &str, lease: Option<&Lease>, busy: bool, holds: &[Hold], paint: Paint) -> Vec<String> {
+    let mut lines = Vec::new();
+    for hold in holds {
+        let word = if hold.kind == HoldKind::Lock { "lock" } else { "freeze" };
+        lines.push(format!("  {} {}", paint.tone(Tone::Bad, word), set_sentence(name, hold)));
+        lines.push(format!("       {:<22} {}", "to end it", lifted_by(hold)));
+    }
+    if let Some(lease) = lease {
+        let how = match (busy, lease.is_held(now())) {
+            (true, _) => format!("until {} UTC at least", clock(lease.until)),
+            (false, true) => "its process is gone".to_owned(),
+            (false, false) => format!("not renewed since {} UTC: whoever comes next takes it over", clock(lease.until)),
+        };
+        lines.push(format!("  held {lease} has the lock since {} UTC, {how}", clock(lease.since)));
+        if busy {
+            lines.push(format!("       {:<22} {}", "if its process hangs", take_over(name)));
+        }
+    }
+    lines
+}
+
+fn leased(name: &str, lease: &Lease, busy: bool) -> Value {
+    json!({ "held": lease, "busy": busy, "next": take_over(name) })
+}
+
+fn set(holds: &[Hold], kind: HoldKind) -> Vec<Value> {
+    holds.iter().filter(|hold| hold.kind == kind).map(|hold| json!({ "set": hold, "next": lifted_by(hold) })).collect()
+}
+
+fn take_over(name: &str) -> String {
+    format!("windlass unlock -e {name} --take-over --reason TEXT")
+}
+
 fn text(
     ledger: &dyn Ledger,
-    name: &str,
     rows: &[RunRow],
     busy: bool,
     open: &[&RunRow],
@@ -70,7 +109,6 @@ fn text(
     printer: &Printer,
 ) -> Result<(), CliError> {
     let paint = printer.out_paint;
-    printer.data(&paint.tone(Tone::Strong, name));
     let Some(last) = rows.first() else {
         printer.data("  no runs yet");
         return Ok(());
@@ -124,10 +162,4 @@ fn state(ledger: &dyn Ledger, row: &RunRow) -> Result<RunState, CliError> {
 /// What a run has opened and not closed again.
 fn still_open(ledger: &dyn Ledger, row: &RunRow) -> Result<Vec<String>, CliError> {
     Ok(state(ledger, row)?.open_obligations().map(|(_, owed)| owed.name.clone()).collect())
-}
-
-/// Whether a run holds the environment's lock.
-fn is_busy(project: &Project, environment: &str) -> bool {
-    let file = File::open(project.root.join(".windlass/locks").join(environment));
-    file.is_ok_and(|file| matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
 }

@@ -3,15 +3,16 @@
 use super::args::{Answer, Common, ResumeArgs, SettleArgs, TakeUpArgs, UnwindArgs};
 use super::check::{refuse_errors, refuse_unknown_answers};
 use super::error::CliError;
+use super::lease::hold;
 use super::printer::Printer;
-use super::run::{Desk, ask_password, lock};
+use super::run::{Desk, ask_password};
 use super::settings::{channels, ledger, project, script_name, who};
 use crate::artifact::DirectoryStore;
 use crate::fleet::Project;
 use crate::id::StepKey;
 use crate::interp::Origin;
 use crate::journal::{Decision, RunState};
-use crate::ledger::{Ledger, RunRow, StoredRun};
+use crate::ledger::{Intent, Ledger, RunRow, StoredRun};
 use crate::op::Registry;
 use crate::run::{Crash, Job, MendedScript, OnDrift, TakeUp};
 use crate::script::{Diagnostic, Facts, Load, Program, ProjectSources, STANDARD, StoredSources};
@@ -104,10 +105,10 @@ fn give_up(common: &Common, run: &str, only: &[StepKey], reason: &str, printer: 
     let project = project(common)?;
     let ledger = ledger(&project)?;
     let row = ledger.find(run)?;
-    let _lock = lock(&project, &row.environment, ledger.as_ref())?;
+    let held = hold(&project, &ledger, &row.environment, &row.id, Intent::End)?;
     let stored = ledger.stored(&row.id)?;
     let desk = Desk::new(printer, &stored.environment);
-    let steps = desk.runner(ledger, None, Password::default()).give_up(&row.id, only, reason)?;
+    let steps = desk.runner(&held, None, Password::default()).give_up(&row.id, only, reason)?;
     for step in &steps {
         printer.say(&format!("given up: step {step} of run {}", row.id));
     }
@@ -143,7 +144,7 @@ fn take_up(common: &Common, run: &str, job: Job, given: Given<'_>, printer: &Pri
     let project = project(common)?;
     let ledger = ledger(&project)?;
     let row = ledger.find(run)?;
-    let _lock = lock(&project, &row.environment, ledger.as_ref())?;
+    let held = hold(&project, &ledger, &row.environment, &row.id, Intent::End)?;
     // It may have ended while the lock was waited for.
     let row = ledger.find(row.id.as_str())?;
     if row.state.is_ended() && !(job == Job::Unwind && owes(ledger.as_ref(), &row)?) {
@@ -169,8 +170,7 @@ fn take_up(common: &Common, run: &str, job: Job, given: Given<'_>, printer: &Pri
     let desk = Desk::new(printer, &stored.environment);
     let desk = desk.with_people(given.answers, &channels(&project, &row.environment), origin);
     desk.know(&ledger.records(&row.id)?);
-    let ledger: Arc<dyn Ledger> = ledger;
-    let runner = desk.runner(ledger, given.crash, given.password);
+    let runner = desk.runner(&held, given.crash, given.password);
     let script = given.with.map(|path| mended(&project, path, &stored)).transpose()?;
     if !given.decisions.is_empty() {
         runner.decide(&row.id, &given.decisions, given.reason, &who())?;

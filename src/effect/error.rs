@@ -26,6 +26,9 @@ pub enum EffectError {
     /// It did not end in time, and was ended.
     #[error("{message}")]
     Timeout { message: String, stderr: String },
+    /// The host was shown a later holder of the lock: nothing happened, and nothing will.
+    #[error("{host} takes no changes from this run any more: the lock is held as epoch {shown} by now")]
+    Fenced { host: HostName, shown: String },
     /// The run was asked to stop before it began.
     #[error("stopped before it began: the run was interrupted")]
     Interrupted,

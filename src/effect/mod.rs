@@ -4,6 +4,7 @@
 mod account;
 mod bytes;
 mod error;
+mod fence;
 mod guard;
 mod login;
 mod packages;
@@ -16,6 +17,7 @@ mod undo;
 pub use account::{Account, GroupAccount, Presence, UserAccount};
 pub use bytes::Content;
 pub use error::EffectError;
+pub use fence::{Anchor, Fence};
 pub use guard::GuardAct;
 pub use login::Login;
 pub use packages::{PackageChange, PackageSet, PackageState};
@@ -25,7 +27,7 @@ pub use service::{ServiceUnit, UnitScope, Verb};
 pub use source::SourceName;
 pub use undo::Compensation;
 
-use crate::id::{Digest, RemotePath, SaveId};
+use crate::id::{Digest, LockName, RemotePath, SaveId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -77,6 +79,8 @@ pub enum Effect {
     Http { request: HttpRequest, via: Via },
     /// A TCP connection made from the host's own network, and closed again. Reply: [`Reply::Connected`].
     Connect { address: String, port: u16, via: Via },
+    /// What the host keeps of runs that ended under this lock: lines of [`Anchor`]s. Reply: [`Reply::Content`].
+    Anchors { lock: LockName },
 
     /// Writes a file: temporary file, flush, validation, atomic rename. Reply: [`Reply::Done`].
     Write { path: RemotePath, content: Content, attributes: Attributes, validate: Option<String>, save: SaveId },
@@ -133,8 +137,10 @@ pub enum Effect {
     Resume { save: SaveId },
     /// A block of changes that the host takes back by itself unless it is confirmed. Reply: [`Reply::Done`].
     Guard { act: GuardAct },
-    /// Removes what the run kept on the host: saves, trash, receipts. Reply: [`Reply::Done`].
-    Forget,
+    /// Removes what the run kept on the host: saves, trash, receipts; how its journal ended stays. Reply: [`Reply::Done`].
+    Forget { anchor: Option<Anchor> },
+    /// Shows the host who holds the lock from now on; earlier holders are refused there. Reply: [`Reply::Done`].
+    Fence,
 
     /// What a file, directory or artifact of the controller is. Controller. Reply: [`Reply::Source`].
     Source { source: SourceName },
@@ -180,7 +186,8 @@ impl Effect {
             | Self::ServiceLog { .. }
             | Self::Probe { .. }
             | Self::Http { .. }
-            | Self::Connect { .. } => EffectClass::Read,
+            | Self::Connect { .. }
+            | Self::Anchors { .. } => EffectClass::Read,
             Self::Write { .. }
             | Self::Upload { .. }
             | Self::Copy { .. }
@@ -200,7 +207,8 @@ impl Effect {
             | Self::End { .. }
             | Self::Resume { .. }
             | Self::Guard { .. }
-            | Self::Forget => EffectClass::Write,
+            | Self::Forget { .. }
+            | Self::Fence => EffectClass::Write,
             Self::Exec { .. } => EffectClass::Opaque,
             Self::Source { .. }
             | Self::Template { .. }

@@ -37,3 +37,9 @@ pub use ssh_config::SshConfig;
 pub use ssh_options::{AddressFamily, Agent, AlgorithmKind, Algorithms, HostKeyPolicy, ProxyCommand, SshOptions};
 pub use ssh_settings::{HostSettings, UnsupportedKey};
 pub use world::{Start, WantedCommand, WantedExternal, WantedFile, WantedForm, WantedHost, WantedService, World};
+
+/// How long `36h`, `1m30s` or `2d` is.
+#[must_use]
+pub fn duration(text: &str) -> Option<std::time::Duration> {
+    duration::parse(text, None)
+}

@@ -56,7 +56,7 @@ pub(super) fn reboot(pool: &Pool, at: &Login, wish: &Wish<'_>, stop: &Stop) -> R
                 continue;
             }
             Ok(Told::Going) => "it still runs as before".to_owned(),
-            Err(EffectError::Interrupted) => return Err(EffectError::Interrupted),
+            Err(error @ (EffectError::Interrupted | EffectError::Fenced { .. })) => return Err(error),
             // It said no; later it is only a host that is on its way down or up.
             Err(error) if !asked && !matches!(error, EffectError::Lost { .. } | EffectError::Timeout { .. }) => {
                 return Err(error);
@@ -85,7 +85,7 @@ fn ask(pool: &Pool, at: &Login, wish: &Wish<'_>, known: Option<&str>) -> Result<
     let failed = |failure: Failure| explain(&at.host, failure);
     let said = pool.shell(&at.host).and_then(|shell| shell.call(&call, &mut || {})).map_err(failed)?;
     if said.code != 0 {
-        return Err(remote::refusal(&said));
+        return Err(remote::fenced(&at.host, &said).unwrap_or_else(|| remote::refusal(&said)));
     }
     let text = said.stdout_text();
     let (word, boot) = text.trim_end().split_once(' ').unwrap_or((text.trim_end(), ""));

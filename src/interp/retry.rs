@@ -17,12 +17,20 @@ pub struct Retry<E> {
     inner: E,
     stop: Stop,
     reached: Mutex<BTreeSet<HostName>>,
+    /// Told of a host that stayed away.
+    given_up: Box<dyn Fn(&HostName) + Send + Sync>,
 }
 
 impl<E: Effects> Retry<E> {
     /// Tries again what the inner layer lost.
     pub fn new(inner: E, stop: Stop) -> Self {
-        Self { inner, stop, reached: Mutex::default() }
+        Self { inner, stop, reached: Mutex::default(), given_up: Box::new(|_| {}) }
+    }
+
+    /// With somebody who is told of each host that stayed away for the whole time.
+    #[must_use]
+    pub fn telling(self, given_up: impl Fn(&HostName) + Send + Sync + 'static) -> Self {
+        Self { given_up: Box::new(given_up), ..self }
     }
 
     fn reached(&self) -> MutexGuard<'_, BTreeSet<HostName>> {
@@ -43,6 +51,7 @@ impl<E: Effects> Retry<E> {
     /// A host that stayed away gets none any more.
     fn forget(&self, at: &Login) {
         self.reached().remove(&at.host);
+        (self.given_up)(&at.host);
     }
 }
 

@@ -9,10 +9,13 @@ use crate::stop::Stop;
 use crate::transport::Pool;
 use std::sync::Arc;
 
-/// `run`, `resume`, `unwind`: Retry, Apply. (The fence of 3-semantics comes between them with leases.)
+/// `run`, `resume`, `unwind`: Retry, Apply. The fence stands below them, where the transport begins a shell.
 #[must_use]
 pub fn apply(pool: Arc<Pool>, controller: Controller, stop: Stop, watcher: Arc<dyn Watcher>) -> Arc<dyn Effects> {
-    Arc::new(Retry::new(Apply::new(pool, controller, stop.clone(), watcher), stop))
+    let theirs = pool.clone();
+    let apply = Apply::new(pool, controller, stop.clone(), watcher);
+    // It was waited for: undoing what is there tries once more, and does not wait as long again.
+    Arc::new(Retry::new(apply, stop).telling(move |host| theirs.hurry(host)))
 }
 
 /// `plan`: Simulate. The fleet is thrown away afterwards, so nothing has to lie over it.

@@ -193,6 +193,13 @@ impl RunState {
             .collect()
     }
 
+    /// Where steps changed something, or may have.
+    #[must_use]
+    pub fn logins_changed(&self) -> BTreeSet<Login> {
+        let changed = self.steps.values().filter(|step| !step.undos.is_empty() || step.may_have_changed());
+        changed.map(|step| step.command.login()).filter(|at| !at.host.is_controller()).collect()
+    }
+
     /// Commands that ran and for which the script gave no undo: what they did is still there after unwinding.
     #[must_use]
     pub fn commands_without_undo(&self) -> Vec<&StepState> {
@@ -423,7 +430,10 @@ impl UndoState {
 
 /// Whether what failed so has surely ended.
 fn has_ended(error: &StepError) -> bool {
-    !matches!(error.kind, ErrorKind::Unreachable | ErrorKind::InDoubt | ErrorKind::Interrupted | ErrorKind::Ledger)
+    !matches!(
+        error.kind,
+        ErrorKind::Unreachable | ErrorKind::InDoubt | ErrorKind::Interrupted | ErrorKind::Ledger | ErrorKind::Fenced
+    )
 }
 
 impl StepState {

@@ -1,10 +1,17 @@
 //! The durable history across runs: what each run was given, its journal, and how it ended.
 
+mod chain;
+mod lease;
 mod protected;
 mod sqlite;
+mod sqlite_locks;
+mod tenure;
 
+pub use chain::{Against, Altered, Chain, Link};
+pub use lease::{Claim, Hold, HoldKind, Intent, Lease, Locks, Refusal, judge};
 pub use protected::protected_artifacts;
 pub use sqlite::SqliteLedger;
+pub use tenure::{Clock, LEASE_MILLIS, Tenure};
 
 use crate::artifact::Pin;
 use crate::fleet::Environment;
@@ -37,6 +44,14 @@ pub enum LedgerError {
         found: i64,
         /// The newest that is known.
         known: i64,
+    },
+    /// The environment's lock is somebody else's by now: nothing further may happen.
+    #[error("the lock of {environment} was taken over by {by}")]
+    Fenced {
+        /// The environment.
+        environment: String,
+        /// Who took it from the holder that asks.
+        by: Box<Lease>,
     },
     /// There is no such run.
     #[error("there is no run `{0}`")]
@@ -131,6 +146,20 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// When it cannot be read.
     fn head(&self, id: &RunId) -> Result<Option<Digest>, LedgerError>;
+
+    /// Whether what is appended would still be taken.
+    ///
+    /// # Errors
+    /// [`LedgerError::Fenced`] when the lock under which it is written is somebody else's by now.
+    fn check(&self) -> Result<(), LedgerError> {
+        Ok(())
+    }
+
+    /// The journal of a run as it is stored, with its hash chain.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn links(&self, id: &RunId) -> Result<Vec<Link>, LedgerError>;
 
     /// The journal of a run.
     ///

@@ -1,6 +1,7 @@
 //! The ledger in one SQLite file: write-ahead log, synchronous=FULL, readable by its owner only.
 
-use super::{Ledger, LedgerError, RunRow, StoredRun};
+use super::chain::{Link, link, origin};
+use super::{Ledger, LedgerError, RunRow, StoredRun, sqlite_locks};
 use crate::id::{Digest, RunId};
 use crate::journal::{Entry, Record, RunPhase};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 const SCHEMA: &str = "
 create table runs (
   id text primary key, environment text not null, script text not null, state text not null, exit integer,
@@ -74,16 +75,34 @@ impl SqliteLedger {
         if found > FORMAT {
             return Err(LedgerError::Newer { found, known: FORMAT });
         }
-        if found == 0 {
+        if found < 1 {
             transaction.execute_batch(SCHEMA).map_err(|e| write(&e))?;
+        }
+        if found < 2 {
+            transaction.execute_batch(sqlite_locks::SCHEMA).map_err(|e| write(&e))?;
+            let name = format!("{:016x}", rand::random::<u64>());
+            transaction.execute("insert into about (name, value) values ('ledger', ?1)", [name]).map_err(|e| write(&e))?;
+        }
+        if found < FORMAT {
             transaction.pragma_update(None, "user_version", FORMAT).map_err(|e| write(&e))?;
         }
         transaction.commit().map_err(|e| write(&e))?;
         Ok(connection)
     }
 
-    fn connection(&self) -> MutexGuard<'_, Connection> {
+    pub(super) fn connection(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does this as one, alone; nothing of it when it fails.
+    pub(super) fn change<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, LedgerError>) -> Result<T, LedgerError> {
+        self.is_there()?;
+        let mut connection = self.connection();
+        let transaction =
+            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(|e| write(&e))?;
+        let done = work(&transaction)?;
+        transaction.commit().map_err(|e| write(&e))?;
+        Ok(done)
     }
 }
 
@@ -96,16 +115,16 @@ impl Ledger for SqliteLedger {
     }
 
     fn append(&self, id: &RunId, records: &[Record]) -> Result<Digest, LedgerError> {
-        self.is_there()?;
-        let mut connection = self.connection();
-        let transaction =
-            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(|e| write(&e))?;
-        let mut head = last_hash(&transaction, id)?;
-        for record in records {
-            head = insert(&transaction, id, record, &head)?;
-        }
-        transaction.commit().map_err(|e| write(&e))?;
-        Ok(head)
+        self.change(|transaction| append_all(transaction, id, records))
+    }
+
+    fn links(&self, id: &RunId) -> Result<Vec<Link>, LedgerError> {
+        let connection = self.connection();
+        let sql = "select seq, body, hash from journal where run = ?1 order by seq";
+        let mut statement = connection.prepare(sql).map_err(|e| read(&e))?;
+        let link = |row: &Row<'_>| Ok(Link { seq: row.get::<_, i64>(0)?.unsigned_abs(), body: row.get(1)?, hash: row.get(2)? });
+        let links = statement.query_map([id.as_str()], link).map_err(|e| read(&e))?;
+        links.collect::<Result<_, _>>().map_err(|e| read(&e))
     }
 
     fn head(&self, id: &RunId) -> Result<Option<Digest>, LedgerError> {
@@ -170,19 +189,27 @@ impl Ledger for SqliteLedger {
     }
 }
 
+pub(super) fn append_all(transaction: &Transaction<'_>, id: &RunId, records: &[Record]) -> Result<Digest, LedgerError> {
+    let mut head = last_hash(transaction, id)?;
+    for record in records {
+        head = insert(transaction, id, record, &head)?;
+    }
+    Ok(head)
+}
+
 fn last_hash(transaction: &Transaction<'_>, id: &RunId) -> Result<Digest, LedgerError> {
     let sql = "select hash from journal where run = ?1 order by seq desc limit 1";
     let found = transaction.query_row(sql, [id.as_str()], |row| row.get::<_, String>(0)).optional().map_err(|e| write(&e))?;
     match found {
         Some(hash) => Digest::parse(&hash).map_err(|error| LedgerError::Read(error.to_string())),
         // The chain of a run begins with its name.
-        None => Ok(Digest::of(id.as_str().as_bytes())),
+        None => Ok(origin(id)),
     }
 }
 
 fn insert(transaction: &Transaction<'_>, id: &RunId, record: &Record, before: &Digest) -> Result<Digest, LedgerError> {
     let body = serde_json::to_string(record).map_err(|error| LedgerError::Write(error.to_string()))?;
-    let hash = Digest::of(format!("{before}\n{body}").as_bytes());
+    let hash = link(before, &body);
     let seq = i64::try_from(record.seq).unwrap_or(i64::MAX);
     let mut journal = transaction
         .prepare_cached("insert into journal (run, seq, body, hash) values (?1, ?2, ?3, ?4)")
@@ -216,10 +243,10 @@ fn row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
     })
 }
 
-fn write(error: &rusqlite::Error) -> LedgerError {
+pub(super) fn write(error: &rusqlite::Error) -> LedgerError {
     LedgerError::Write(error.to_string())
 }
 
-fn read(error: &rusqlite::Error) -> LedgerError {
+pub(super) fn read(error: &rusqlite::Error) -> LedgerError {
     LedgerError::Read(error.to_string())
 }

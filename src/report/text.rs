@@ -80,7 +80,7 @@ impl TextReport {
         for record in records {
             match &record.entry {
                 Entry::Started { key, command, summary } => {
-                    drop(self.steps.insert(key.clone(), (command.clone(), summary.clone())))
+                    drop(self.steps.insert(key.clone(), (command.clone(), summary.clone())));
                 }
                 Entry::ObligationOpened { key, name, .. } => drop(self.brackets.insert(key.clone(), name.clone())),
                 _ => {}

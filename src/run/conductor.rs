@@ -191,7 +191,7 @@ impl Run {
             Err(error)
                 if matches!(
                     error.kind,
-                    ErrorKind::Interrupted | ErrorKind::Ledger | ErrorKind::Internal | ErrorKind::InDoubt
+                    ErrorKind::Interrupted | ErrorKind::Ledger | ErrorKind::Fenced | ErrorKind::Internal | ErrorKind::InDoubt
                 ) =>
             {
                 None

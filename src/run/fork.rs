@@ -182,6 +182,7 @@ fn stops_the_run(error: &StepError) -> bool {
         error.kind,
         ErrorKind::Interrupted
             | ErrorKind::Ledger
+            | ErrorKind::Fenced
             | ErrorKind::Divergence
             | ErrorKind::Internal
             | ErrorKind::InDoubt

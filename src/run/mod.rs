@@ -1,6 +1,7 @@
 //! The conductor: it hands steps their effects, keeps the journal ahead of the world, runs tasks on threads, and undoes
 //! what an unfinished run changed. It knows no script: that room calls it through [`crate::script::Conductor`].
 
+mod anchors;
 mod bracket;
 mod capacity;
 mod capture;
@@ -17,6 +18,7 @@ mod take_up;
 mod unwind;
 mod writer;
 
+pub use anchors::{Kept, anchors};
 pub use conductor::Mode;
 pub use drift::{Drift, Drifted};
 pub use finish::Finish;

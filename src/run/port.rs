@@ -92,7 +92,9 @@ impl StepPort for Port<'_> {
         }
         let result = crate::interp::within(self.key, || self.effects.perform(&at, effect));
         let changes = matches!(effect.class(), EffectClass::Write | EffectClass::Opaque);
-        if changes && !matches!(result, Err(EffectError::Unreachable { .. } | EffectError::Denied { .. })) {
+        if changes
+            && !matches!(result, Err(EffectError::Unreachable { .. } | EffectError::Denied { .. } | EffectError::Fenced { .. }))
+        {
             self.sent.store(true, Ordering::SeqCst);
         }
         result.map_err(|error| explain(&at.host, error))
@@ -142,6 +144,7 @@ pub(super) fn explain(host: &HostName, error: EffectError) -> StepError {
         EffectError::InDoubt { .. } => ErrorKind::InDoubt,
         EffectError::Failed { .. } => ErrorKind::Failed,
         EffectError::Timeout { .. } => ErrorKind::Timeout,
+        EffectError::Fenced { .. } => ErrorKind::Fenced,
         EffectError::Interrupted => ErrorKind::Interrupted,
         EffectError::Unsupported(_) => ErrorKind::Internal,
     };

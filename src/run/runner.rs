@@ -5,7 +5,7 @@ use super::finish::{End, Finish, finish, past_return, refusal, unwritten};
 use super::unwind::{Unwound, unwind};
 use super::writer::{Crash, Writer, now};
 use crate::artifact::DirectoryStore;
-use crate::effect::{Effect, Effects, Login};
+use crate::effect::{Anchor, Effect, EffectError, Effects, Fence, Login};
 use crate::event::Watcher;
 use crate::id::RunId;
 use crate::interp::{Controller, People, apply_stack};
@@ -32,14 +32,15 @@ pub type StackBuilder = Arc<dyn Fn(&StoredRun, &RunId, Stop, Arc<dyn Watcher>) -
 /// project on this machine.
 #[must_use]
 pub fn live_stack(credentials: Credentials) -> StackBuilder {
-    live_stack_with(credentials, People::default())
+    live_stack_with(credentials, People::default(), None)
 }
 
-/// The same, with people to ask and to tell.
+/// The same, with people to ask and to tell, and under the lock that the run holds.
 #[must_use]
-pub fn live_stack_with(credentials: Credentials, people: People) -> StackBuilder {
+pub fn live_stack_with(credentials: Credentials, people: People, fence: Option<Fence>) -> StackBuilder {
     Arc::new(move |stored, id, stop, watcher| {
-        let options = PoolOptions { stop: stop.clone(), credentials: credentials.clone(), ..PoolOptions::new(id.clone()) };
+        let (credentials, fence) = (credentials.clone(), fence.clone());
+        let options = PoolOptions { stop: stop.clone(), credentials, fence, ..PoolOptions::new(id.clone()) };
         let pool = Arc::new(Pool::new(&stored.environment.hosts, options));
         let store = Arc::new(DirectoryStore::new(&stored.store));
         apply_stack(pool, Controller::new(Path::new(&stored.root), store).with_people(people.clone()), stop, watcher)
@@ -149,9 +150,25 @@ impl Runner {
             }
             Err(diagnostic) => self.unreadable(id, run, *diagnostic),
         };
+        self.close(run, finish)
+    }
+
+    /// Ends its journal. A run whose lock is somebody else's by now has ended of that, whatever else it failed of.
+    pub(super) fn close(&self, run: &Run, finish: Finish) -> Finish {
         run.writer.close();
         let finish = run.writer.state(|state| finish.told_by(state));
-        Finish { head: run.writer.head(), ..finish }
+        let finish = Finish { head: run.writer.head(), ..finish };
+        if finish.state.is_ended() {
+            return finish;
+        }
+        let lost = match self.ledger.check() {
+            Err(error @ LedgerError::Fenced { .. }) => Some(StepError::new(ErrorKind::Fenced, error.to_string())),
+            _ => finish.error.clone().filter(|error| error.kind == ErrorKind::Fenced),
+        };
+        let Some(error) = lost else { return finish };
+        let error = StepError { message: format!("{}; this run did nothing more", error.message), ..error };
+        let diagnostic = Some(unwritten(error.clone()).diagnostic);
+        Finish { exit: 6, error: Some(error), diagnostic, stuck: Vec::new(), ..finish }
     }
 
     fn conclude(&self, id: &RunId, run: &Arc<Run>, end: End) -> Finish {
@@ -171,7 +188,7 @@ impl Runner {
         };
         match failure.error.kind {
             ErrorKind::Interrupted => self.suspend(id, run, "interrupted", *failure),
-            ErrorKind::Ledger => finish(id, RunPhase::Interrupted, 7, Unwound::default(), Some(*failure)),
+            ErrorKind::Ledger | ErrorKind::Fenced => finish(id, RunPhase::Interrupted, 7, Unwound::default(), Some(*failure)),
             ErrorKind::InDoubt => self.suspend(id, run, "in doubt", *failure),
             ErrorKind::Divergence => self.suspend(id, run, "divergence", *failure),
             _ if run.writer.state(RunState::is_past_return) => self.halt(id, run, past_return(*failure)),
@@ -218,7 +235,7 @@ impl Runner {
         if end.interrupted {
             return finish(id, RunPhase::Unwinding, 7, end, failure);
         }
-        if let Some(at) = end.stuck.iter().position(|error| error.kind == ErrorKind::Ledger) {
+        if let Some(at) = end.stuck.iter().position(|error| matches!(error.kind, ErrorKind::Ledger | ErrorKind::Fenced)) {
             let mut end = end;
             let error = end.stuck.swap_remove(at);
             return finish(id, RunPhase::Unwinding, 7, end, Some(unwritten(error)));
@@ -253,7 +270,7 @@ impl Runner {
             return finish(id, RunPhase::Interrupted, 7, end, Some(unwritten(error)));
         }
         let logins = run.writer.state(RunState::logins_within_reach);
-        forget(run.effects.as_ref(), &logins);
+        forget(run.effects.as_ref(), &logins, anchor(run));
         finish(id, state, exit, end, failure)
     }
 
@@ -289,16 +306,41 @@ fn interrupted_while_closing() -> ScriptFailure {
 }
 
 /// What a run kept on its hosts is of no use once it has ended; a host that cannot be told keeps it.
-fn forget(effects: &dyn Effects, logins: &BTreeSet<Login>) {
+fn forget(effects: &dyn Effects, logins: &BTreeSet<Login>, anchor: Option<Anchor>) {
+    let forget = &Effect::Forget { anchor };
     thread::scope(|scope| {
         for at in logins {
             scope.spawn(move || {
-                if let Err(error) = effects.perform(at, &Effect::Forget) {
+                if let Err(error) = effects.perform(at, forget) {
                     tracing::info!(%at, %error, "what the run kept there stays");
                 }
             });
         }
     });
+}
+
+/// How the journal ends, once all of it is on disk; nothing when nothing was written.
+fn anchor(run: &Run) -> Option<Anchor> {
+    run.writer.commit(Vec::new()).ok()?;
+    Some(Anchor { records: run.writer.state(|state| state.seq), head: run.writer.head()? })
+}
+
+/// Shows hosts under which lock they are worked on from now on; one that cannot be reached cannot be changed by anybody else either,
+/// or is shown it with the first change.
+pub(super) fn show_fence(effects: &dyn Effects, logins: &BTreeSet<Login>) -> Result<(), StepError> {
+    let shown = |at: &Login| match effects.perform(at, &Effect::Fence) {
+        Err(error @ EffectError::Fenced { .. }) => Err(super::port::explain(&at.host, error)),
+        Err(error) => {
+            tracing::info!(%at, %error, "it was not shown who holds the lock");
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+    };
+    let shown = &shown;
+    thread::scope(|scope| {
+        let threads: Vec<_> = logins.iter().map(|at| scope.spawn(move || shown(at))).collect();
+        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or(Ok(())))
+    })
 }
 
 pub(super) fn on_big_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {

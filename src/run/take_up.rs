@@ -2,9 +2,10 @@
 //! decides about a step that cannot decide itself.
 
 use super::Mode;
+use super::conductor::Run;
 use super::drift::Drift;
 use super::finish::{Finish, finish, refusal};
-use super::runner::{Runner, on_big_stack};
+use super::runner::{Runner, on_big_stack, show_fence};
 use super::scout::{self, Whole};
 use super::unwind::Unwound;
 use super::writer::Writer;
@@ -107,6 +108,9 @@ impl Runner {
             return self.resume(id, stored, state, &how, effects);
         }
         let run = self.open(id, state, Mode::ReplayOnly, effects);
+        if let Some(finish) = self.alone(id, &run, phase) {
+            return Ok(finish);
+        }
         let finish = match self.program(id, &stored, "unwind") {
             Ok(program) => {
                 // Only what its closures are is wanted; how far the replay comes does not matter.
@@ -116,9 +120,15 @@ impl Runner {
             }
             Err(diagnostic) => self.unreadable(id, &run, *diagnostic),
         };
-        run.writer.close();
-        let finish = run.writer.state(|state| finish.told_by(state));
-        Ok(Finish { head: run.writer.head(), ..finish })
+        Ok(self.close(&run, finish))
+    }
+
+    /// Shows the hosts that were changed who works on them from now on: whoever had the run before is refused there, however late
+    /// it comes. How the run ends when it is this one that comes late.
+    fn alone(&self, id: &RunId, run: &Run, phase: RunPhase) -> Option<Finish> {
+        let shown = show_fence(run.effects.as_ref(), &run.writer.state(RunState::logins_changed));
+        let error = shown.err()?;
+        Some(self.close(run, finish(id, phase, 6, Unwound::default(), Some(refusal(error)))))
     }
 
     fn resume(
@@ -173,9 +183,12 @@ impl Runner {
         let why = if accepted.is_empty() { "resumed".to_owned() } else { format!("resumed; accepted {}", accepted.join("; ")) };
         begin.push(Entry::phase(RunPhase::Running, why));
         let run = self.open(id, state, Mode::Perform, effects);
+        if let Some(finish) = self.alone(id, &run, RunPhase::Interrupted) {
+            return Ok(finish);
+        }
         if let Err(error) = run.writer.commit(begin) {
-            run.writer.close();
-            return Ok(finish(id, RunPhase::Interrupted, 7, Unwound::default(), Some(refusal(error))));
+            let exit = if error.kind == ErrorKind::Fenced { 6 } else { 7 };
+            return Ok(self.close(&run, finish(id, RunPhase::Interrupted, exit, Unwound::default(), Some(refusal(error)))));
         }
         let finish = self.play(id, &stored, &run);
         Ok(if drift == Drift::default() { finish } else { Finish { drift: Some(drift), ..finish } })

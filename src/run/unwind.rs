@@ -109,7 +109,7 @@ impl Unwound {
                 }
                 run.writer.submit(vec![Entry::Undone { key: key.clone(), n, part, changed }]).map(drop)
             }
-            Err(error) if error.kind == ErrorKind::Ledger => Err(error),
+            Err(error) if matches!(error.kind, ErrorKind::Ledger | ErrorKind::Fenced) => Err(error),
             // Left begun, to be done anew when it is taken up.
             Err(error) if error.kind == ErrorKind::Interrupted => {
                 self.interrupted = true;

@@ -1,24 +1,25 @@
 //! The engine with its strict settings. Every setting has been paid for; ARCHITECTURE.md says with what.
 
 use super::explain::OptionError;
+use super::memory::Watch;
 use super::runtime::{Runtime, Tag};
 use super::{artifacts, bind, brackets, constructs, forks, guarded, preflight, resolver::Resolver, values, wait};
 use crate::id::TaskPath;
 use crate::op::Registry;
 use crate::script::conductor::Task;
 use crate::step::StepError;
-use crate::stop::Stop;
 use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicIteratorPackage, BasicMapPackage, BasicMathPackage, BasicStringPackage,
     LanguageCorePackage, LogicPackage, MoreStringPackage, Package,
 };
 use rhai::{Dynamic, Engine, EvalAltResult, ImmutableString, Module, OptimizationLevel, Position};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Steps of evaluation after which a script is taken to be caught in a loop.
 const MOST_OPERATIONS: u64 = 200_000_000;
 
-pub(super) fn engine(runtime: &Arc<Runtime>, registry: &Registry, resolver: Resolver, stop: Stop) -> Engine {
+pub(super) fn engine(runtime: &Arc<Runtime>, registry: &Registry, resolver: Resolver) -> Engine {
     // Names of closures must be the same in every process.
     let _ = rhai::config::hashing::set_hashing_seed(Some([11, 13, 17, 19]));
     let mut engine = Engine::new_raw();
@@ -28,7 +29,8 @@ pub(super) fn engine(runtime: &Arc<Runtime>, registry: &Registry, resolver: Reso
     engine.set_strict_variables(true).set_fail_on_invalid_map_property(true).disable_symbol("eval");
     // Limits on sizes would make every call on an array walk the whole of it.
     engine.set_max_expr_depths(0, 0).set_max_operations(MOST_OPERATIONS).set_max_call_levels(120).set_max_strings_interned(0);
-    engine.on_progress(move |_| stop.is_stopped().then(|| Dynamic::from(stopped())));
+    let watch = runtime.watch.clone();
+    engine.on_progress(move |_| watch.halt.is_stopped().then(|| Dynamic::from(why(&watch))));
     let mut module = Module::new();
     values::register(&mut engine, &mut module);
     artifacts::register(&mut engine, &mut module);
@@ -47,8 +49,14 @@ pub(super) fn engine(runtime: &Arc<Runtime>, registry: &Registry, resolver: Reso
     engine
 }
 
-fn stopped() -> StepError {
-    StepError::new(crate::step::ErrorKind::Interrupted, "the run was stopped")
+/// Why the script is to end.
+fn why(watch: &Watch) -> StepError {
+    if !watch.full.is_stopped() {
+        return StepError::new(crate::step::ErrorKind::Interrupted, "the run was stopped");
+    }
+    let bytes = watch.most.load(Ordering::Relaxed);
+    let help = "something grows without end: a text, a list or a map in a loop; large contents are for h.upload and h.fetch, which hold none of it in memory";
+    StepError::bad_input(format!("the script takes more than {} MiB of memory", bytes >> 20)).with_help(help)
 }
 
 fn add_packages(engine: &mut Engine) {

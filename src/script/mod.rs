@@ -14,6 +14,7 @@ mod failure;
 mod forks;
 mod guarded;
 mod lint;
+mod memory;
 mod options;
 mod preflight;
 mod program;

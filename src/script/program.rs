@@ -6,6 +6,7 @@ use super::diagnostic::Diagnostic;
 use super::engine::engine;
 use super::failure::ScriptFailure;
 use super::lint::Linter;
+use super::memory::{Meter, Watch};
 use super::options::KnownOptions;
 use super::resolver::{Resolver, Unit};
 use super::runtime::{Facts, Runtime, raise};
@@ -39,6 +40,7 @@ pub struct Program {
     engine: Arc<Engine>,
     runtime: Arc<Runtime>,
     units: Vec<Unit>,
+    _meter: Option<Meter>,
 }
 
 impl Program {
@@ -55,10 +57,12 @@ impl Program {
             sources: sources.clone(),
             registry: load.registry.clone(),
             facts: load.facts,
+            watch: Watch::new(),
             once: Mutex::default(),
         });
         let resolver = Resolver::new(load.sources, sources);
-        let mut engine = engine(&runtime, &load.registry, resolver.clone(), load.stop);
+        let mut engine = engine(&runtime, &load.registry, resolver.clone());
+        let meter = runtime.watch.start(load.stop);
         let units = resolver.load_graph(&engine, &load.script)?;
         super::guarded::share_hosts(&mut engine, &units);
         let engine = Arc::new(engine);
@@ -69,7 +73,7 @@ impl Program {
         // Both were made empty a moment ago.
         let _ = runtime.symbols.set(symbols);
         let _ = runtime.engine.set(Arc::downgrade(&engine));
-        Ok(Self { engine, runtime, units })
+        Ok(Self { engine, runtime, units, _meter: meter })
     }
 
     /// What can be said against it without running it.
@@ -142,6 +146,11 @@ impl Program {
             });
         }
         names
+    }
+
+    #[cfg(test)]
+    pub(super) fn may_take(&self, bytes: u64) {
+        self.runtime.watch.most.store(bytes, std::sync::atomic::Ordering::Relaxed);
     }
 
     pub(super) fn units(&self) -> &[Unit] {

@@ -1,6 +1,7 @@
 //! What bindings find behind a call: the conductor, the task, and the facts of the run.
 
 use super::conductor::{Conductor, Task};
+use super::memory::Watch;
 use super::source_map::SourceMap;
 use super::symbols::Symbols;
 use super::values::ScriptHost;
@@ -39,6 +40,7 @@ pub(super) struct Runtime {
     pub(super) sources: SourceMap,
     pub(super) registry: Arc<Registry>,
     pub(super) facts: Facts,
+    pub(super) watch: Watch,
     /// What bodies that run once have given.
     pub(super) once: Mutex<BTreeMap<String, Dynamic>>,
 }
@@ -86,6 +88,7 @@ pub(super) fn ends_the_run(kind: ErrorKind) -> bool {
         kind,
         ErrorKind::Interrupted
             | ErrorKind::Ledger
+            | ErrorKind::Fenced
             | ErrorKind::Divergence
             | ErrorKind::Internal
             | ErrorKind::Refused

@@ -4,12 +4,15 @@ use super::credentials::Credentials;
 use super::local::LocalShell;
 use super::shell::{Errand, Failure, Shell};
 use super::ssh::{Endpoint, SshShell};
+use crate::effect::Fence;
 use crate::fleet::{Host, Inventory, Jump, Transport};
 use crate::id::{HostName, RunId};
 use crate::stop::Stop;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 /// What a pool is for.
 #[derive(Debug, Clone)]
@@ -22,13 +25,15 @@ pub struct PoolOptions {
     pub credentials: Credentials,
     /// What stands for the login user's home on this machine, where that is a host; its real one otherwise.
     pub local_home: Option<PathBuf>,
+    /// The lock that the run holds; without one, hosts refuse nothing.
+    pub fence: Option<Fence>,
 }
 
 impl PoolOptions {
     /// For this run, with no credentials but what lies in files, and the real home.
     #[must_use]
     pub fn new(run: RunId) -> Self {
-        Self { run, stop: Stop::default(), credentials: Credentials::default(), local_home: None }
+        Self { run, stop: Stop::default(), credentials: Credentials::default(), local_home: None, fence: None }
     }
 }
 
@@ -45,16 +50,22 @@ pub struct Pool {
 /// Handshakes that go through hosts on the way at the same time.
 const HANDSHAKES: usize = 8;
 
+/// The time for connecting to a host that stayed away.
+const BRIEF: Duration = Duration::from_secs(2);
+
 struct Entry {
     host: Host,
     shell: Mutex<Option<Arc<dyn Shell>>>,
+    hurried: AtomicBool,
 }
 
 impl Pool {
     /// No connection yet.
     #[must_use]
     pub fn new(inventory: &Inventory, options: PoolOptions) -> Self {
-        let entry = |host: &Host| (host.name.clone(), Entry { host: host.clone(), shell: Mutex::new(None) });
+        let entry = |host: &Host| {
+            (host.name.clone(), Entry { host: host.clone(), shell: Mutex::new(None), hurried: AtomicBool::new(false) })
+        };
         Self {
             hosts: inventory.hosts().iter().map(entry).collect(),
             jumps: Mutex::default(),
@@ -78,9 +89,17 @@ impl Pool {
             return Ok(shell.clone());
         }
         *shell = None;
-        let made = self.connect(&entry.host)?;
+        let made = self.connect(&entry.host, entry.hurried.load(Ordering::Relaxed))?;
+        entry.hurried.store(false, Ordering::Relaxed);
         *shell = Some(made.clone());
         Ok(made)
+    }
+
+    /// Until it answers again, connecting to this host is only tried briefly.
+    pub fn hurry(&self, name: &HostName) {
+        if let Some(entry) = self.hosts.get(name) {
+            entry.hurried.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Lets go of the connection to a host: the next call makes a new one.
@@ -96,11 +115,11 @@ impl Pool {
         self.hosts.get(name).is_some_and(|entry| entry.host.transport == Transport::Local)
     }
 
-    fn connect(&self, host: &Host) -> Result<Arc<dyn Shell>, Failure> {
+    fn connect(&self, host: &Host, hurried: bool) -> Result<Arc<dyn Shell>, Failure> {
         if host.transport == Transport::Local {
             return Ok(Arc::new(LocalShell::new(
                 &self.options,
-                Errand::new(self.options.run.as_str(), &self.name, host.name.as_str()),
+                Errand::new(self.options.run.as_str(), &self.name, host.name.as_str()).under(self.options.fence.clone()),
             )));
         }
         host.check_supported().map_err(|error| Failure::Denied { reason: error.to_string(), help: error.help() })?;
@@ -112,7 +131,7 @@ impl Pool {
             user: host.user.clone(),
             identity_files: host.identity_files.clone(),
             known_hosts_files: host.known_hosts_files.clone(),
-            connect_timeout: host.connect_timeout,
+            connect_timeout: if hurried { host.connect_timeout.min(BRIEF) } else { host.connect_timeout },
             options: host.ssh.clone(),
         };
         let jump = match host.jumps.split_last() {
@@ -127,7 +146,7 @@ impl Pool {
 
     fn ssh(&self, endpoint: Endpoint, via: Option<Arc<SshShell>>) -> Result<SshShell, Failure> {
         let options = &self.options;
-        let errand = Errand::new(options.run.as_str(), &self.name, &endpoint.name);
+        let errand = Errand::new(options.run.as_str(), &self.name, &endpoint.name).under(options.fence.clone());
         SshShell::connect(endpoint, via, errand, options.stop.clone(), options.credentials.clone())
     }
 
@@ -194,5 +213,42 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         self.0.freed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::SshOptions;
+    use std::net::TcpListener;
+    use std::time::Instant;
+
+    #[test]
+    fn a_host_that_stayed_away_is_tried_briefly() {
+        // It accepts, and never says a word.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let name = HostName::parse("quiet").unwrap();
+        let host = Host {
+            name: name.clone(),
+            address: "127.0.0.1".to_owned(),
+            port: listener.local_addr().unwrap().port(),
+            user: "nobody".to_owned(),
+            identity_files: Vec::new(),
+            known_hosts_files: Vec::new(),
+            known_hosts_name: String::new(),
+            connect_timeout: Duration::from_secs(60),
+            roles: [].into(),
+            vars: serde_json::Map::new(),
+            transport: Transport::Ssh,
+            jumps: Vec::new(),
+            ssh: SshOptions::default(),
+            sudo: None,
+            unsupported: Vec::new(),
+        };
+        let pool = Pool::new(&Inventory::new(vec![host]).unwrap(), PoolOptions::new(RunId::new("20250101-0000", "bcdf")));
+        pool.hurry(&name);
+        let begun = Instant::now();
+        assert!(matches!(pool.shell(&name), Err(Failure::Unreachable { .. })));
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     }
 }

@@ -1,6 +1,6 @@
 //! A host as the rest of the transport sees it: a place that answers calls, and lets one connect from its own network.
 
-use crate::effect::Content;
+use crate::effect::{Content, Fence};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,6 +21,8 @@ pub struct Call {
     pub limit: u64,
     /// Seconds until an answer must be there, if there is such a time.
     pub deadline_seconds: Option<u64>,
+    /// Whether it is refused when the host was shown a later holder of the lock.
+    pub fenced: bool,
 }
 
 /// Bytes for a call that asks for them.
@@ -44,17 +46,32 @@ pub enum Payload {
 pub(super) struct Errand {
     run: String,
     whose: String,
+    fence: Option<Fence>,
 }
 
 impl Errand {
     /// For this run; by a connection of this host's, in a pool that has this name.
     pub(super) fn new(run: &str, pool: &str, host: &str) -> Self {
-        Self { run: run.to_owned(), whose: format!("{pool}/{}/{:016x}", host.replace('/', "_"), rand::random::<u64>()) }
+        Self {
+            fence: None,
+            run: run.to_owned(),
+            whose: format!("{pool}/{}/{:016x}", host.replace('/', "_"), rand::random::<u64>()),
+        }
+    }
+
+    /// Under this lock.
+    pub(super) fn under(self, fence: Option<Fence>) -> Self {
+        Self { fence, ..self }
     }
 
     /// What a shell is told before its functions; `key` is the mark that ends its answers.
     pub(super) fn head(&self, key: &str) -> String {
-        format!("wl_k={key}\nwl_c={}\nwl_run={}\n", super::remote::quote(&self.whose), self.run)
+        let (lock, epoch) = match &self.fence {
+            Some(fence) => (fence.lock.as_str(), fence.epoch.to_string()),
+            None => ("", String::new()),
+        };
+        let whose = super::remote::quote(&self.whose);
+        format!("wl_k={key}\nwl_c={whose}\nwl_run={}\nwl_lock={lock}\nwl_e={epoch}\n", self.run)
     }
 }
 
@@ -121,7 +138,7 @@ impl Call {
     /// A call without arguments.
     #[must_use]
     pub fn new(function: &'static str) -> Self {
-        Self { function, user: None, args: Vec::new(), payload: None, limit: 8 << 20, deadline_seconds: None }
+        Self { function, user: None, args: Vec::new(), payload: None, limit: 8 << 20, deadline_seconds: None, fenced: false }
     }
 
     /// With one more argument.
@@ -166,11 +183,19 @@ impl Call {
         self
     }
 
+    /// Only while the host was shown no later holder of the lock: it may change something.
+    #[must_use]
+    pub fn fenced(mut self) -> Self {
+        self.fenced = true;
+        self
+    }
+
     /// The line that calls it, as the `n`th call of its shell.
     #[must_use]
     pub fn line(&self, n: u64) -> Vec<u8> {
         let args: Vec<String> = self.args.iter().map(|arg| super::remote::quote(arg)).collect();
-        format!("wl {n} {} {}\n", self.function, args.join(" ")).into_bytes()
+        let fence = if self.fenced { "wl_fenced " } else { "" };
+        format!("wl {n} {fence}{} {}\n", self.function, args.join(" ")).into_bytes()
     }
 }
 

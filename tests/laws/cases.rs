@@ -5,7 +5,7 @@ use crate::case::{Case, Ending, all};
 use crate::effects::{When, counting, failing, none, twice};
 use crate::ledger::MemoryLedger;
 use crate::many::check_all;
-use crate::tree::{differs, tree};
+use crate::tree::{differs, tree, undeclared};
 use crate::world::{Ran, World, bare};
 use serde_json::Value;
 use std::io::Write as _;
@@ -172,11 +172,10 @@ fn same(before: &str, world: &World, when: &str) -> Checked {
     differs(before, &tree(&world.dir)).map_or(Ok(()), |difference| Err(format!("{when}:\n{difference}")))
 }
 
-/// Nothing of the run is left: neither beside what it changed nor in the login user's home.
+/// Nothing of the run is left beside what it changed, and in the login user's home what is declared, and nothing else.
 pub(crate) fn clean(world: &World) -> Checked {
     let left = tree(&world.dir).lines().find(|line| line.contains(".wl-")).map(ToOwned::to_owned);
-    let kept = tree(&world.home()).lines().find(|line| line.contains(".windlass")).map(ToOwned::to_owned);
-    left.or(kept).map_or(Ok(()), |line| Err(format!("something is left: {line}")))
+    left.or_else(|| undeclared(&world.home())).map_or(Ok(()), |line| Err(format!("something is left: {line}")))
 }
 
 /// An answer that was lost is asked for again: what was changed is told, and undone.

@@ -3,7 +3,7 @@
 
 use crate::interrupts::SCRIPT;
 use crate::many::check_all;
-use crate::tree::{differs, tree};
+use crate::tree::{differs, tree, undeclared};
 use crate::world::World;
 use serde_json::Value;
 use std::process::{Command, Output, Stdio};
@@ -13,7 +13,7 @@ use windlass::ledger::{Ledger, RunRow, SqliteLedger};
 type Checked = Result<(), String>;
 
 /// A project for the program itself, in the start state of the script.
-fn world() -> World {
+pub(crate) fn world() -> World {
     let world = crate::interrupts::world();
     let root = world.root();
     std::fs::write(root.join("deploy.rhai"), format!("const D = param(\"dir\");\n{}", global(SCRIPT))).unwrap();
@@ -29,7 +29,7 @@ fn global(script: &str) -> String {
 }
 
 /// Runs the program, and waits until whatever it started has ended as well: each of them holds the pipe that is read.
-fn windlass(world: &World, args: &[&str]) -> Output {
+pub(crate) fn windlass(world: &World, args: &[&str]) -> Output {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "exec \"$0\" \"$@\" 9>&1", env!("CARGO_BIN_EXE_windlass")]).args(args).args(["--color", "never"]);
     command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", world.home()).env("USER", "laws");
@@ -123,7 +123,7 @@ fn ended(world: &World, output: &Output, state: RunPhase, codes: &[i32], wanted:
     if let Some(difference) = differs(wanted, &tree(&world.dir)) {
         return Err(format!("{difference}{said}"));
     }
-    match tree(&world.home()).lines().find(|line| line.contains(".windlass")) {
+    match undeclared(&world.home()) {
         Some(line) => Err(format!("something is left: {line}")),
         None => Ok(()),
     }

@@ -289,7 +289,7 @@ fn play(pair: &Pair, deeds: &[Deed]) {
     }
     pair.both(&Effect::ServiceStatus { unit: service() }, &log);
     assert_eq!(pair.difference(), "", "undone:\n{log}");
-    pair.both(&Effect::Forget, &log);
+    pair.both(&Effect::Forget { anchor: None }, &log);
 }
 
 #[expect(clippy::disallowed_methods, reason = "who works on the simulation wants more of them")]
@@ -319,7 +319,7 @@ fn reset(pair: &Pair) {
     perform(Effect::Remove { path: path("~/.config/systemd"), save: save(2) });
     perform(Effect::Mkdir { path: path(ROOT), attributes: Attributes::default(), save: save(3) });
     perform(Effect::Mkdir { path: path("~/.config/systemd/user"), attributes: Attributes::default(), save: save(4) });
-    perform(Effect::Forget);
+    perform(Effect::Forget { anchor: None });
     assert_eq!(pair.difference(), "");
     let command = Invocation {
         words: Words::Shell("true".to_owned()),

@@ -8,7 +8,7 @@ use windlass::effect::{Effect, EffectClass, EffectError, Effects, Login, Reply};
 /// Whether an effect may change a host, and is not part of undoing or forgetting.
 fn changes(effect: &Effect) -> bool {
     let undoes = match effect {
-        Effect::Restore { .. } | Effect::Resume { .. } | Effect::Forget => true,
+        Effect::Restore { .. } | Effect::Resume { .. } | Effect::Forget { .. } | Effect::Fence => true,
         // One that undoes another has its place behind it.
         Effect::Exec { after, .. } => after.is_some(),
         _ => false,
@@ -73,14 +73,14 @@ struct Twice {
 impl Effects for Twice {
     fn perform(&self, at: &Login, effect: &Effect) -> Result<Reply, EffectError> {
         let first = self.inner.perform(at, effect);
-        if matches!(effect.class(), EffectClass::Write | EffectClass::Opaque) && *effect != Effect::Forget {
+        if matches!(effect.class(), EffectClass::Write | EffectClass::Opaque) && !matches!(effect, Effect::Forget { .. }) {
             return self.inner.perform(at, effect);
         }
         first
     }
 }
 
-/// Allows no effect but forgetting, and tells which were asked for.
+/// Allows no effect but showing the fence and forgetting, and tells which were asked for.
 pub(crate) fn none() -> (Layer, Arc<Mutex<Vec<String>>>) {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let theirs = asked.clone();
@@ -94,7 +94,7 @@ struct Nothing {
 
 impl Effects for Nothing {
     fn perform(&self, at: &Login, effect: &Effect) -> Result<Reply, EffectError> {
-        if *effect == Effect::Forget {
+        if matches!(effect, Effect::Forget { .. } | Effect::Fence) {
             return self.inner.perform(at, effect);
         }
         self.asked.lock().unwrap().push(format!("{effect:?}"));

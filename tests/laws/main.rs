@@ -6,13 +6,16 @@
 mod artifacts;
 mod case;
 mod cases;
+mod chain;
 mod crash;
 mod differential;
 mod effects;
+mod fence;
 mod forks;
 mod guarded;
 mod interrupts;
 mod journal;
+mod lease;
 mod ledger;
 mod many;
 mod memory;

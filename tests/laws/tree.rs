@@ -19,6 +19,28 @@ pub(crate) fn differs(before: &str, after: &str) -> Option<String> {
     (before != after).then(|| TextDiff::from_lines(before, after).unified_diff().context_radius(0).to_string())
 }
 
+/// The first thing in a login user's home that a run left there and that is none of the declared leftovers: of each lock that the host
+/// was shown, its last holder and how its runs ended.
+pub(crate) fn undeclared(home: &Path) -> Option<String> {
+    let listed = tree(home);
+    let mut kept = listed.lines().filter(|line| line.contains(".windlass")).map(ToOwned::to_owned);
+    let mut holders = 0;
+    kept.find(|line| {
+        let (name, about) = line.split_once(' ').unwrap();
+        let parts: Vec<&str> = name.trim_start_matches("./.windlass").split('/').collect();
+        let declared = match parts[..] {
+            [_] | [_, "ledgers"] | [_, "ledgers", _] => about.starts_with("directory 0700"),
+            [_, "ledgers", _, "anchors"] => about.starts_with("file 0600"),
+            [_, "ledgers", _, holder] => {
+                holders += 1;
+                about.starts_with("file 0") && holder.parse::<u64>().is_ok() && holders == 1
+            }
+            _ => false,
+        };
+        !declared
+    })
+}
+
 fn visit(root: &Path, path: &Path, lines: &mut Vec<String>) {
     let metadata = fs::symlink_metadata(path).unwrap();
     let name = path.strip_prefix(root).unwrap().display();

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 use windlass::artifact::DirectoryStore;
-use windlass::effect::Effects;
+use windlass::effect::{Effects, Fence};
 use windlass::event::{Event, Watcher};
 use windlass::fleet::{Environment, Operator, Project};
-use windlass::id::RunId;
+use windlass::id::{Epoch, LockName, RunId};
 use windlass::interp::{Controller, Marks, Overlay, ReadOnly, apply_stack};
 use windlass::journal::{Entry, Record, RunState};
 use windlass::ledger::{Ledger, StoredRun};
@@ -148,8 +148,13 @@ impl World {
 
     /// What runs scripts here.
     pub(crate) fn runner(&self, ledger: &Arc<MemoryLedger>, layer: &Layer, interrupt: Stop) -> Runner {
+        self.runner_on(ledger.clone(), layer, interrupt)
+    }
+
+    /// The same on any ledger.
+    pub(crate) fn runner_on(&self, ledger: Arc<dyn Ledger>, layer: &Layer, interrupt: Stop) -> Runner {
         Runner {
-            ledger: ledger.clone(),
+            ledger,
             registry: registry(),
             stack: self.stack(layer),
             watcher: Arc::new(Nobody),
@@ -160,12 +165,18 @@ impl World {
     }
 
     fn stack(&self, layer: &Layer) -> StackBuilder {
+        self.stack_as(layer, fence())
+    }
+
+    /// What stands behind the effects of a run as this holder of a lock.
+    pub(crate) fn stack_as(&self, layer: &Layer, fence: Fence) -> StackBuilder {
         let (home, layer) = (self.home(), layer.clone());
         if let Some(memory) = &self.memory {
             return memory.stack(&layer);
         }
         Arc::new(move |stored, id, stop, watcher| {
-            let options = PoolOptions { local_home: Some(home.clone()), ..PoolOptions::new(id.clone()) };
+            let options =
+                PoolOptions { local_home: Some(home.clone()), fence: Some(fence.clone()), ..PoolOptions::new(id.clone()) };
             let pool = Arc::new(Pool::new(&stored.environment.hosts, options));
             let store = Arc::new(DirectoryStore::new(&stored.store));
             layer(apply_stack(pool, Controller::new(Path::new(&stored.root), store), stop, watcher))
@@ -310,6 +321,11 @@ impl Operation for Gave {
     }
 }
 
+/// The lock under which every run of these tests works.
+pub(crate) fn fence() -> Fence {
+    Fence { lock: LockName::new("laws", "box"), epoch: Epoch(1) }
+}
+
 fn registry() -> Arc<Registry> {
     let mut registry = Registry::standard();
     registry.add::<Gave>();
@@ -322,7 +338,7 @@ impl Watcher for Nobody {
     fn see(&self, _: &Event) {}
 }
 
-fn fresh_id() -> RunId {
+pub(crate) fn fresh_id() -> RunId {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     RunId::new("20260101-0000", &format!("{:04}", NEXT.fetch_add(1, Ordering::SeqCst)))
 }

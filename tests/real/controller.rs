@@ -46,7 +46,7 @@ fn a_killed_run_is_resumed() {
     lease.hosts[2].touch("/run/test.go");
     project.windlass(&["resume", "--format", "json", &run]).expect_run(0, "succeeded");
     lease.hosts.iter().for_each(|host| host.assert_serves("1.1"));
-    lease.hosts.iter().for_each(|host| assert!(!host.path("/root/.windlass").exists(), "{}", host.name));
+    lease.hosts.iter().for_each(|host| host.assert_nothing_left("/root"));
     assert_command_ran_once(&lease.hosts[2]);
 }
 

@@ -22,7 +22,7 @@ fn much_output_and_bytes_are_kept_within_bounds() {
         log(`kept ${much.stdout.len()} and ${much.stderr.len()}, cut: ${much.truncated}`);
     "#;
     run_script(&project, &[], script).expect(0).says(&["kept 1048576 and 1048576, cut: true"]);
-    assert!(!host.path("/root/.windlass").exists());
+    host.assert_nothing_left("/root");
 
     // More than the disk holds: the command is told so, and what it wrote goes.
     let before = states(&lease.hosts);
@@ -30,7 +30,7 @@ fn much_output_and_bytes_are_kept_within_bounds() {
         r#"let h = hosts("all")[0]; h.write("/srv/note", "new"); h.run("head -c 1073741824 /dev/zero", #{ undo: "true" });"#;
     run_script(&project, &[], script).expect(3).says(&["No space left on device", "was unwound"]);
     assert_same(&before, &lease.hosts);
-    assert!(!host.path("/root/.windlass").exists());
+    host.assert_nothing_left("/root");
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod hostile_connection;
 mod hostile_host;
 mod keys;
 mod lab;
+mod lease;
 mod login;
 mod network;
 mod operations;

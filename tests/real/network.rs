@@ -44,7 +44,7 @@ fn a_command_outlives_the_ssh_server_and_runs_once() {
     running.wait().expect_run(0, "succeeded");
     host.assert_serves("1.0");
     assert_eq!(host.read("/run/test.ran"), "ran\n");
-    assert!(!host.path("/root/.windlass").exists());
+    host.assert_nothing_left("/root");
 }
 
 #[test]

@@ -169,7 +169,7 @@ impl Site {
         assert_eq!(self.host().read(&format!("{home}/box/it's a $(file)")), "it's \"text\"\n");
         assert_eq!(self.host().read(&format!("{home}/box/release/release/hello")), "hello\n");
         assert_eq!(self.host().read(&format!("{home}/box/ran")), "ran\n");
-        assert!(!self.host().path(&format!("{home}/.windlass")).exists());
+        self.host().assert_nothing_left(home);
     }
 
     /// Fails to connect, having changed nothing.

@@ -5,7 +5,7 @@ use super::commands::Programs;
 use super::files::{Ino, Inode, Node};
 use super::host::{Host, Kept, Save, Was};
 use super::view::{Below, Last, View};
-use crate::effect::{EffectError, Reply};
+use crate::effect::{EffectError, Fence, Reply};
 use crate::id::{RemotePath, SaveId};
 use crate::interp::marks::{Certainty, Marks};
 use std::collections::BTreeSet;
@@ -29,6 +29,10 @@ pub(super) struct At<'a> {
     /// Where it is told what was taken to be so.
     pub(super) marks: Option<&'a Marks>,
     pub(super) who: Who,
+    /// The lock that the run holds.
+    pub(super) fence: Option<&'a Fence>,
+    /// The name of the run.
+    pub(super) run: String,
     /// The name of what this run keeps as this user.
     pub(super) keeper: String,
     /// Where that would lie on a real host.

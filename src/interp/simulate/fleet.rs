@@ -11,7 +11,7 @@ use super::packages::Packages;
 use super::services::Services;
 use super::shell::{Shell, ShellItem, ShellKind};
 use super::view::{Below, Nothing};
-use crate::effect::{Content, EffectError, Login, Reply};
+use crate::effect::{Content, EffectError, Fence, Login, Reply};
 use crate::fleet::{Environment, WantedFile, WantedForm, WantedHost, World};
 use crate::id::RunId;
 use crate::interp::marks::Marks;
@@ -172,6 +172,7 @@ impl Host {
             next_pid: 1000,
             facts: BTreeMap::new(),
             opaque: Vec::new(),
+            locks: BTreeMap::new(),
             kept: BTreeMap::new(),
             wanted,
         }
@@ -224,6 +225,8 @@ impl Host {
             programs: None,
             marks: None,
             who,
+            fence: None,
+            run: String::new(),
             keeper: String::new(),
             place: String::new(),
             now: BEGIN / 1000,
@@ -254,8 +257,8 @@ impl Host {
     pub(super) fn as_who<'a>(&'a mut self, who: Who, means: &Means<'a>, now: i64) -> At<'a> {
         let run = means.run;
         let (keeper, place) = (keeper(run, &who.name), format!("{}/.windlass/runs/{run}", who.home));
-        let Means { below, programs, marks, .. } = *means;
-        At { host: self, below, programs, marks, who, keeper, place, now }
+        let Means { below, programs, marks, fence, .. } = *means;
+        At { host: self, below, programs, marks, who, fence, run: run.to_string(), keeper, place, now }
     }
 }
 
@@ -266,6 +269,7 @@ pub(super) struct Means<'a> {
     pub(super) below: &'a dyn Below,
     pub(super) programs: Option<&'a dyn Programs>,
     pub(super) marks: Option<&'a Marks>,
+    pub(super) fence: Option<&'a Fence>,
 }
 
 /// Whether a message could be sent there.

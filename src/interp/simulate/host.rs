@@ -32,6 +32,9 @@ pub(super) struct Host {
     pub(super) facts: BTreeMap<String, Value>,
     /// Commands that nothing here could run, in their order.
     pub(super) opaque: Vec<Opaque>,
+    /// Locks that it was shown holders of, by user and lock.
+    #[serde(default)]
+    pub(super) locks: BTreeMap<String, super::fences::Lock>,
     /// What runs keep, by run and user.
     pub(super) kept: BTreeMap<String, Kept>,
     /// What its description says of it.

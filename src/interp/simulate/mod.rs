@@ -15,6 +15,7 @@ mod changes;
 mod clock;
 mod commands;
 mod facts;
+mod fences;
 mod files;
 mod fleet;
 mod guards;
@@ -46,7 +47,7 @@ pub use snapshot::Snapshot;
 pub(super) use upper::{Upper, UpperMeans};
 
 use super::{Controller, Marks, whose};
-use crate::effect::{Content, Effect, EffectClass, EffectError, Effects, Login, Question, Reply, Via};
+use crate::effect::{Content, Effect, EffectClass, EffectError, Effects, Fence, Login, Question, Reply, Via};
 use crate::id::{Digest, RunId};
 use crate::stop::Stop;
 use std::sync::Arc;
@@ -60,6 +61,7 @@ pub struct Simulate {
     controller: Controller,
     programs: Option<Arc<dyn Programs>>,
     marks: Option<Arc<Marks>>,
+    fence: Option<Fence>,
     stop: Stop,
     drawn: AtomicU64,
 }
@@ -68,7 +70,7 @@ impl Simulate {
     /// Performs the effects of this run on this fleet; what is read of the project comes from the controller.
     #[must_use]
     pub fn new(fleet: Arc<Fleet>, run: RunId, controller: Controller, stop: Stop) -> Self {
-        Self { fleet, run, controller, programs: None, marks: None, stop, drawn: AtomicU64::new(0) }
+        Self { fleet, run, controller, programs: None, marks: None, fence: None, stop, drawn: AtomicU64::new(0) }
     }
 
     /// With somebody who answers commands.
@@ -81,6 +83,12 @@ impl Simulate {
     #[must_use]
     pub fn with_marks(self, marks: Arc<Marks>) -> Self {
         Self { marks: Some(marks), ..self }
+    }
+
+    /// Under the lock that the run holds: a host that was shown a later holder refuses its changes.
+    #[must_use]
+    pub fn with_fence(self, fence: Fence) -> Self {
+        Self { fence: Some(fence), ..self }
     }
 
     fn on_controller(&self, effect: &Effect) -> Result<Reply, EffectError> {
@@ -121,7 +129,7 @@ impl Simulate {
 
     fn means(&self) -> fleet::Means<'_> {
         let (programs, marks) = (self.programs.as_deref(), self.marks.as_deref());
-        fleet::Means { run: &self.run, below: &Nothing, programs, marks }
+        fleet::Means { run: &self.run, below: &Nothing, programs, marks, fence: self.fence.as_ref() }
     }
 
     fn network<'a>(&'a self, hosts: &'a network::Hosts, at: &'a Login, via: Via) -> network::Network<'a> {

@@ -6,7 +6,7 @@ use super::commands::Exec;
 use super::puts::{Put, Shows};
 use super::services::Unit;
 use super::trees::Sent;
-use crate::effect::{Account, Effect, EffectError, Reply};
+use crate::effect::{Account, Effect, EffectClass, EffectError, Reply};
 use crate::id::RemotePath;
 use crate::interp::Controller;
 
@@ -14,6 +14,9 @@ impl At<'_> {
     /// Performs an effect of a host; connections and fetching are not among them.
     pub(super) fn perform(&mut self, effect: &Effect) -> Answer {
         use Effect as E;
+        if matches!(effect.class(), EffectClass::Write | EffectClass::Opaque) {
+            self.fenced()?;
+        }
         self.fire_when_due();
         match effect {
             E::Stat { path } => self.stat(&self.path(path)),
@@ -50,7 +53,9 @@ impl At<'_> {
             E::End { .. } => self.end(),
             E::Resume { save } => self.resume(save),
             E::Guard { act } => self.guard(act),
-            E::Forget => self.forget(),
+            E::Forget { anchor } => self.forget(anchor.as_ref()),
+            E::Fence => self.raise(),
+            E::Anchors { lock } => Ok(self.anchors(lock)),
             E::Http { .. } | E::Connect { .. } | E::Fetch { .. } => self.elsewhere(effect),
             E::Source { .. }
             | E::Template { .. }

@@ -3,7 +3,7 @@
 use super::at::{Answer, At, above, beside, die, done};
 use super::files::{Ino, Node};
 use super::host::{Save, TreeNotes, Was};
-use crate::effect::EffectError;
+use crate::effect::{Anchor, EffectError};
 use crate::id::SaveId;
 
 impl At<'_> {
@@ -26,6 +26,8 @@ impl At<'_> {
             Was::Moved(to) => self.moved_back(save, &path, &to)?,
             Was::Tree(notes) => self.untree(save, &path, &notes)?,
         };
+        // What was restarted before is restarted once more: this may be a file of it.
+        self.kept().firsts.values_mut().for_each(|first| first.back = false);
         if let Some(scope) = self.kept().reloads.get(save.as_str()).copied() {
             self.daemon_reload(scope)?;
         }
@@ -177,7 +179,10 @@ impl At<'_> {
     }
 
     /// `wl_forget`.
-    pub(super) fn forget(&mut self) -> Answer {
+    pub(super) fn forget(&mut self, anchor: Option<&Anchor>) -> Answer {
+        if let Some(anchor) = anchor {
+            self.anchor(anchor);
+        }
         let keeper = self.keeper.clone();
         let kept = self.host.kept.remove(&keeper).unwrap_or_default();
         for save in kept.saves.into_values() {

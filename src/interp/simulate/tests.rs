@@ -164,7 +164,7 @@ fn what_ran_before_the_run_is_restarted_once() {
     ground.does(&write(2, "/etc/systemd/system/web.service", UNIT));
     release(&ground, 10, "1.0");
     ground.act(3, Verb::Start).unwrap();
-    ground.does(&Effect::Forget);
+    ground.does(&Effect::Forget { anchor: None });
     release(&ground, 20, "1.1");
     assert_eq!((ground.act(4, Verb::Restart), ground.act(5, Verb::Restart)), (Ok(true), Ok(true)));
     ground.does(&Effect::Restore { save: save(22), surely: true });
@@ -327,7 +327,7 @@ fn a_world_is_written_down_and_read_back_with_what_runs_keep() {
     let gone = ground.fleet.snapshot().diff(&read.snapshot());
     assert!(matches!(gone.as_slice(), [line] if line.starts_with("web1 - /srv/a: file")), "{gone:#?}");
     assert_eq!(read.kept().len(), 1);
-    effects.perform(&login, &Effect::Forget).unwrap();
+    effects.perform(&login, &Effect::Forget { anchor: None }).unwrap();
     assert_eq!(read.kept().len(), 0);
 }
 
@@ -369,4 +369,25 @@ fn a_host_takes_back_what_was_not_confirmed_in_time() {
     assert!(refused.to_string().starts_with("this host has restored itself: "), "{refused}");
     let there = |at: &str| ground.does(&Effect::Stat { path: path(at) }) != Reply::Stat(None);
     assert_eq!(["/srv/before", "/srv/within", "/srv/late", "/srv/later"].map(there), [true, true, false, false]);
+}
+
+#[test]
+fn who_has_lost_the_lock_changes_nothing_any_more() {
+    use crate::effect::{Anchor, Fence};
+    use crate::id::{Epoch, LockName};
+    let ground = ground(json!({}));
+    let lock = LockName::new("x", "lab");
+    let holder =
+        |epoch: u64| simulate(&ground.fleet, ground.temp.path()).with_fence(Fence { lock: lock.clone(), epoch: Epoch(epoch) });
+    let login = Login::plain(&HostName::parse("web1").unwrap());
+    let (first, second) = (holder(1), holder(2));
+    assert!(first.perform(&login, &write(1, "/srv/a", "1")).is_ok());
+    assert_eq!(second.perform(&login, &Effect::Fence), Ok(Reply::done(false)));
+    let refused = first.perform(&login, &write(2, "/srv/b", "1")).unwrap_err();
+    assert!(matches!(&refused, EffectError::Fenced { shown, .. } if shown == "2"), "{refused}");
+    assert!(first.perform(&login, &Effect::Stat { path: path("/srv/a") }).is_ok());
+    let anchor = Anchor { records: 7, head: crate::id::Digest::of(b"x") };
+    second.perform(&login, &Effect::Forget { anchor: Some(anchor.clone()) }).unwrap();
+    let Ok(Reply::Content(kept)) = second.perform(&login, &Effect::Anchors { lock: lock.clone() }) else { panic!() };
+    assert_eq!(Anchor::find(kept.text().unwrap(), &RunId::new("20260101-0000", "test")), Some(anchor));
 }

@@ -54,10 +54,15 @@ impl Upper {
         if effect.class() == EffectClass::Read {
             return self.look(at, means, effect);
         }
-        if *effect == Effect::Forget {
-            // What looks have left there goes, too.
-            self.host.kept.clear();
-            return means.inner.perform(at, effect);
+        match effect {
+            Effect::Forget { .. } => {
+                // What looks have left there goes, too; no journal ends here.
+                self.host.kept.clear();
+                return means.inner.perform(at, &Effect::Forget { anchor: None });
+            }
+            // A prediction holds no lock.
+            Effect::Fence => return Ok(Reply::done(false)),
+            _ => {}
         }
         self.changed = true;
         match effect {
@@ -129,7 +134,7 @@ impl Upper {
         let who = self.who(at, means)?;
         let lower = Lower { inner: means.inner, at };
         let now = means.now;
-        let means = Means { run: means.run, below: &lower, programs: None, marks: Some(means.marks) };
+        let means = Means { run: means.run, below: &lower, programs: None, marks: Some(means.marks), fence: None };
         work(&mut self.host.as_who(who, &means, now))
     }
 

@@ -2,8 +2,8 @@
 //! is written.
 
 use crate::effect::{
-    Account, Attributes, Content, Effect, EffectError, GuardAct, Invocation, PackageSet, Presence, ServiceUnit, TreeInfo,
-    UnitScope, Words,
+    Account, Anchor, Attributes, Content, Effect, EffectClass, EffectError, GuardAct, Invocation, PackageSet, Presence,
+    ServiceUnit, TreeInfo, UnitScope, Words,
 };
 use crate::id::{Digest, RemotePath, SaveId};
 use crate::transport::remote::{library, quote};
@@ -32,8 +32,14 @@ const INLINE: usize = 16 << 10;
 /// # Errors
 /// When the effect is not one for a shell on a host.
 pub fn call(effect: &Effect) -> Result<Call, EffectError> {
+    let call = function(effect)?;
+    let changes = matches!(effect.class(), EffectClass::Write | EffectClass::Opaque);
+    Ok(if changes { call.fenced() } else { call })
+}
+
+fn function(effect: &Effect) -> Result<Call, EffectError> {
     use Effect as E;
-    let call = match effect {
+    Ok(match effect {
         E::Stat { path } => Call::new("wl_stat").arg(path.as_str()),
         E::Read { path, limit } => Call::new("wl_content").arg(path.as_str()).arg(limit.to_string()).limit(*limit),
         E::Digest { path } => Call::new("wl_digest").arg(path.as_str()),
@@ -60,10 +66,7 @@ pub fn call(effect: &Effect) -> Result<Call, EffectError> {
             call.args(triple(attributes)).arg("").arg("").payload(payload)
         }
         E::UploadTree { path, tree, owner, group, delete, save } => tree_put((save, path, tree, *delete), [owner, group]),
-        E::Unpack { archive, directory, strip, digest, save } => {
-            let call = Call::new("wl_unpack").save(save).arg(archive.as_str()).arg(directory.as_str()).arg(strip.to_string());
-            call.arg(digest.as_ref().map(Digest::as_str).unwrap_or_default())
-        }
+        E::Unpack { archive, directory, strip, digest, save } => unpack((save, archive, directory), *strip, digest.as_ref()),
         E::Mkdir { path, attributes, save } => Call::new("wl_mkdir").save(save).arg(path.as_str()).args(triple(attributes)),
         E::Link { path, target, save } => Call::new("wl_link").save(save).arg(path.as_str()).arg(target),
         E::Rename { from, to, save } => Call::new("wl_rename").save(save).arg(from.as_str()).arg(to.as_str()),
@@ -76,7 +79,9 @@ pub fn call(effect: &Effect) -> Result<Call, EffectError> {
         E::End { receipt } => Call::new("wl_end").save(receipt),
         E::Resume { save } => Call::new("wl_resume").save(save),
         E::Guard { act } => guard(act),
-        E::Forget => Call::new("wl_forget"),
+        E::Forget { anchor } => Call::new("wl_forget").args(anchor.iter().flat_map(anchored)),
+        E::Fence => Call::new("wl_raise"),
+        E::Anchors { lock } => Call::new("wl_anchors").arg(lock.as_str()),
         E::Http { .. }
         | E::Connect { .. }
         | E::Fetch { .. }
@@ -90,8 +95,7 @@ pub fn call(effect: &Effect) -> Result<Call, EffectError> {
         | E::Notify { .. } => {
             return Err(EffectError::Unsupported(format!("no shell does this: {effect:?}")));
         }
-    };
-    Ok(call)
+    })
 }
 
 /// The call that looks whether an effect has anything to do, where that is one of its own.
@@ -99,7 +103,7 @@ pub fn call(effect: &Effect) -> Result<Call, EffectError> {
 pub fn look(effect: &Effect) -> Option<Call> {
     let Effect::UploadTree { path, tree, owner, group, delete, save } = effect else { return None };
     let call = tree_call("wl_tree_look", (save, path, tree, *delete), [owner, group]);
-    Some(call.arg(tree.listing.bytes().len().to_string()).payload(Payload::Bytes(tree.listing.clone())))
+    Some(call.arg(tree.listing.bytes().len().to_string()).payload(Payload::Bytes(tree.listing.clone())).fenced())
 }
 
 fn tree_put(what: (&SaveId, &RemotePath, &TreeInfo, bool), owners: [&Option<String>; 2]) -> Call {
@@ -146,6 +150,10 @@ fn validation(command: &str) -> String {
 fn put(call: Call, path: &RemotePath, content: &Content, attributes: &Attributes, validate: Option<&str>, save: &SaveId) -> Call {
     let call = call.save(save).arg(path.as_str()).arg(content.digest().as_str()).arg(content.bytes().len().to_string());
     with_content(call.args(triple(attributes)).arg(validate.map(validation).unwrap_or_default()).arg("show"), content)
+}
+
+fn anchored(anchor: &Anchor) -> [String; 2] {
+    [anchor.records.to_string(), anchor.head.to_string()]
 }
 
 fn account_call(account: &Account, save: &SaveId) -> Call {
@@ -243,7 +251,7 @@ pub fn piece(path: &RemotePath, from: u64, count: u64) -> Call {
 pub fn reboot(save: &SaveId, after: Option<&SaveId>, known: Option<&str>, message: Option<&str>) -> Call {
     let after = after.map(SaveId::as_str).unwrap_or_default();
     let call = Call::new("wl_reboot").save(save).arg(after).arg(known.unwrap_or_default());
-    call.arg(message.unwrap_or_default()).deadline_seconds(Some(30))
+    call.arg(message.unwrap_or_default()).deadline_seconds(Some(30)).fenced()
 }
 
 fn with_content(call: Call, content: &Content) -> Call {
@@ -275,6 +283,11 @@ pub(super) fn exec(function: &'static str, receipt: &str, command: &Invocation, 
         Some(content) if size > 0 => call.payload(Payload::Bytes(content.clone())),
         _ => call,
     }
+}
+
+fn unpack((save, archive, directory): (&SaveId, &RemotePath, &RemotePath), strip: u32, digest: Option<&Digest>) -> Call {
+    let call = Call::new("wl_unpack").save(save).arg(archive.as_str()).arg(directory.as_str()).arg(strip.to_string());
+    call.arg(digest.map(Digest::as_str).unwrap_or_default())
 }
 
 fn exec_keeping(command: &Invocation, receipt: &SaveId, after: Option<&SaveId>, keeps: &[(SaveId, RemotePath)]) -> Call {

@@ -10,7 +10,7 @@ mod sudo;
 pub(crate) use ask::{answer, ask_http, ask_tcp};
 pub use calls::{EXEC_LIMIT, call, confirm, look, measure, peek, piece, reboot};
 pub(super) use library::{Known, library};
-pub use replies::{differs, own_words as refusal, reply};
+pub use replies::{differs, fenced, own_words as refusal, reply};
 pub(super) use sudo::Become;
 pub use sudo::Password;
 

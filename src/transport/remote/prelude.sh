@@ -4,7 +4,9 @@
 # wl_k (the mark, a secret of this session), wl_c (whose shell it is) and wl_run (the run's name) are set before this text.
 if [ -d "$HOME" ] && [ -w "$HOME" ]; then wl_home=$HOME/.windlass; else wl_home=/var/tmp/.windlass-$(id -u); fi
 W=$wl_home/runs/$wl_run
-t=; wl_t=; wl_a= # what a login's environment calls so is not ours to remove
+# Holders of the lock (wl_lock; this is the wl_e-th) that this host was shown: a file for each, which stays when the run has ended.
+wl_f=$wl_home/ledgers/$wl_lock
+t=; wl_t=; wl_a=; wl_w= # what a login's environment calls so is not ours to remove
 LF='
 '
 wl() {
@@ -49,12 +51,31 @@ wl_parent() {
 wl_hash() { h=$(sha256sum <"$1") || exit 1; h=${h%% *}; }
 # Makes the directories that nobody else can enter; the one that other shells look for comes last.
 wl_private() {
-  [ -d "$W/s" ] || ( umask 077; mkdir -p "$wl_home/sums" "$W/p" "$W/x" "$W/l" "$W/s" ) || wl_fail
+  { [ -d "$W/s" ] && { [ -z "$wl_w" ] || [ -d "$wl_f" ]; }; } ||
+    ( umask 077; mkdir -p "$wl_home/sums" "$W/p" "$W/x" "$W/l" ${wl_w:+"$wl_f"} "$W/s" ) || wl_fail
   [ -O "$wl_home" ] || wl_die "$wl_home belongs to somebody else"
   wl_here
+  [ -z "$wl_w" ] || [ -e "$wl_f/$wl_w" ] || wl_fence
 }
-# Leaves word that this shell is at work for the run, for wl_alone.
-wl_here() { [ -e "$W/l/$$" ] || [ ! -d "$W/l" ] || { wl_born $$ && echo "$wl_c $g0 $s0 $b0" >"$W/l/$$"; } 2>/dev/null || :; }
+# Leaves word that this shell is at work for the run, for wl_alone. Who comes later has shown itself before it looks for such words, so
+# the fence is looked at once more: one of the two sees the other.
+wl_here() {
+  [ -e "$W/l/$$" ] || [ ! -d "$W/l" ] || {
+    { wl_born $$ && echo "$wl_c $g0 $s0 $b0" >"$W/l/$$"; } 2>/dev/null
+    [ -z "$wl_w" ] || wl_fence
+  }
+}
+# wl_fenced FUNCTION ARGS: calls one that changes something, unless this host was shown a later holder of the lock.
+wl_fenced() { wl_w=$wl_e; wl_fence; "$@"; }
+# A name appears in one instant, and nobody takes a higher one away.
+wl_fence() {
+  [ -n "$wl_e" ] || return 0
+  for wl_g in "$wl_f"/[0-9]*; do
+    wl_g=${wl_g##*/}; [ "$wl_g" != "[0-9]*" ] || break
+    [ "$wl_g" -le "$wl_e" ] || { echo "$wl_g"; exit 76; }
+  done
+  [ -e "$wl_f/$wl_e" ] || [ ! -d "$wl_f" ] || printf '' >"$wl_f/$wl_e" || exit 1
+}
 # wl_born PID: its group, session and time of birth (g0 s0 b0); false when it is gone.
 wl_born() {
   { read -r _ _ z0 _ g0 s0 _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ b0 _ <"/proc/$1/stat"; } 2>/dev/null && [ "$z0" != Z ]
@@ -79,26 +100,26 @@ wl_alone() {
     rm -f "$f"
   done
 }
-[ ! -d "$W/l" ] || ( wl_alone )
 # wl_guards: the guarded block that is open here, in armed; false when the host has restored itself, or is about to.
 wl_guards() {
-  armed=; [ -d "$W/g" ] || return 0
+  armed=
   for gf in "$W"/g/armed-*; do [ ! -e "$gf" ] || armed=${gf##*/armed-}; done
   for gf in "$W"/g/firing-* "$W"/g/fired-*; do [ ! -e "$gf" ] || return 1; done
 }
 # wl_calm: while a host restores itself, nothing else is restored.
 wl_calm() {
   [ -d "$W/g" ] || return 0
-  n=0; while set -- "$W"/g/firing-*; [ -e "$1" ] && [ $n -lt 600 ]; do sleep 0.1; n=$((n+1)); done
+  n=600; while set -- "$W"/g/firing-*; [ -e "$1" ] && [ $n != 0 ]; do sleep 0.1; n=$((n-1)); done
 }
 # wl_watched WORD NAME: before a change, the list of a guarded block has what is to be put back. Once that began, nothing changes.
 wl_watched() {
   [ -d "$W/g" ] || return 0
   wl_here; wl_calm
-  wl_guards && { [ -z "$armed" ] || { echo "$1 $2" >>"$W/g/list" && wl_guards; }; } && return 0
+  wl_guards && { [ -z "$armed" ] || echo "$1 $2" >>"$W/g/list" && wl_guards; } && return 0
   [ -z "$t" ] || rm -rf -- "$t"
-  wl_die "this host has restored itself: what the guarded block changed was not confirmed in time"
+  wl_die "this host has restored itself: its guarded block was not confirmed"
 }
+[ ! -d "$W/l" ] || ( wl_fence >/dev/null; wl_alone )
 #: saves
 # wl_keep SAVE: keeps what is at $p, once, as $d.was (a file's other name, or a copy), $d.path and, last, $d.done.
 wl_keep() {
@@ -639,6 +660,8 @@ wl_restore() { # SAVE SURELY
     *) wl_die "this Windlass does not know what '$k' is" ;;
   esac
   [ ! -e "$d.reload" ] || { read -r scope <"$d.reload"; wl_sc daemon-reload || exit 1; }
+  # What was restarted before is restarted once more: this may be a file of it.
+  for f in "$W"/s/u-*.back; do [ ! -e "$f" ] || rm -f -- "$f"; done
   echo changed
 }
 wl_resume() { # SAVE: what ran when the run began runs again, on its old files; once a service
@@ -787,8 +810,9 @@ wl_untree() {
   rm -rf -- "$o" "${o%/*}/.wl-${d##*/}"
 }
 #: forget
-wl_forget() {
+wl_forget() { # [RECORDS HEAD]
   wl_here
+  [ -z "$2" ] || [ ! -d "$wl_f" ] || wl_anchor "$1 $2"
   for f in "$W"/p/*.at; do
     [ -s "$f" ] || continue
     t=$(cat "$f"; echo .); rm -f -- "${t%.}"
@@ -799,9 +823,25 @@ wl_forget() {
     t=$(cat "${f%.done}.was"; echo .); t=${t%.}
     case $t in */.wl-trash-*) rm -rf -- "$t" ;; esac
   done
-  [ ! -d "$W" ] || rm -rf -- "$W" || exit 1
+  set -- "$W"
+  for f in "$wl_f"/[0-9]*; do [ -z "$wl_e" ] || [ ! -e "$f" ] || [ "${f##*/}" -ge "$wl_e" ] || set -- "$@" "$f"; done
+  [ $# = 1 ] && [ ! -d "$W" ] || rm -rf -- "$@" || exit 1
   # What is known of large files stays; without that, nothing does.
   set -- "$wl_home"/sums/*
   [ ! -d "$wl_home" ] || [ -e "$1" ] || rmdir "$wl_home/sums" "$wl_home/runs" "$wl_home" 2>/dev/null
   echo changed
+}
+# wl_anchor "RECORDS HEAD": how the run's journal ended, for whoever asks later; of so many runs.
+wl_anchor() {
+  r="$wl_run $1"; set --
+  [ ! -e "$wl_f/anchors" ] || while read -r l; do case $l in "$wl_run "*) ;; *) set -- "$@" "$l" ;; esac; done <"$wl_f/anchors"
+  while [ $# -ge 50 ]; do shift; done
+  ( umask 077; printf '%s\n' "$@" "$r" >"$wl_f/new-$$" ) && mv -f "$wl_f/new-$$" "$wl_f/anchors"
+}
+#: locks
+wl_anchors() { [ ! -e "$wl_home/ledgers/$1/anchors" ] || cat "$wl_home/ledgers/$1/anchors"; } # LOCK
+# Shows this host who holds the lock from now on.
+wl_raise() {
+  [ -z "$wl_e" ] || [ -e "$wl_f/$wl_e" ] || { ( umask 077; mkdir -p "$wl_f" ) && wl_fence; } || exit 1
+  echo same
 }

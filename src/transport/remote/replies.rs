@@ -18,7 +18,9 @@ pub fn reply(host: &HostName, effect: &Effect, said: &CallReply) -> Result<Reply
         Effect::Stat { .. } => stat(said),
         Effect::Digest { .. } => digest(said),
         Effect::List { .. } => Some(Reply::List(list(said))),
-        Effect::Read { .. } | Effect::ServiceLog { .. } => Some(Reply::Content(Content::new(said.stdout.clone()))),
+        Effect::Read { .. } | Effect::ServiceLog { .. } | Effect::Anchors { .. } => {
+            Some(Reply::Content(Content::new(said.stdout.clone())))
+        }
         Effect::Facts => Some(Reply::Facts(facts(&said.stdout_text()))),
         Effect::Packages { .. } => packages(said),
         Effect::ServiceStatus { .. } | Effect::Service { .. } => service(said),
@@ -43,7 +45,17 @@ fn nonsense(host: &HostName, said: &CallReply) -> EffectError {
     }
 }
 
+/// The refusal of a host that was shown a later holder of the lock, if it is that.
+#[must_use]
+pub fn fenced(host: &HostName, said: &CallReply) -> Option<EffectError> {
+    let shown = || said.stdout_text().lines().next().unwrap_or_default().to_owned();
+    (said.code == 76).then(|| EffectError::Fenced { host: host.clone(), shown: shown() })
+}
+
 fn refusal(host: &HostName, effect: &Effect, said: &CallReply) -> EffectError {
+    if let Some(refused) = fenced(host, said) {
+        return refused;
+    }
     let first = said.stdout.split(|byte| *byte == b'\n').next().unwrap_or_default();
     if said.code == 75 && matches!(effect, Effect::Exec { .. } | Effect::Probe { .. }) {
         let reason = match first {
