@@ -164,7 +164,7 @@ fn a_step_in_doubt_is_settled_by_a_person() {
         let world = World::new();
         let stopped = world.run(&format!("{}{script}", world.head()), &layer).unwrap();
         assert_eq!((stopped.finish.state, stopped.finish.exit), (RunPhase::Interrupted, 7), "{}", stopped.error());
-        assert_eq!(stopped.finish.doubts, [key.clone()]);
+        assert_eq!(stopped.finish.doubts, std::slice::from_ref(&key));
         assert!(stopped.error().contains("--assume-done 'main#2'"), "{}", stopped.error());
         let runner = || world.runner(&stopped.ledger, &layer, Stop::default());
         // Asked again, it is in doubt again.
