@@ -1,4 +1,4 @@
-# make quickstart   deploy an example to three throwaway hosts on this machine, and see a bad version undone
+# make quickstart   deploy an example to three throwaway hosts on this machine, see a bad version undone, and go back
 # make test         every test, also those on real hosts (root, or sudo)
 # make check        formatting, lints and documentation
 # make bench        the parts and the standard deploy, timed, the latter beside other tools (root; see benches/README.md)
@@ -21,6 +21,7 @@ quickstart:
 	windlass run --set version=1.1; \
 	code=0; windlass run --set version=1.2 || code=$$?; \
 	test $$code = 3 || { echo "1.2 is broken and was to end with exit code 3, not $$code" >&2; exit 1; }; \
+	windlass rollback; \
 	windlass status
 
 test: packages

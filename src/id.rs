@@ -209,6 +209,21 @@ impl TaskPath {
         self.0.strip_prefix("once/").is_some_and(|rest| !rest.contains('/'))
     }
 
+    /// Whether it is this task, or one that it started.
+    #[must_use]
+    pub fn is_within(&self, task: &Self) -> bool {
+        self.0.strip_prefix(&task.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// The group that started it; none of a task that stands alone.
+    #[must_use]
+    pub fn parent(&self) -> Option<StepKey> {
+        let (rest, _branch) = self.0.rsplit_once('/')?;
+        let (task, construct) = rest.rsplit_once('/')?;
+        let (n, _word) = construct.split_once('.')?;
+        Some(StepKey { task: Self(task.to_owned()), n: n.parse().ok()? })
+    }
+
     /// Whether it is the task in which a bracket is opened or closed, or something within that.
     #[must_use]
     pub fn is_of_bracket(&self) -> bool {
@@ -317,6 +332,17 @@ mod tests {
     fn a_step_key_reads_back() {
         let key = StepKey { task: TaskPath::main().child(3, "rolling", "web2"), n: 5 };
         assert_eq!(StepKey::parse(&key.to_string()), Ok(key));
+    }
+
+    #[test]
+    fn a_task_knows_where_it_came_from() {
+        let one = TaskPath::main().child(3, "rolling", "web1");
+        let inner = one.child(2, "parallel", "web1");
+        assert_eq!(inner.parent(), Some(StepKey { task: one.clone(), n: 2 }));
+        assert_eq!(one.parent(), Some(StepKey { task: TaskPath::main(), n: 3 }));
+        assert_eq!((TaskPath::main().parent(), TaskPath::once("db").parent()), (None, None));
+        assert!(inner.is_within(&one) && one.is_within(&one) && one.is_within(&TaskPath::main()));
+        assert!(!TaskPath::main().child(3, "rolling", "web10").is_within(&one));
     }
 
     #[test]

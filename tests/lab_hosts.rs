@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use windlass::artifact::DirectoryStore;
+use windlass::artifact::{DirectoryStore, KeptSources};
 use windlass::effect::{Effect, EffectClass, EffectError, Effects, Fence, Login, Reply};
 use windlass::event::{Event, Watcher};
 use windlass::fleet::{Host, Inventory, SshOptions, Transport};
@@ -467,7 +467,8 @@ fn controller(lab: &Lab, run: &str, environment: &str, epoch: u64) -> (Arc<dyn E
     let options = PoolOptions { fence, ..PoolOptions::new(RunId::from_ledger(run)) };
     let at = Login::plain(&host.name);
     let pool = Arc::new(Pool::new(&Inventory::new(vec![host]).unwrap(), options));
-    let own = Controller::new(&lab.dir, Arc::new(DirectoryStore::new(lab.dir.join("store"))));
+    let kept = KeptSources::new(&lab.dir.join("store"), RunId::from_ledger(run), None);
+    let own = Controller::new(&lab.dir, Arc::new(DirectoryStore::new(lab.dir.join("store"))), kept);
     (apply_stack(pool, own, Stop::default(), Arc::new(Nobody)), at)
 }
 

@@ -1,9 +1,10 @@
 //! A store in a directory: `sha256/DIGEST` holds contents, `index/NAME/VERSION.json` what they are called. Each file appears
 //! whole, by a rename or a link; a version's name is taken by the first who links it.
 
+use super::kept::{Going, collect};
 use super::pack::{Hashing, pack};
 use super::{Added, Artifact, ArtifactError, ArtifactName, Damage, Dropped, Incoming, Store, Version};
-use crate::id::Digest;
+use crate::id::{Digest, RunId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{self, Write};
@@ -20,7 +21,7 @@ pub struct DirectoryStore {
 /// Held while artifacts of a store are in use: nothing is removed from it meanwhile.
 #[derive(Debug)]
 pub struct InUse {
-    _lock: Option<File>,
+    _lock: File,
 }
 
 impl DirectoryStore {
@@ -41,12 +42,42 @@ impl DirectoryStore {
     /// # Errors
     /// When it cannot be locked.
     pub fn hold(&self) -> Result<InUse, ArtifactError> {
-        if !self.root.exists() {
-            return Ok(InUse { _lock: None });
-        }
+        // What a run reads is kept here, too: it is made before there is an artifact.
+        self.make(&self.root)?;
         let lock = self.lock_file()?;
         lock.lock_shared().map_err(|error| ArtifactError::io(&self.root, "locked", error))?;
-        Ok(InUse { _lock: Some(lock) })
+        Ok(InUse { _lock: lock })
+    }
+
+    /// Takes away the files of the project that were kept for runs, but for those of runs that must stay. Gives the bytes that are
+    /// free then.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Busy`] while anybody works with the store; when it cannot be written.
+    pub fn forget_sources(&self, stays: &dyn Fn(&RunId) -> bool) -> Result<u64, ArtifactError> {
+        if !self.root.exists() {
+            return Ok(0);
+        }
+        let _alone = self.alone()?;
+        collect(&self.root, stays, Going::Taken)
+    }
+
+    /// How many bytes [`DirectoryStore::forget_sources`] would free.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn forgettable(&self, stays: &dyn Fn(&RunId) -> bool) -> Result<u64, ArtifactError> {
+        collect(&self.root, stays, Going::Counted)
+    }
+
+    /// Holds the store while nobody else works with it.
+    fn alone(&self) -> Result<File, ArtifactError> {
+        let lock = self.lock_file()?;
+        match lock.try_lock() {
+            Ok(()) => Ok(lock),
+            Err(TryLockError::WouldBlock) => Err(ArtifactError::Busy { path: self.root.clone() }),
+            Err(TryLockError::Error(error)) => Err(ArtifactError::io(&self.root, "locked", error)),
+        }
     }
 
     fn lock_file(&self) -> Result<File, ArtifactError> {
@@ -192,12 +223,7 @@ impl Store for DirectoryStore {
         if !self.root.exists() {
             return Ok((Vec::new(), 0));
         }
-        let lock = self.lock_file()?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(ArtifactError::Busy { path: self.root.clone() }),
-            Err(TryLockError::Error(error)) => return Err(ArtifactError::io(&self.root, "locked", error)),
-        }
+        let _alone = self.alone()?;
         for artifact in artifacts {
             let path = self.entry(&artifact.name, &artifact.version);
             fs::remove_file(&path).map_err(|error| ArtifactError::io(&path, "removed", error))?;
@@ -234,7 +260,7 @@ fn read_entry(path: &Path) -> Result<Artifact, ArtifactError> {
 }
 
 /// The paths in a directory, sorted; none when it is not there.
-fn listed(directory: &Path) -> Result<Vec<PathBuf>, ArtifactError> {
+pub(super) fn listed(directory: &Path) -> Result<Vec<PathBuf>, ArtifactError> {
     let unread = |error| ArtifactError::io(directory, "read", error);
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -255,7 +281,7 @@ fn hash(path: &Path) -> io::Result<Digest> {
 }
 
 /// What was renamed or linked is there after a power cut, too.
-fn sync_directory(directory: &Path) -> Result<(), ArtifactError> {
+pub(super) fn sync_directory(directory: &Path) -> Result<(), ArtifactError> {
     File::open(directory).and_then(|file| file.sync_all()).map_err(|error| ArtifactError::io(directory, "written", error))
 }
 

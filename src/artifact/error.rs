@@ -1,7 +1,7 @@
 //! Why something could not be packed, kept or found.
 
 use super::{ArtifactName, Version};
-use crate::id::Digest;
+use crate::id::{Digest, RunId};
 use std::path::{Path, PathBuf};
 
 /// Why something could not be packed, kept or found.
@@ -32,6 +32,12 @@ pub enum ArtifactError {
     /// The content is gone.
     #[error("the content of {name} {version} (sha256 {digest}) is gone from the store")]
     Gone { name: ArtifactName, version: Version, digest: Digest },
+    /// A file of the project that a rollback needs, and that the run which it goes back to never read.
+    #[error("`{name}` was not read by run {run}, so what it was then is not known")]
+    NeverRead { name: String, run: RunId },
+    /// A file of the project as a run read it is gone.
+    #[error("`{name}` as the run read it first (sha256 {digest}) is gone from {}", place.display())]
+    KeptGone { name: String, digest: Digest, place: PathBuf },
     /// A file of the index that is none.
     #[error("{} is no entry of an artifact: {why}", path.display())]
     Index { path: PathBuf, why: String },
@@ -67,6 +73,11 @@ impl ArtifactError {
             Self::Gone { name, version, .. } => {
                 format!("add the same build again: windlass artifact add {name} {version} PATH")
             }
+            Self::NeverRead { .. } => {
+                "the release of that run cannot be made whole again; deploy that version with the files of today: windlass run"
+                    .to_owned()
+            }
+            Self::KeptGone { name, .. } => format!("put the same file back as {name} into the project, and try again"),
             Self::Busy { .. } => "try again once it has ended".to_owned(),
         })
     }

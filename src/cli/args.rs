@@ -82,7 +82,9 @@ pub enum Command {
     Freeze(FreezeArgs),
     /// End a freeze
     Thaw(ThawArgs),
-    /// Show unfinished runs, locks and debts, each with its next command
+    /// Make an earlier known-good release live again: a new run of the script that made it, as it was then
+    Rollback(RollbackArgs),
+    /// Show what is live and known-good where, unfinished runs, locks and debts, each with its next command
     Status(StatusArgs),
     /// List past runs
     History(HistoryArgs),
@@ -309,6 +311,35 @@ pub struct ThawArgs {
     /// The freeze of this environment; that of the whole project otherwise
     #[arg(short, long, value_name = "NAME")]
     pub env: Option<String>,
+}
+
+/// `rollback`.
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    /// The environment, as in environments/NAME.toml
+    #[arg(short, long, value_name = "NAME")]
+    pub env: Option<String>,
+    /// The component; need not be said when there is one
+    #[arg(long, value_name = "NAME")]
+    pub component: Option<ArtifactName>,
+    /// The version to go to; the one before what is live otherwise
+    #[arg(long, value_name = "VERSION")]
+    pub to: Option<Version>,
+    /// Only these hosts; an error when it matches none
+    #[arg(long, value_name = "SELECTOR")]
+    pub limit: Option<String>,
+    /// Do not ask before a production environment is changed
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Ask for the password that sudo wants on the hosts, once
+    #[arg(short = 'K', long)]
+    pub ask_sudo_password: bool,
+    /// The answer to a question that the script asks
+    #[arg(long = "answer", value_name = "NAME=VALUE", value_parser = parse_answer)]
+    pub answers: Vec<Answer>,
+    /// For tests: be killed at a record of the journal
+    #[arg(long, hide = true, value_parser = parse_crash)]
+    pub crash_at: Option<crate::run::Crash>,
 }
 
 /// `status`.

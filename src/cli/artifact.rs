@@ -8,8 +8,8 @@ use crate::artifact::{
     Added, Artifact, ArtifactError, ArtifactName, DirectoryStore, Incoming, Retention, Store, Version, superfluous,
 };
 use crate::fleet::Project;
-use crate::id::Digest;
-use crate::ledger::protected_artifacts;
+use crate::id::RunId;
+use crate::ledger::{Protected, protected};
 use crate::report::{Paint, Tone, clock, size};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -114,7 +114,7 @@ fn show(
 ) -> Result<u8, CliError> {
     let artifact = find(store, name, version)?;
     let place = store.fetch(name, version, &artifact.digest);
-    let needed = protected(project)?.contains(&artifact.digest);
+    let needed = needed(project)?.artifacts.contains(&artifact.digest);
     if printer.format == Format::Json {
         let place = place.ok().map(|path| path.display().to_string());
         printer.json(&json!({ "artifact": artifact, "needed": needed, "place": place }));
@@ -126,7 +126,14 @@ fn show(
         ("sha256", artifact.digest.to_string()),
         ("size", format!("{} ({} bytes)", size(artifact.size), artifact.size)),
         ("added", format!("{} UTC by {}", clock(artifact.added), artifact.by)),
-        ("needed", if needed { "yes: a run that is live or unfinished has it".to_owned() } else { "by no run".to_owned() }),
+        (
+            "needed",
+            if needed {
+                "yes: something that is live, known-good or unfinished has it".to_owned()
+            } else {
+                "by no run".to_owned()
+            },
+        ),
         ("content", place.map_or_else(|error| error.to_string(), |path| path.display().to_string())),
     ];
     lines.iter().for_each(|(what, text)| printer.data(&format!("{what:<9} {text}")));
@@ -161,17 +168,23 @@ fn drop_one(
     printer: &Printer,
 ) -> Result<u8, CliError> {
     let artifact = find(store, name, version)?;
-    if forced == Forced::No && protected(project)?.contains(&artifact.digest) {
-        return Err(CliError::new(6, format!("{name} {version} is what a run that is live or unfinished has"))
-            .with_help("--force drops it all the same; that run can then not be repeated or resumed"));
+    if forced == Forced::No && needed(project)?.artifacts.contains(&artifact.digest) {
+        return Err(CliError::new(
+            6,
+            format!("{name} {version} is needed: something that is live, known-good or unfinished has it"),
+        )
+        .with_help("--force drops it all the same; what has it can then not be resumed, repeated or rolled back to"));
     }
     told(store, &[artifact], printer)
 }
 
 fn collect(project: &Project, store: &DirectoryStore, keep: usize, doing: Doing, printer: &Printer) -> Result<u8, CliError> {
-    let going = superfluous(&store.list()?, &Retention { keep, protected: protected(project)? });
+    let needed = needed(project)?;
+    let stays = |run: &RunId| needed.runs.contains(run) || !needed.known.contains(run);
+    let going = superfluous(&store.list()?, &Retention { keep, protected: needed.artifacts.clone() });
     if doing == Doing::Removing {
-        return told(store, &going, printer);
+        told(store, &going, printer)?;
+        return files(store.forget_sources(&stays)?, "freed", printer);
     }
     for artifact in &going {
         match printer.format {
@@ -181,6 +194,16 @@ fn collect(project: &Project, store: &DirectoryStore, keep: usize, doing: Doing,
     }
     if going.is_empty() {
         printer.say("nothing to drop");
+    }
+    files(store.forgettable(&stays)?, "would be freed", printer)
+}
+
+/// Says what becomes of files of the project that were kept for runs.
+fn files(bytes: u64, what: &str, printer: &Printer) -> Result<u8, CliError> {
+    match printer.format {
+        _ if bytes == 0 => {}
+        Format::Json => printer.json(&json!({ "files_of_runs": bytes, "outcome": what })),
+        Format::Text => printer.data(&format!("files that were kept for runs: {} {what}", size(bytes))),
     }
     Ok(0)
 }
@@ -205,8 +228,8 @@ fn told(store: &DirectoryStore, going: &[Artifact], printer: &Printer) -> Result
     Ok(0)
 }
 
-fn protected(project: &Project) -> Result<BTreeSet<Digest>, CliError> {
-    Ok(protected_artifacts(ledger(project)?.as_ref())?)
+fn needed(project: &Project) -> Result<Protected, CliError> {
+    Ok(protected(ledger(project)?.as_ref())?)
 }
 
 fn find(store: &DirectoryStore, name: &ArtifactName, version: &Version) -> Result<Artifact, CliError> {

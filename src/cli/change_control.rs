@@ -3,7 +3,7 @@
 use super::args::{Common, FreezeArgs, LockArgs, ThawArgs, UnlockArgs};
 use super::confirm::confirm;
 use super::error::CliError;
-use super::lease::{Standing, set_sentence, standing};
+use super::lease::{Holder, Standing, set_sentence, standing};
 use super::printer::Printer;
 use super::settings::{Labs, environment, environment_name, ledger, now, project, who};
 use crate::fleet::{Class, Project, environment_file};
@@ -18,7 +18,7 @@ pub(super) fn lock(common: &Common, args: &LockArgs, printer: &Printer) -> Resul
     }
     ledger.set(&hold)?;
     printer.say(&set_sentence(&name, &hold));
-    if let Standing { lease: Some(lease), busy: true } = standing(&project, ledger.as_ref(), &name)? {
+    if let Standing { lease: Some(lease), holder: Holder::AtWork } = standing(&project, ledger.as_ref(), &name)? {
         printer.note(&format!("{lease} is under way and goes on; nothing begins after it"));
     }
     printer.next(&[("to end it", format!("windlass unlock -e {name}"))]);
@@ -34,9 +34,9 @@ pub(super) fn unlock(common: &Common, args: &UnlockArgs, printer: &Printer) -> R
         printer.say(&format!("{name} is not locked any more"));
         return Ok(0);
     }
-    if let Standing { lease: Some(lease), busy: true } = standing(&project, ledger.as_ref(), &name)? {
+    if let Standing { lease: Some(lease), holder: Holder::AtWork } = standing(&project, ledger.as_ref(), &name)? {
         let message = format!("nobody has locked {name}, but {lease} is at work there since {} UTC", clock(lease.since));
-        let help = format!("if its process hangs, or its machine is gone: windlass unlock -e {name} --take-over --reason TEXT");
+        let help = format!("if its process hangs, or its machine is gone:\nwindlass unlock -e {name} --take-over --reason TEXT");
         return Err(CliError::new(6, message).with_help(help));
     }
     printer.say(&format!("{name} is not locked"));

@@ -27,6 +27,7 @@ pub(super) fn check(common: &Common, args: &CheckArgs, printer: &Printer) -> Res
         params: params(&args.selection),
         limit: None,
         artifacts: Vec::new(),
+        known_good: Vec::new(),
         run: String::new(),
         mode: "check",
     };

@@ -2,7 +2,7 @@
 
 use super::args::{Common, Format, LabCommand, ServeArgs};
 use super::error::{CliError, shown};
-use super::lease::{Standing, held, standing};
+use super::lease::refuse_busy;
 use super::printer::Printer;
 use super::settings::{Labs, environment, executable, lab_directory, lab_error, ledger, project};
 use crate::fleet::{Project, environments};
@@ -64,10 +64,10 @@ fn refuse_in_use(project: &Project) -> Result<(), CliError> {
             continue;
         }
         let ledger = ledger(project)?;
-        if let Standing { lease: Some(lease), busy: true } = standing(project, ledger.as_ref(), &name)? {
+        refuse_busy(project, ledger.as_ref(), &name).map_err(|error| {
             let help = "wait for its end, or stop it (Ctrl-C there): without its hosts it could neither go on nor be undone";
-            return Err(held(&name, &lease).with_help(help));
-        }
+            error.with_help(help)
+        })?;
     }
     Ok(())
 }

@@ -72,20 +72,43 @@ pub(super) fn hold<L: Locks + 'static>(
     Ok(Held { _file: file, tenure })
 }
 
-/// Who has an environment's lock now; with the lock that is held, if the process that has it is not known to be gone.
+/// Who has an environment's lock now.
 pub(super) struct Standing {
     /// The last lease, while it is not given back.
     pub(super) lease: Option<Lease>,
-    /// Whether its holder is at work, as far as can be told.
-    pub(super) busy: bool,
+    /// What is known of its holder.
+    pub(super) holder: Holder,
+}
+
+/// What is known of the holder of a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holder {
+    /// There is none, or its process is known to be gone.
+    Gone,
+    /// Its time is over, and it did not go on: it hangs, or is cut off, or its machine is gone.
+    Silent,
+    /// It is at work, as far as can be told.
+    AtWork,
 }
 
 /// Looks at an environment's lock.
 pub(super) fn standing(project: &Project, ledger: &dyn Locks, environment: &str) -> Result<Standing, CliError> {
     let lease = ledger.lease(environment)?.filter(|lease| lease.until != 0);
     let gone = |lease: &Lease| lease.machine == machine() && lock_file::dead(&path(project, environment)) == Some(lease.epoch);
-    let busy = lease.as_ref().is_some_and(|lease| lease.is_held(now()) && !gone(lease));
-    Ok(Standing { lease, busy })
+    let holder = match &lease {
+        Some(lease) if !gone(lease) && lease.is_held(now()) => Holder::AtWork,
+        Some(lease) if !gone(lease) => Holder::Silent,
+        _ => Holder::Gone,
+    };
+    Ok(Standing { lease, holder })
+}
+
+/// Refuses while a run is at work there.
+pub(super) fn refuse_busy(project: &Project, ledger: &dyn Locks, environment: &str) -> Result<(), CliError> {
+    match standing(project, ledger, environment)? {
+        Standing { lease: Some(lease), holder: Holder::AtWork } => Err(held(environment, &lease)),
+        _ => Ok(()),
+    }
 }
 
 /// Whether the process that keeps the lock file locked has lost the lock: its epoch is not the last one, or its time is over.
@@ -109,10 +132,9 @@ fn refused(environment: &str, refusal: &Refusal) -> CliError {
 
 pub(super) fn held(environment: &str, lease: &Lease) -> CliError {
     let (since, until) = (clock(lease.since), clock(lease.until));
-    let message =
-        format!("{environment} is being changed by {lease} (since {since} UTC; the lock is its own until {until} UTC at least)");
+    let message = format!("{environment} is being changed by {lease} (since {since} UTC, until {until} UTC unless it goes on)");
     let help = format!(
-        "wait for its end; `windlass status` shows how far it is\nif its process hangs, or its machine is gone: windlass unlock -e {environment} --take-over --reason TEXT"
+        "wait for its end; `windlass status` shows how far it is\nif its process hangs, or its machine is gone:\nwindlass unlock -e {environment} --take-over --reason TEXT"
     );
     CliError::new(6, message).with_help(help)
 }

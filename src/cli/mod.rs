@@ -5,6 +5,7 @@ mod args;
 mod artifact;
 mod change_control;
 mod check;
+mod components;
 mod confirm;
 mod error;
 mod history;
@@ -16,10 +17,12 @@ mod people;
 mod pins;
 mod predict;
 mod printer;
+mod rollback;
 mod run;
 mod settings;
 mod show;
 mod status;
+mod table;
 mod take_up;
 mod templates;
 mod verify;
@@ -59,6 +62,7 @@ pub fn main(argv: Vec<OsString>) -> ExitCode {
         Command::Unlock(args) => change_control::unlock(&cli.common, args, &printer),
         Command::Freeze(args) => change_control::freeze(&cli.common, args, &printer),
         Command::Thaw(args) => change_control::thaw(&cli.common, args, &printer),
+        Command::Rollback(args) => rollback::rollback(&cli.common, args, &printer),
         Command::Status(args) => status::status(&cli.common, args, &printer),
         Command::History(args) => history::history(&cli.common, args, &printer),
         Command::Show(args) => show::show(&cli.common, args, &printer),

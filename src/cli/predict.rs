@@ -4,11 +4,12 @@ use super::args::{Common, DryRunArgs, Format, PlanArgs, PredictArgs};
 use super::error::{CliError, shown};
 use super::printer::Printer;
 use super::run::{Desk, ask_password, new_id, read_all};
-use super::settings::{Labs, environment, environment_name, project, script, store, who};
+use super::settings::{Labs, environment, environment_name, ledger, project, script, store, who};
+use crate::artifact::InUse;
 use crate::event::{Event, Watcher};
 use crate::fleet::{Environment, Project, World, selector};
 use crate::interp::{Fleet, Marks};
-use crate::ledger::{Ledger, SqliteLedger, StoredRun};
+use crate::ledger::{Ledger, SqliteLedger, StoredRun, known_good};
 use crate::op::Registry;
 use crate::report::{Tone, plain, plan_lines, plan_summary};
 use crate::run::{Finish, Outset, Plan, Runner, StackBuilder, plan_layers};
@@ -23,6 +24,9 @@ struct Wanted {
     environment: Environment,
     stored: StoredRun,
     marks: Arc<Marks>,
+    scratch: Scratch,
+    /// Nothing is removed from the store meanwhile.
+    _in_use: InUse,
 }
 
 pub(super) fn plan(common: &Common, args: &PlanArgs, printer: &Printer) -> Result<u8, CliError> {
@@ -30,14 +34,19 @@ pub(super) fn plan(common: &Common, args: &PlanArgs, printer: &Printer) -> Resul
     let mut world = world(&wanted.project, args.world.as_deref())?;
     world.answers.extend(args.predict.answers.iter().map(|answer| (answer.name.clone(), answer.value.clone())));
     let fleet = Fleet::new(&wanted.environment, &world).map_err(|error| CliError::input(error.to_string()))?;
-    let stack = plan_layers(Arc::new(fleet), wanted.marks.clone());
+    let stack = plan_layers(Arc::new(fleet), wanted.marks.clone(), &wanted.scratch.0);
     predict("plan", &wanted, stack, (Stop::default(), Stop::default()), &args.predict, printer)
 }
 
 pub(super) fn dry_run(common: &Common, args: &DryRunArgs, printer: &Printer) -> Result<u8, CliError> {
     let wanted = wanted(common, &args.predict, Labs::Start)?;
     let desk = Desk::new(printer, &wanted.environment);
-    let stack = desk.dry_run_layers(ask_password(args.ask_sudo_password)?, &args.predict.answers, wanted.marks.clone());
+    let stack = desk.dry_run_layers(
+        ask_password(args.ask_sudo_password)?,
+        &args.predict.answers,
+        wanted.marks.clone(),
+        &wanted.scratch.0,
+    );
     desk.watch_signals(|| predict("dry run", &wanted, stack, desk.stops(), &args.predict, printer))
 }
 
@@ -49,9 +58,11 @@ fn wanted(common: &Common, args: &PredictArgs, labs: Labs) -> Result<Wanted, Cli
     if let Some(limit) = &args.selection.limit {
         selector::select(&environment.hosts, limit)?;
     }
-    let _in_use = store(&project)?.hold()?;
-    let stored = read_all(&project, &script, &environment, (&args.selection, &args.answers), &new_id())?;
-    Ok(Wanted { project, environment, stored, marks: Arc::default() })
+    let in_use = store(&project)?.hold()?;
+    let mut stored = read_all(&project, &script, &environment, (&args.selection, &args.answers), &new_id())?;
+    stored.known_good = known_good(&ledger(&project)?.releases(Some(&name))?);
+    let scratch = Scratch::new(&project)?;
+    Ok(Wanted { project, environment, stored, marks: Arc::default(), scratch, _in_use: in_use })
 }
 
 /// What the simulated fleet is to be like: the file that is named, else `world.toml` of the project, else nothing special.
@@ -73,12 +84,11 @@ fn predict(
     printer: &Printer,
 ) -> Result<u8, CliError> {
     let outset = Outset { id: new_id(), stored: wanted.stored.clone(), by: who() };
-    let ledger = Scratch::new(&wanted.project)?;
+    let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&wanted.scratch.0.join("ledger.db"))?);
     let registry = Arc::new(Registry::standard());
-    let runner =
-        Runner { ledger: ledger.ledger.clone(), registry, stack, watcher: Arc::new(Nobody), interrupt, stop, crash: None };
+    let runner = Runner { ledger: ledger.clone(), registry, stack, watcher: Arc::new(Nobody), interrupt, stop, crash: None };
     let finish = runner.start(&outset)?;
-    let plan = Plan::new(&outset.stored, &ledger.ledger.records(&outset.id)?, &wanted.marks, &finish);
+    let plan = Plan::new(&outset.stored, &ledger.records(&outset.id)?, &wanted.marks, &finish);
     if let Some(path) = &args.out {
         let text = serde_json::to_string_pretty(&plan).map_err(|error| CliError::input(error.to_string()))?;
         let written = std::fs::write(path, text + "\n");
@@ -134,26 +144,21 @@ impl Watcher for Nobody {
     fn see(&self, _: &Event) {}
 }
 
-/// A ledger that is thrown away.
-struct Scratch {
-    ledger: Arc<dyn Ledger>,
-    path: PathBuf,
-}
+/// A directory that is thrown away: for the ledger of a prediction, and for what it reads of the project.
+struct Scratch(PathBuf);
 
 impl Scratch {
     fn new(project: &Project) -> Result<Self, CliError> {
-        let path = project.root.join(format!(".windlass/tmp/prediction-{}.db", std::process::id()));
-        Ok(Self { ledger: Arc::new(SqliteLedger::open(&path)?), path })
+        let path = project.root.join(format!(".windlass/tmp/prediction-{}", std::process::id()));
+        let made = std::fs::create_dir_all(&path);
+        made.map_err(|error| CliError::input(format!("{} cannot be made: {error}", shown(&path))))?;
+        Ok(Self(path))
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        for ending in ["", "-wal", "-shm"] {
-            let mut path = self.path.clone().into_os_string();
-            path.push(ending);
-            // Whoever finds it later finds a file in a directory for such.
-            let _ = std::fs::remove_file(path);
-        }
+        // Whoever finds it later finds a directory among those for such.
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }

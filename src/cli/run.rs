@@ -13,16 +13,17 @@ use crate::fleet::{Channels, Class, Environment, Project, selector};
 use crate::id::{RunId, StepKey};
 use crate::interp::{Marks, Origin, People, Unsent};
 use crate::journal::{Record, RunPhase};
-use crate::ledger::{Intent, Ledger, RunRow, StoredRun};
+use crate::ledger::{Intent, Ledger, RunRow, StoredRun, known_good};
 use crate::op::Registry;
 use crate::report::{Counts, JsonReport, LiveReport, TextReport, Tone, Where, clock, millis, plain};
-use crate::run::{Crash, Drifted, Finish, Outset, Runner, StackBuilder, dry_run_layers, live_stack_with};
+use crate::run::{Crash, Drifted, Finish, NotUndone, Outset, Runner, StackBuilder, dry_run_layers, live_stack_with};
 use crate::script::{Facts, Load, Program, ProjectSources, STANDARD};
 use crate::step::ErrorKind;
 use crate::stop::Stop;
 use crate::transport::{Credentials, Passphrases, Password};
 use rand::RngExt;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -37,23 +38,44 @@ pub(super) fn run(common: &Common, args: &RunArgs, printer: &Printer) -> Result<
     refuse_policy(&environment)?;
     let id = new_id();
     let _in_use = store(&project)?.hold()?;
-    let stored = read_all(&project, &script, &environment, (&args.selection, &args.answers), &id)?;
+    let mut stored = read_all(&project, &script, &environment, (&args.selection, &args.answers), &id)?;
     let ledger = ledger(&project)?;
     let held = hold(&project, &ledger, &name, &id, Intent::Begin)?;
     refuse_while_unfinished(&name, ledger.as_ref())?;
+    stored.known_good = known_good(&ledger.releases(Some(&name))?);
     if environment.class == Class::Production && !args.yes {
         confirm(&environment, printer)?;
     }
-    let hosts = match &args.selection.limit {
+    let given = Given { answers: &args.answers, crash: args.crash_at, ask_sudo_password: args.ask_sudo_password };
+    begin(&project, &held, Outset { id, stored, by: who() }, &given, printer)
+}
+
+/// What the command line gives a new run, beside what it is made of.
+pub(super) struct Given<'a> {
+    pub(super) answers: &'a [Answer],
+    pub(super) crash: Option<Crash>,
+    pub(super) ask_sudo_password: bool,
+}
+
+/// Starts a run that nothing stands before, and brings it to its end. Gives the exit code.
+pub(super) fn begin(
+    project: &Project,
+    held: &Held,
+    outset: Outset,
+    given: &Given<'_>,
+    printer: &Printer,
+) -> Result<u8, CliError> {
+    let (id, StoredRun { script, environment, limit, artifacts, goes_back_to, .. }) = (&outset.id, &outset.stored);
+    let hosts = match limit {
         Some(limit) => selector::select(&environment.hosts, limit)?.len(),
         None => environment.hosts.hosts().len(),
     };
-    let pinned = pins::listed(&stored.artifacts);
-    printer.say(&format!("run {id}: {script} on {name} ({hosts} host{}){pinned}", if hosts == 1 { "" } else { "s" }));
-    let outset = Outset { id, stored, by: who() };
-    let origin = Origin { run: outset.id.to_string(), environment: name.clone(), project: project.name.clone() };
-    let desk = Desk::new(printer, &environment).with_people(&args.answers, &environment.notify, origin);
-    let runner = desk.runner(&held, args.crash_at, ask_password(args.ask_sudo_password)?);
+    let (name, pinned, s) = (&environment.name, pins::listed(artifacts), if hosts == 1 { "" } else { "s" });
+    let back = goes_back_to.as_ref().map(|run| format!(", back to what run {run} made")).unwrap_or_default();
+    printer.say(&format!("run {id}: {script} on {name} ({hosts} host{s}){pinned}{back}"));
+    let origin = Origin { run: id.to_string(), environment: name.clone(), project: project.name.clone() };
+    let desk = Desk::new(printer, environment).with_people(given.answers, &environment.notify, origin);
+    let runner = desk.runner(held, given.crash, ask_password(given.ask_sudo_password)?);
     let finish = desk.watch_signals(|| runner.start(&outset))?;
     Ok(desk.conclude(printer, &finish))
 }
@@ -73,6 +95,7 @@ pub(super) fn read_all(
         params: params.clone(),
         limit: limit.clone(),
         artifacts: Vec::new(),
+        known_good: Vec::new(),
         run: id.to_string(),
         mode: "run",
     };
@@ -100,11 +123,13 @@ pub(super) fn read_all(
         root: root.display().to_string(),
         artifacts,
         store: store.root().display().to_string(),
+        goes_back_to: None,
+        known_good: Vec::new(),
     })
 }
 
 /// A run that was left unfinished is brought to an end before the next one begins.
-fn refuse_while_unfinished(environment: &str, ledger: &dyn Ledger) -> Result<(), CliError> {
+pub(super) fn refuse_while_unfinished(environment: &str, ledger: &dyn Ledger) -> Result<(), CliError> {
     for row in ledger.runs(Some(environment), 200)? {
         if super::take_up::owes(ledger, &row)? {
             // Undoing it after a newer run would put back what is older than both.
@@ -134,7 +159,7 @@ pub(super) fn unfinished(environment: &str, ledger: &dyn Ledger) -> Result<Optio
 }
 
 /// What an environment's policy asks for and this version does not hold to is not passed over.
-fn refuse_policy(environment: &Environment) -> Result<(), CliError> {
+pub(super) fn refuse_policy(environment: &Environment) -> Result<(), CliError> {
     let policy = &environment.policy;
     let asked = [
         ("max_blast", policy.max_blast.is_some()),
@@ -154,7 +179,7 @@ fn refuse_policy(environment: &Environment) -> Result<(), CliError> {
     Err(CliError::new(6, message).with_help("nothing was changed; take it out of the environment's [policy] to run without it"))
 }
 
-fn confirm(environment: &Environment, printer: &Printer) -> Result<(), CliError> {
+pub(super) fn confirm(environment: &Environment, printer: &Printer) -> Result<(), CliError> {
     let hosts: Vec<&str> = environment.hosts.hosts().iter().map(|host| host.name.as_str()).collect();
     printer.note(&format!("{} is a production environment: {} hosts ({})", environment.name, hosts.len(), hosts.join(", ")));
     super::confirm::confirm(&environment.name, "nothing was changed")
@@ -270,11 +295,17 @@ impl Desk {
     }
 
     /// The layers of a prediction that looks at live hosts: with the same logins, and nobody who is told anything.
-    pub(super) fn dry_run_layers(&self, password: Password, answers: &[Answer], marks: Arc<Marks>) -> StackBuilder {
+    pub(super) fn dry_run_layers(
+        &self,
+        password: Password,
+        answers: &[Answer],
+        marks: Arc<Marks>,
+        scratch: &Path,
+    ) -> StackBuilder {
         let credentials = Credentials { password, passphrases: self.passphrases(), agent: agent() };
         let aside: Aside = Arc::new(|work| work());
         let people = people(answers, &Channels::default(), Origin::default(), self.interrupt.clone(), aside);
-        dry_run_layers(credentials, people, marks)
+        dry_run_layers(credentials, people, marks, scratch)
     }
 
     /// The words to stop.
@@ -377,12 +408,11 @@ impl Desk {
         for (_, name) in &finish.open {
             printer.note(&format!("{} {}", printer.paint.tone(Tone::Bad, "still open:"), plain(name)));
         }
-        for (host, command) in finish.not_undone.iter().take(10) {
-            printer.note(&format!(
-                "{} {host}: {}",
-                printer.paint.tone(Tone::Bad, "not undone (no `undo` given)"),
-                plain(command)
-            ));
+        for NotUndone { host, command, irreversible } in finish.not_undone.iter().take(10) {
+            let why = irreversible
+                .as_ref()
+                .map_or("not undone (no `undo` given)".to_owned(), |why| format!("not undone ({})", plain(why)));
+            printer.note(&format!("{} {host}: {}", printer.paint.tone(Tone::Bad, &why), plain(command)));
         }
         let counts = self.counts();
         let took = millis(u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX));

@@ -169,6 +169,7 @@ fn scripted(project: &Project, name: &str, path: &Path, operator: &Operator) -> 
         params: Map::new(),
         limit: None,
         artifacts: Vec::new(),
+        known_good: Vec::new(),
         run: String::new(),
         mode: "environment",
     };

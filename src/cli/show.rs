@@ -36,9 +36,11 @@ pub(super) fn show(common: &Common, args: &ShowArgs, printer: &Printer) -> Resul
         return Ok(0);
     }
     let paint = printer.out_paint;
-    let pinned = super::pins::listed(&ledger.stored(&row.id)?.artifacts);
+    let stored = ledger.stored(&row.id)?;
+    let pinned = super::pins::listed(&stored.artifacts);
+    let back = stored.goes_back_to.map(|run| format!(", back to what run {run} made")).unwrap_or_default();
     let when = clock(row.started);
-    let heading = format!("run {}: {} on {}{pinned}, by {}, {when} UTC", row.id, row.script, row.environment, row.by);
+    let heading = format!("run {}: {} on {}{pinned}{back}, by {}, {when} UTC", row.id, row.script, row.environment, row.by);
     printer.data(&paint.tone(Tone::Strong, &heading));
     let width = state
         .steps

@@ -1,16 +1,17 @@
-//! `windlass status`: what is open, each with its next command.
+//! `windlass status`: what is live and known-good where, and what is open, each with its next command.
 
 use super::args::{Common, Format, StatusArgs};
+use super::components::Components;
 use super::error::CliError;
 use super::history::table;
-use super::lease::{Standing, lifted_by, set_sentence, standing};
+use super::lease::{Holder, Standing, lifted_by, set_sentence, standing};
 use super::printer::Printer;
 use super::run::next_for;
 use super::settings::{ledger, now, project};
 use super::take_up::owes;
 use crate::journal::{RunPhase, RunState};
 use crate::ledger::{Hold, HoldKind, Lease, Ledger, Locks, RunRow};
-use crate::report::{Paint, Tone, clock, plain};
+use crate::report::{Paint, Tone, ago, clock, plain};
 use serde_json::{Value, json};
 
 pub(super) fn status(common: &Common, args: &StatusArgs, printer: &Printer) -> Result<u8, CliError> {
@@ -28,7 +29,8 @@ pub(super) fn status(common: &Common, args: &StatusArgs, printer: &Printer) -> R
     };
     for name in &environments {
         let rows = ledger.runs(Some(name), 1000)?;
-        let Standing { lease, busy } = standing(&project, ledger.as_ref(), name)?;
+        let Standing { lease, holder } = standing(&project, ledger.as_ref(), name)?;
+        let busy = holder == Holder::AtWork;
         let holds: Vec<Hold> = ledger.holds(name)?.into_iter().filter(|hold| hold.is_on(now())).collect();
         let open: Vec<&RunRow> = rows.iter().filter(|row| !row.state.is_ended()).collect();
         let mut owing = Vec::new();
@@ -45,9 +47,11 @@ pub(super) fn status(common: &Common, args: &StatusArgs, printer: &Printer) -> R
             let obligations = still_open(ledger.as_ref(), row)?;
             Ok(json!({"run": row.id, "obligations": obligations, "next": format!("windlass settle {}", row.id)}))
         };
+        let components = Components::read(&project, name, ledger.as_ref())?;
         match printer.format {
             Format::Json => printer.json(&json!({
-                "environment": name, "busy": busy, "last": rows.first(), "lease": lease.as_ref().map(|lease| leased(name, lease, busy)),
+                "environment": name, "busy": busy, "last": rows.first(), "components": components.json(),
+                "lease": lease.as_ref().map(|lease| leased(name, lease, busy)),
                 "lock": set(&holds, HoldKind::Lock), "freeze": set(&holds, HoldKind::Freeze),
                 "open": open.iter().map(|row| described(row)).collect::<Result<Vec<_>, _>>()?,
                 "debts": owing.iter().map(|row| owed(row)).collect::<Result<Vec<_>, _>>()?,
@@ -55,8 +59,10 @@ pub(super) fn status(common: &Common, args: &StatusArgs, printer: &Printer) -> R
             Format::Text => {
                 let paint = printer.out_paint;
                 printer.data(&paint.tone(Tone::Strong, name));
-                locks(name, lease.as_ref(), busy, &holds, paint).iter().for_each(|line| printer.data(line));
-                text(ledger.as_ref(), &rows, busy, &open, &owing, printer)?;
+                locks(name, lease.as_ref(), holder, &holds, paint).iter().for_each(|line| printer.data(line));
+                text(&rows, printer);
+                components.text(printer);
+                unfinished(ledger.as_ref(), holder, &open, &owing, printer)?;
             }
         }
     }
@@ -67,7 +73,7 @@ pub(super) fn status(common: &Common, args: &StatusArgs, printer: &Printer) -> R
 }
 
 /// Who has the lock, and what people have set, each with the command that ends it.
-fn locks(name: &str, lease: Option<&Lease>, busy: bool, holds: &[Hold], paint: Paint) -> Vec<String> {
+fn locks(name: &str, lease: Option<&Lease>, holder: Holder, holds: &[Hold], paint: Paint) -> Vec<String> {
     let mut lines = Vec::new();
     for hold in holds {
         let word = if hold.kind == HoldKind::Lock { "lock" } else { "freeze" };
@@ -75,13 +81,13 @@ fn locks(name: &str, lease: Option<&Lease>, busy: bool, holds: &[Hold], paint: P
         lines.push(format!("       {:<22} {}", "to end it", lifted_by(hold)));
     }
     if let Some(lease) = lease {
-        let how = match (busy, lease.is_held(now())) {
-            (true, _) => format!("until {} UTC at least", clock(lease.until)),
-            (false, true) => "its process is gone".to_owned(),
-            (false, false) => format!("not renewed since {} UTC: whoever comes next takes it over", clock(lease.until)),
+        let how = match holder {
+            Holder::AtWork => format!("until {} UTC unless it goes on", clock(lease.until)),
+            Holder::Silent => format!("it ended {}: whoever comes next takes it over", ago(lease.until, now())),
+            Holder::Gone => "its process is gone: whoever comes next takes it over".to_owned(),
         };
         lines.push(format!("  held {lease} has the lock since {} UTC, {how}", clock(lease.since)));
-        if busy {
+        if holder == Holder::AtWork {
             lines.push(format!("       {:<22} {}", "if its process hangs", take_over(name)));
         }
     }
@@ -100,33 +106,35 @@ fn take_over(name: &str) -> String {
     format!("windlass unlock -e {name} --take-over --reason TEXT")
 }
 
-fn text(
+fn text(rows: &[RunRow], printer: &Printer) {
+    let paint = printer.out_paint;
+    let Some(last) = rows.first() else { return printer.data("  no runs yet") };
+    for line in table(std::slice::from_ref(last), paint) {
+        printer.data(&format!("  {line}"));
+    }
+}
+
+fn unfinished(
     ledger: &dyn Ledger,
-    rows: &[RunRow],
-    busy: bool,
+    holder: Holder,
     open: &[&RunRow],
     owing: &[&RunRow],
     printer: &Printer,
 ) -> Result<(), CliError> {
     let paint = printer.out_paint;
-    let Some(last) = rows.first() else {
-        printer.data("  no runs yet");
-        return Ok(());
-    };
-    for line in table(std::slice::from_ref(last), paint) {
-        printer.data(&format!("  {line}"));
-    }
     for row in open {
-        let how = match (busy, row.state) {
-            (true, _) => "under way".to_owned(),
-            (false, RunPhase::Running) => "its process has ended without bringing it to an end".to_owned(),
-            (false, state) => state.word().to_owned(),
+        let last = format!("; its last record, {}, was written {}", row.records, ago(row.last, now()));
+        let how = match (holder, row.state) {
+            (Holder::AtWork, _) => "under way".to_owned(),
+            (Holder::Gone, RunPhase::Running) => format!("its process has ended without bringing it to an end{last}"),
+            (Holder::Silent, RunPhase::Running) => format!("its process says nothing any more{last}"),
+            (_, state) => state.word().to_owned(),
         };
         printer.data(&format!("  {} run {}: {how}", paint.tone(Tone::Bad, "open"), row.id));
         for name in still_open(ledger, row)? {
             printer.data(&format!("       {:<22} {}", "still open", plain(&name)));
         }
-        for (what, command) in next(ledger, row, busy)? {
+        for (what, command) in next(ledger, row, holder == Holder::AtWork)? {
             printer.data(&format!("       {what:<22} {command}"));
         }
     }

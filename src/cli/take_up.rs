@@ -162,7 +162,7 @@ fn take_up(common: &Common, run: &str, job: Job, given: Given<'_>, printer: &Pri
     {
         refuse_unknown_answers(&program, given.answers)?;
     }
-    let _in_use = DirectoryStore::new(&stored.store).hold()?;
+    let _in_use = DirectoryStore::new(stored.store_directory()).hold()?;
     let what = if job == Job::Resume { "resuming" } else { "undoing" };
     let pinned = super::pins::listed(&stored.artifacts);
     printer.say(&format!("{what} run {}: {} on {}{pinned}", row.id, row.script, row.environment));
@@ -192,7 +192,7 @@ fn mended(project: &Project, path: &Path, stored: &StoredRun) -> Result<MendedSc
 }
 
 /// The script of a run, as it was; what it asks is read from it before anything begins.
-fn stored_program(stored: &StoredRun) -> Result<Program, Box<Diagnostic>> {
+pub(super) fn stored_program(stored: &StoredRun) -> Result<Program, Box<Diagnostic>> {
     let sources = Arc::new(StoredSources::new(stored.bundle.clone()));
     let registry = Arc::new(Registry::standard());
     let facts = facts(stored, "check");
@@ -205,6 +205,7 @@ fn facts(stored: &StoredRun, mode: &'static str) -> Facts {
         params: stored.params.clone(),
         limit: stored.limit.clone(),
         artifacts: stored.artifacts.clone(),
+        known_good: stored.known_good.clone(),
         run: String::new(),
         mode,
     }

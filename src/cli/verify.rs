@@ -80,12 +80,13 @@ impl Verdict {
 
     /// The script that is kept beside the journal against the one that the run began with.
     fn compared(&mut self, records: &[Record], stored: &StoredRun) {
-        let begun = records.iter().find_map(|record| match &record.entry {
+        let last = records.iter().rev().find_map(|record| match &record.entry {
             Entry::RunStarted { info } => Some(&info.bundle),
+            Entry::ScriptReplaced { bundle, .. } => Some(bundle),
             _ => None,
         });
-        if begun.is_some_and(|bundle| *bundle != stored.bundle_digest()) {
-            self.findings.push("the script that is kept with the run is not the one that it began with".to_owned());
+        if last.is_some_and(|bundle| *bundle != stored.bundle_digest()) {
+            self.findings.push("the script that is kept with the run is not the one that its journal names".to_owned());
         }
     }
 

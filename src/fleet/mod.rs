@@ -4,6 +4,7 @@
 //! It reads the operator's own files and nothing else: no connection is made here, and the process environment
 //! is not read (`Operator` brings what is needed of it). The one command that is run is that of a `Match exec`. What leaves this room is parsed, expanded and checked.
 
+mod as_of;
 mod channel;
 mod document;
 mod duration;

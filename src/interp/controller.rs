@@ -1,9 +1,8 @@
 //! The controller's part of the world: files of the project, the time, waiting.
 
-use super::trees::Trees;
 use super::{NoAnswer, People};
-use crate::artifact::{ArtifactName, Store, Version};
-use crate::effect::{Content, Effect, EffectError, Question, Reply, SourceInfo, SourceName};
+use crate::artifact::{ArtifactError, ArtifactName, Kept, KeptSources, Store, Version};
+use crate::effect::{Content, Effect, EffectError, Question, Reply, SourceInfo, SourceName, TreeInfo};
 use crate::id::Digest;
 use crate::stop::Stop;
 use sha2::{Digest as _, Sha256};
@@ -19,22 +18,16 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub struct Controller {
     root: PathBuf,
     store: Arc<dyn Store>,
-    trees: Trees,
+    kept: KeptSources,
     digests: Mutex<BTreeMap<(u64, u64, i64, u64), Digest>>,
     people: People,
 }
 
 impl Controller {
-    /// Scripts see the files of this project, and the artifacts of this store.
+    /// Scripts see the files of this project, as they are `kept` for the run, and the artifacts of this store.
     #[must_use]
-    pub fn new(root: &Path, store: Arc<dyn Store>) -> Self {
-        Self {
-            root: root.to_owned(),
-            store,
-            trees: Trees::new(root),
-            digests: Mutex::new(BTreeMap::new()),
-            people: People::default(),
-        }
+    pub fn new(root: &Path, store: Arc<dyn Store>, kept: KeptSources) -> Self {
+        Self { root: root.to_owned(), store, kept, digests: Mutex::new(BTreeMap::new()), people: People::default() }
     }
 
     /// With these people to ask and to tell.
@@ -78,16 +71,36 @@ impl Controller {
 
     fn source(&self, source: &SourceName) -> Result<Reply, EffectError> {
         match source {
-            SourceName::Project(path) => {
-                let full = self.inside(path)?;
-                if full.is_dir() {
-                    self.trees.get(&full, path).map(Reply::Tree)
-                } else {
-                    self.file(&full, path).map(Reply::Source)
+            SourceName::Project(path) => match self.kept(path)? {
+                Kept::File { path, digest, size, mode } => {
+                    Ok(Reply::Source(SourceInfo { path: path.display().to_string(), digest, size, mode }))
                 }
-            }
+                Kept::Tree { archive, digest, archive_size, listing, size } => {
+                    let (archive, listing) = (archive.display().to_string(), Content::new(listing));
+                    Ok(Reply::Tree(TreeInfo { archive, digest, archive_size, listing, size }))
+                }
+            },
             SourceName::Artifact { artifact, version, digest, .. } => self.artifact(artifact, version, digest).map(Reply::Source),
         }
+    }
+
+    /// A path of the project as this run read it first.
+    fn kept(&self, path: &str) -> Result<Kept, EffectError> {
+        let full = self.inside(path)?;
+        self.kept.get(path, &full).map_err(|error| {
+            let help = error.help().map(|help| format!("; {help}")).unwrap_or_default();
+            EffectError::failed(match error {
+                ArtifactError::Io { path: place, what, source } if place == full => format!("{path} cannot be {what}: {source}"),
+                ArtifactError::Special { path: place, .. } if place == full => format!("{path} is not a file"),
+                _ if full.is_dir() => format!("the directory {path} cannot be sent: {error}{help}"),
+                _ => format!("{error}{help}"),
+            })
+        })
+    }
+
+    /// The run has put another content there itself.
+    pub(super) fn changed(&self, path: &str) -> Result<(), EffectError> {
+        self.kept.forget(path).map_err(|error| EffectError::failed(error.to_string()))
     }
 
     /// The content of an artifact, as long as it is what its name says.
@@ -131,12 +144,18 @@ impl Controller {
 
     fn template(&self, name: &str) -> Result<Reply, EffectError> {
         let path = format!("templates/{name}");
-        let full = self.inside(&path)?;
-        match std::fs::read(&full) {
-            Ok(bytes) if std::str::from_utf8(&bytes).is_ok() => Ok(Reply::Content(Content::new(bytes))),
-            Ok(_) => Err(EffectError::failed(format!("{path} is not text (UTF-8)"))),
-            Err(error) => Err(EffectError::failed(format!("{path} cannot be read: {error}"))),
+        let Kept::File { path: place, digest, .. } = self.kept(&path)? else {
+            return Err(EffectError::failed(format!("{path} is a directory; a template is a file")));
+        };
+        let bytes = std::fs::read(&place).map_err(|error| EffectError::failed(format!("{path} cannot be read: {error}")))?;
+        if Digest::of(&bytes) != digest {
+            let message = format!("{path} as the run read it first is damaged: {} has another sha256", place.display());
+            return Err(EffectError::failed(format!("{message}; remove that file, and put the same template back")));
         }
+        if std::str::from_utf8(&bytes).is_err() {
+            return Err(EffectError::failed(format!("{path} is not text (UTF-8)")));
+        }
+        Ok(Reply::Content(Content::new(bytes)))
     }
 
     /// The path of the project that a file of a host is kept at.

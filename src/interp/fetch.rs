@@ -21,6 +21,7 @@ pub(super) fn fetch(pool: &Pool, controller: &Controller, at: &Login, path: &Rem
     let (size, digest) = measure(pool, at, path)?;
     let cannot = |error: std::io::Error| EffectError::failed(format!("{to} cannot be written: {error}"));
     if File::open(&target).and_then(|mut file| hash(&mut file)).is_ok_and(|found| found == digest) {
+        controller.changed(to)?;
         return Ok(Reply::Fetched { digest, size, changed: false });
     }
     let directory = target.parent().unwrap_or(&target);
@@ -40,6 +41,7 @@ pub(super) fn fetch(pool: &Pool, controller: &Controller, at: &Login, path: &Rem
         return Err(EffectError::failed(message));
     }
     part.keep_as(&target).map_err(cannot)?;
+    controller.changed(to)?;
     Ok(Reply::Fetched { digest, size, changed: true })
 }
 

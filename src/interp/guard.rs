@@ -48,7 +48,7 @@ fn ask(pool: &Pool, at: &Login, save: &SaveId) -> Result<Reply, EffectError> {
     let failed = |failure: Failure| explain(&at.host, failure);
     let said = pool.shell(&at.host).and_then(|shell| shell.call(&call, &mut || {})).map_err(failed)?;
     if said.code != 0 {
-        return Err(remote::refusal(&said));
+        return Err(remote::fenced(&at.host, &said).unwrap_or_else(|| remote::refusal(&said)));
     }
     let text = said.stdout_text();
     match text.trim_end().split_once('\n').unwrap_or((text.trim_end(), "")) {

@@ -14,7 +14,6 @@ mod reboot;
 mod retry;
 pub mod simulate;
 mod stack;
-mod trees;
 mod vantage;
 mod whose;
 

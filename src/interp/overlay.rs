@@ -104,7 +104,7 @@ impl<E: Effects> Effects for Overlay<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::artifact::DirectoryStore;
+    use crate::artifact::{DirectoryStore, KeptSources};
     use crate::effect::{
         Attributes, Contract, Foretold, HttpRequest, Invocation, PackageSet, PackageState, ServiceUnit, UnitScope, Verb, Words,
     };
@@ -133,9 +133,11 @@ mod tests {
         let world: World = serde_json::from_value(world).unwrap();
         let fleet = Arc::new(Fleet::new(&environment, &world).unwrap());
         let (run, marks) = (RunId::new("20260101-0000", "test"), Arc::new(Marks::default()));
-        let controller = || Controller::new(temp.path(), Arc::new(DirectoryStore::new(temp.path().join("store"))));
+        let store = temp.path().join("store");
+        let kept = || KeptSources::new(&store, run.clone(), None);
+        let controller = || Controller::new(temp.path(), Arc::new(DirectoryStore::new(&store)), kept());
         let live = Simulate::new(fleet.clone(), run.clone(), controller(), Stop::default());
-        let overlay = Overlay::new(ReadOnly::new(live), &environment, run, controller(), marks.clone(), 0);
+        let overlay = Overlay::new(ReadOnly::new(live), &environment, run.clone(), controller(), marks.clone(), 0);
         Ground { _temp: temp, fleet, overlay, marks }
     }
 

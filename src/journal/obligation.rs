@@ -95,7 +95,7 @@ impl RunState {
                     return Err(format!("bracket {key} is closed already"));
                 }
                 // What was cut off goes on in the same task; what has surely ended begins anew.
-                if !matches!(error.kind, ErrorKind::InDoubt | ErrorKind::Interrupted | ErrorKind::Ledger) {
+                if !matches!(error.kind, ErrorKind::InDoubt | ErrorKind::Interrupted | ErrorKind::Ledger | ErrorKind::Fenced) {
                     obligation.ended(*side);
                 }
                 obligation.status = ObligationStatus::Failed(*side, error.clone());

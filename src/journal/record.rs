@@ -61,8 +61,13 @@ pub enum Entry {
     Failed { key: StepKey, error: StepError, millis: u64 },
     /// A group of steps began.
     GroupEntered { key: StepKey, group: Group },
-    /// A group of steps was left, by its end or by a failure.
-    GroupLeft { key: StepKey, failed: bool },
+    /// A group of steps was left, by its end or by a failure. Of one task a host: those whose task failed or was not begun.
+    GroupLeft {
+        key: StepKey,
+        failed: bool,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        missed: Vec<HostName>,
+    },
     /// The run is in another phase; with the steps of which it is not known whether they took effect.
     Phase {
         phase: RunPhase,

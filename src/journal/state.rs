@@ -38,6 +38,10 @@ pub struct RunState {
     pub steps: BTreeMap<StepKey, StepState>,
     /// Every group by its key, and whether it was left.
     pub groups: BTreeMap<StepKey, (Group, bool)>,
+    /// The groups that were left by a failure, and not to be taken up again.
+    pub failed_groups: BTreeSet<StepKey>,
+    /// Of each group with one task a host, the hosts whose task failed or was not begun.
+    pub missed: BTreeMap<StepKey, Vec<HostName>>,
     /// What brackets opened, by the key of their group.
     pub obligations: BTreeMap<StepKey, Obligation>,
     /// What a person decided about steps, in order.
@@ -265,7 +269,16 @@ impl RunState {
             }
             Entry::Failed { key, error, .. } => self.finish(key, StepStatus::Failed(error.clone())),
             Entry::GroupEntered { key, group } => self.enter_group(key, group),
-            Entry::GroupLeft { key, .. } => self.leave_group(key),
+            Entry::GroupLeft { key, failed, missed } => {
+                self.leave_group(key)?;
+                if *failed {
+                    self.failed_groups.insert(key.clone());
+                }
+                if !missed.is_empty() {
+                    self.missed.insert(key.clone(), missed.clone());
+                }
+                Ok(())
+            }
             Entry::UndoStarted { key, n, part } => self.undo(key, *n, *part, UndoStatus::Started),
             Entry::Undone { key, n, part, changed } => self.undo(key, *n, *part, UndoStatus::Done { changed: *changed }),
             Entry::UndoFailed { key, n, part, error } => self.undo(key, *n, *part, UndoStatus::Failed(error.clone())),

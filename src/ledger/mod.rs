@@ -1,17 +1,26 @@
 //! The durable history across runs: what each run was given, its journal, and how it ended.
 
+mod aim;
 mod chain;
 mod lease;
+mod migrations;
 mod protected;
+mod release;
+mod released;
 mod sqlite;
 mod sqlite_locks;
 mod tenure;
+mod track;
 
+pub use aim::{Move, Remains, RemainsKind, aim, moves, remains};
 pub use chain::{Against, Altered, Chain, Link};
 pub use lease::{Claim, Hold, HoldKind, Intent, Lease, Locks, Refusal, judge};
-pub use protected::protected_artifacts;
+pub use protected::{Protected, protected};
+pub use release::{KnownGood, Made, Release, Standing};
+pub use released::released;
 pub use sqlite::SqliteLedger;
 pub use tenure::{Clock, LEASE_MILLIS, Tenure};
+pub use track::{Track, known_good, tracks};
 
 use crate::artifact::Pin;
 use crate::fleet::Environment;
@@ -19,6 +28,7 @@ use crate::id::{Digest, RunId};
 use crate::journal::{Record, RunPhase};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
 
 /// Why the ledger could not do something.
 #[derive(Debug, thiserror::Error)]
@@ -92,9 +102,22 @@ pub struct StoredRun {
     /// Where their contents are kept.
     #[serde(default)]
     pub store: String,
+    /// The run whose release it makes live again, when it is a rollback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goes_back_to: Option<RunId>,
+    /// What was known-good where when it began.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known_good: Vec<KnownGood>,
 }
 
 impl StoredRun {
+    /// Where artifacts and files are kept for it.
+    #[must_use]
+    pub fn store_directory(&self) -> PathBuf {
+        // Runs of the first versions had no store.
+        if self.store.is_empty() { Path::new(&self.root).join(".windlass/artifacts") } else { PathBuf::from(&self.store) }
+    }
+
     /// The digest of all sources.
     #[must_use]
     pub fn bundle_digest(&self) -> Digest {
@@ -135,17 +158,12 @@ pub trait Ledger: Send + Sync {
     /// When it cannot be written.
     fn begin(&self, id: &RunId, run: &StoredRun, by: &str, at: i64) -> Result<(), LedgerError>;
 
-    /// Appends records; they are on disk when this returns. Gives the head of the hash chain.
+    /// Appends records; they are on disk when this returns, and with the end of a run what it made live ([`released`]). Gives
+    /// the head of the hash chain.
     ///
     /// # Errors
     /// When they cannot be written; then none of them is.
     fn append(&self, id: &RunId, records: &[Record]) -> Result<Digest, LedgerError>;
-
-    /// The head of a run's hash chain; nothing when it has no record.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    fn head(&self, id: &RunId) -> Result<Option<Digest>, LedgerError>;
 
     /// Whether what is appended would still be taken.
     ///
@@ -161,6 +179,12 @@ pub trait Ledger: Send + Sync {
     /// When it cannot be read.
     fn links(&self, id: &RunId) -> Result<Vec<Link>, LedgerError>;
 
+    /// The head of a run's hash chain; nothing when it has no record.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn head(&self, id: &RunId) -> Result<Option<Digest>, LedgerError>;
+
     /// The journal of a run.
     ///
     /// # Errors
@@ -173,6 +197,11 @@ pub trait Ledger: Send + Sync {
     /// When there is no such run, or it cannot be read.
     fn stored(&self, id: &RunId) -> Result<StoredRun, LedgerError>;
 
+    /// What runs made live, of one environment or of all, oldest first.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn releases(&self, environment: Option<&str>) -> Result<Vec<Release>, LedgerError>;
     /// Puts another script in the place of the one that a run was given.
     ///
     /// # Errors

@@ -1,7 +1,10 @@
 //! The ledger in one SQLite file: write-ahead log, synchronous=FULL, readable by its owner only.
 
+mod releases;
+
 use super::chain::{Link, link, origin};
-use super::{Ledger, LedgerError, RunRow, StoredRun, sqlite_locks};
+use super::migrations::migrate;
+use super::{Ledger, LedgerError, Release, RunRow, StoredRun};
 use crate::id::{Digest, RunId};
 use crate::journal::{Entry, Record, RunPhase};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -10,17 +13,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-const FORMAT: i64 = 2;
-const SCHEMA: &str = "
-create table runs (
-  id text primary key, environment text not null, script text not null, state text not null, exit integer,
-  started integer not null, last integer not null, by text not null, records integer not null default 0, stored text not null
-) strict;
-create index runs_by_environment on runs (environment, started);
-create table journal (
-  run text not null references runs (id), seq integer not null, body text not null, hash text not null, primary key (run, seq)
-) strict, without rowid;
-";
 const ROW: &str = "select id, environment, script, state, exit, started, last, by, records from runs";
 
 /// A ledger in a file.
@@ -71,21 +63,7 @@ impl SqliteLedger {
         connection.pragma_update(None, "foreign_keys", "ON").map_err(|e| write(&e))?;
         let transaction =
             connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(|e| write(&e))?;
-        let found: i64 = transaction.query_row("pragma user_version", [], |row| row.get(0)).map_err(|e| write(&e))?;
-        if found > FORMAT {
-            return Err(LedgerError::Newer { found, known: FORMAT });
-        }
-        if found < 1 {
-            transaction.execute_batch(SCHEMA).map_err(|e| write(&e))?;
-        }
-        if found < 2 {
-            transaction.execute_batch(sqlite_locks::SCHEMA).map_err(|e| write(&e))?;
-            let name = format!("{:016x}", rand::random::<u64>());
-            transaction.execute("insert into about (name, value) values ('ledger', ?1)", [name]).map_err(|e| write(&e))?;
-        }
-        if found < FORMAT {
-            transaction.pragma_update(None, "user_version", FORMAT).map_err(|e| write(&e))?;
-        }
+        migrate(&transaction)?;
         transaction.commit().map_err(|e| write(&e))?;
         Ok(connection)
     }
@@ -134,13 +112,7 @@ impl Ledger for SqliteLedger {
     }
 
     fn records(&self, id: &RunId) -> Result<Vec<Record>, LedgerError> {
-        let connection = self.connection();
-        let mut statement =
-            connection.prepare_cached("select body from journal where run = ?1 order by seq").map_err(|e| read(&e))?;
-        let bodies = statement.query_map([id.as_str()], |row| row.get::<_, String>(0)).map_err(|e| read(&e))?;
-        bodies
-            .map(|body| serde_json::from_str(&body.map_err(|e| read(&e))?).map_err(|error| LedgerError::Read(error.to_string())))
-            .collect()
+        journal(&self.connection(), id)
     }
 
     fn stored(&self, id: &RunId) -> Result<StoredRun, LedgerError> {
@@ -150,6 +122,10 @@ impl Ledger for SqliteLedger {
             .optional();
         let text = found.map_err(|e| read(&e))?.ok_or_else(|| LedgerError::NoRun(id.to_string()))?;
         serde_json::from_str(&text).map_err(|error| LedgerError::Read(error.to_string()))
+    }
+
+    fn releases(&self, environment: Option<&str>) -> Result<Vec<Release>, LedgerError> {
+        releases::read(&self.connection(), environment)
     }
 
     fn replace_script(&self, id: &RunId, run: &StoredRun) -> Result<(), LedgerError> {
@@ -194,7 +170,19 @@ pub(super) fn append_all(transaction: &Transaction<'_>, id: &RunId, records: &[R
     for record in records {
         head = insert(transaction, id, record, &head)?;
     }
+    if let Some(end) = records.iter().find(|record| matches!(record.entry, Entry::RunEnded { .. })) {
+        releases::keep(transaction, id, end.at)?;
+    }
     Ok(head)
+}
+
+fn journal(connection: &Connection, id: &RunId) -> Result<Vec<Record>, LedgerError> {
+    let mut statement =
+        connection.prepare_cached("select body from journal where run = ?1 order by seq").map_err(|e| read(&e))?;
+    let bodies = statement.query_map([id.as_str()], |row| row.get::<_, String>(0)).map_err(|e| read(&e))?;
+    bodies
+        .map(|body| serde_json::from_str(&body.map_err(|e| read(&e))?).map_err(|error| LedgerError::Read(error.to_string())))
+        .collect()
 }
 
 fn last_hash(transaction: &Transaction<'_>, id: &RunId) -> Result<Digest, LedgerError> {

@@ -7,19 +7,6 @@ use crate::id::{Digest, Epoch, RunId};
 use crate::journal::Record;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-/// What format 2 has beside format 1. The ledger's name is filled in by who makes it.
-pub(super) const SCHEMA: &str = "
-create table about (name text primary key, value text not null) strict;
-create table leases (
-  environment text not null, epoch integer not null, run text, holder text not null, machine text not null,
-  since integer not null, until integer not null, reason text not null, primary key (environment, epoch)
-) strict, without rowid;
-create table holds (
-  kind text not null, environment text not null, by text not null, reason text not null, since integer not null, until integer,
-  primary key (kind, environment)
-) strict, without rowid;
-";
-
 impl Locks for SqliteLedger {
     fn name(&self) -> Result<String, LedgerError> {
         let sql = "select value from about where name = 'ledger'";

@@ -2,7 +2,7 @@
 //! lock is somebody else's.
 
 use super::lease::{Lease, Locks};
-use super::{Ledger, LedgerError, Link, RunRow, StoredRun};
+use super::{Ledger, LedgerError, Link, Release, RunRow, StoredRun};
 use crate::effect::Fence;
 use crate::id::{Digest, Epoch, LockName, RunId};
 use crate::journal::Record;
@@ -153,6 +153,10 @@ impl Ledger for Held {
 
     fn stored(&self, id: &RunId) -> Result<StoredRun, LedgerError> {
         self.ledger.stored(id)
+    }
+
+    fn releases(&self, environment: Option<&str>) -> Result<Vec<Release>, LedgerError> {
+        self.ledger.releases(environment)
     }
 
     fn runs(&self, environment: Option<&str>, most: usize) -> Result<Vec<RunRow>, LedgerError> {

@@ -82,6 +82,7 @@ operations! {
     block: Block;
     chmod: Chmod;
     chown: Chown;
+    component: Component;
     copy: CopyFile;
     cron: Cron;
     digest: FileDigest;

@@ -121,7 +121,7 @@ pub fn event(
             with_step("step_failed", key, steps, &json!({"outcome": "failed", "error": error, "millis": millis}))
         }
         Entry::GroupEntered { key, group } => named("group_entered", &json!({"task": key.task, "n": key.n, "group": group})),
-        Entry::GroupLeft { key, failed } => named("group_left", &json!({"task": key.task, "n": key.n, "failed": failed})),
+        Entry::GroupLeft { key, failed, .. } => named("group_left", &json!({"task": key.task, "n": key.n, "failed": failed})),
         Entry::Phase { phase, why, doubts } => named("phase", &json!({"state": phase, "why": why, "in_doubt": doubts})),
         Entry::UndoStarted { key, n, part } => with_step("undo_started", key, steps, &json!({"compensation": n, "part": part})),
         Entry::Undone { key, n, part, changed } => {

@@ -52,7 +52,7 @@ pub(super) fn leave(run: &Run, key: &StepKey) -> Result<(), StepError> {
         close(run, key)?;
     }
     run.must_perform()?;
-    run.writer.submit(vec![Entry::GroupLeft { key: key.clone(), failed: false }]).map(drop)
+    run.writer.submit(vec![Entry::GroupLeft { key: key.clone(), failed: false, missed: Vec::new() }]).map(drop)
 }
 
 /// Opens it again before what was done in it is undone.
@@ -93,12 +93,12 @@ fn perform(run: &Run, key: &StepKey, side: BracketSide) -> Result<(), StepError>
     let result = closure(&Task::new(path, host));
     if let Err(error) = &result
         && run.is_performing()
-        && !matches!(error.kind, ErrorKind::Ledger | ErrorKind::Interrupted | ErrorKind::Divergence)
+        && !matches!(error.kind, ErrorKind::Ledger | ErrorKind::Fenced | ErrorKind::Interrupted | ErrorKind::Divergence)
     {
         run.writer.submit(vec![Entry::ObligationFailed { key: key.clone(), side, error: error.clone() }])?;
     }
     result.map_err(|mut error| {
-        if side == BracketSide::Leave && !matches!(error.kind, ErrorKind::Interrupted | ErrorKind::Ledger) {
+        if side == BracketSide::Leave && !matches!(error.kind, ErrorKind::Interrupted | ErrorKind::Ledger | ErrorKind::Fenced) {
             error.message = format!("\"{}\" could not be closed: {}", name.unwrap_or_default(), error.message);
         }
         error

@@ -17,8 +17,8 @@ use crate::stop::Stop;
 use serde_json::Value;
 use similar::TextDiff;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 /// What becomes of a step that has no record.
@@ -66,6 +66,10 @@ pub(super) struct Run {
     pub(super) guards: Mutex<BTreeMap<HostName, Login>>,
     /// What runs once, by name, and how it ended.
     pub(super) once: Mutex<BTreeMap<String, OnceCell>>,
+    /// That a host refused this run as an earlier holder of the lock: no task does anything more.
+    pub(super) fenced: OnceLock<StepError>,
+    /// A step was left without an end, to be taken up again: so are the groups around it.
+    pub(super) left_open: AtomicBool,
 }
 
 type OnceCell = Arc<Mutex<Option<Result<(), StepError>>>>;
@@ -74,10 +78,24 @@ impl Run {
     /// Refuses new work while the run is to stop.
     pub(super) fn may_begin(&self) -> Result<(), StepError> {
         self.must_perform()?;
+        self.still_holds()?;
         if self.interrupt.is_stopped() {
             return Err(StepError::new(ErrorKind::Interrupted, "the run was asked to stop"));
         }
         Ok(())
+    }
+
+    /// Refuses all work once a host has refused this run.
+    pub(super) fn still_holds(&self) -> Result<(), StepError> {
+        self.fenced.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    /// Has all tasks end when this is a host's refusal.
+    pub(super) fn note(&self, error: &StepError) {
+        if error.kind == ErrorKind::Fenced {
+            // The first one is told.
+            let _ = self.fenced.set(error.clone());
+        }
     }
 
     /// Refuses records while nothing but a replay is wanted.
@@ -185,6 +203,7 @@ impl Run {
         let clock = Instant::now();
         let mut context = StepContext::new(&command.host, key, &port);
         let result = operation.run(&mut context).map_err(|error| port.judge(error).at(command));
+        result.as_ref().err().inspect(|error| self.note(error));
         let millis = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
         let end = match &result {
             // Left without an end, for a resume to settle: the run stops here.
@@ -199,6 +218,9 @@ impl Run {
             Err(error) => Some(Entry::Failed { key: key.clone(), error: error.clone(), millis }),
             Ok(output) => Some(succeeded(key, output, &context, millis)),
         };
+        if end.is_none() {
+            self.left_open.store(true, Ordering::SeqCst);
+        }
         if let Some(end) = end {
             let entries = port.start_entry().into_iter().chain([end]).collect();
             self.writer.submit(entries)?;
@@ -223,6 +245,15 @@ impl Run {
             }
         }
         Ok(key)
+    }
+
+    /// Puts on record that a group was left, and for which hosts it was not done.
+    pub(super) fn leave_without(&self, key: &StepKey, failed: bool, missed: Vec<HostName>) -> Result<(), StepError> {
+        let goes_on = failed && (self.interrupt.is_stopped() || self.left_open.load(Ordering::SeqCst));
+        if goes_on || self.mode() == Mode::ReplayOnly || self.cursor.group(key).is_some_and(|(_, left)| *left) {
+            return Ok(());
+        }
+        self.writer.submit(vec![Entry::GroupLeft { key: key.clone(), failed, missed }]).map(drop)
     }
 
     /// Runs a check by its name, without records of its own.
@@ -376,10 +407,7 @@ impl Conductor for Run {
     }
 
     fn leave(&self, key: &StepKey, failed: bool) -> Result<(), StepError> {
-        if self.mode() == Mode::ReplayOnly || self.cursor.group(key).is_some_and(|(_, left)| *left) {
-            return Ok(());
-        }
-        self.writer.submit(vec![Entry::GroupLeft { key: key.clone(), failed }]).map(drop)
+        self.leave_without(key, failed, Vec::new())
     }
 
     fn on_undo(&self, task: &Task, name: &str, site: Site, closure: UndoClosure) -> Result<(), StepError> {

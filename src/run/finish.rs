@@ -3,9 +3,10 @@
 use super::drift::Drift;
 use super::unwind::Unwound;
 use crate::id::{Digest, HostName, RunId, StepKey};
-use crate::journal::{RunPhase, RunState};
+use crate::journal::{RunPhase, RunState, StepState};
 use crate::script::{Diagnostic, ScriptFailure};
 use crate::step::StepError;
+use serde::Serialize;
 use std::collections::BTreeSet;
 
 /// How a run ended, or stopped.
@@ -28,7 +29,7 @@ pub struct Finish {
     /// How many changes were undone.
     pub restored: u32,
     /// Commands that ran and were not undone, for the script says no way: where, and what.
-    pub not_undone: Vec<(HostName, String)>,
+    pub not_undone: Vec<NotUndone>,
     /// Steps of which it is not known whether they took effect: a person decides.
     pub doubts: Vec<StepKey>,
     /// Brackets that may still be open: the step, and what is open.
@@ -37,6 +38,26 @@ pub struct Finish {
     pub drift: Option<Drift>,
     /// The head of the journal's hash chain.
     pub head: Option<Digest>,
+}
+
+/// A command that ran and was not undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotUndone {
+    /// Where.
+    pub host: HostName,
+    /// What.
+    pub command: String,
+    /// Why it cannot be undone, in the script's words; nothing when the script says nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub irreversible: Option<String>,
+}
+
+impl NotUndone {
+    /// What a step left.
+    pub(super) fn of(step: &StepState) -> Self {
+        let irreversible = step.command.args["irreversible"].as_str().map(ToOwned::to_owned);
+        Self { host: step.command.host.clone(), command: step.summary.clone(), irreversible }
+    }
 }
 
 /// How the script ended.

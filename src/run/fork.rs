@@ -9,7 +9,7 @@ use crate::id::{HostName, StepKey};
 use crate::journal::{Entry, Group};
 use crate::op::Span;
 use crate::saga;
-use crate::script::{BatchSize, Branch, Conductor, ForkSpec, OnFailure, Task};
+use crate::script::{BatchSize, Branch, ForkSpec, OnFailure, Task};
 use crate::step::{ErrorKind, StepError};
 use std::collections::BTreeSet;
 use std::thread;
@@ -36,9 +36,29 @@ pub(super) fn fork(run: &Run, task: &Task, spec: &ForkSpec, branch: &Branch<'_>)
             batches
         }
     };
-    let result = batches_in_turn(run, task, spec, branch, &key, &batches);
-    run.leave(&key, result.is_err())?;
+    let mut missed = Missed::default();
+    let result = batches_in_turn(run, task, spec, branch, &key, &batches, &mut missed);
+    let hosts = match &result {
+        Ok(failures) => failures.iter().map(|(host, _)| host.clone()).collect(),
+        Err(_) => missed.hosts(&batches),
+    };
+    run.leave_without(&key, result.is_err(), hosts)?;
     result
+}
+
+/// What a fork that ends in an error did not do.
+#[derive(Default)]
+struct Missed {
+    failed: Vec<HostName>,
+    begun: usize,
+}
+
+impl Missed {
+    /// The hosts whose task failed, and those of the batches that were not begun.
+    fn hosts(self, batches: &[Vec<HostName>]) -> Vec<HostName> {
+        let rest = batches.iter().skip(self.begun).flatten().cloned();
+        self.failed.into_iter().chain(rest).collect()
+    }
 }
 
 /// Whether the batches are those of these hosts.
@@ -54,13 +74,17 @@ fn batches_in_turn(
     branch: &Branch<'_>,
     key: &StepKey,
     batches: &[Vec<HostName>],
+    missed: &mut Missed,
 ) -> Result<Failures, StepError> {
     let mut failures: Failures = Vec::new();
     let mut capacity = Capacity::new(spec);
     for (index, batch) in batches.iter().enumerate() {
         capacity.may_take(batch)?;
         let failed = at_once(run, task, spec, branch, key, batch);
-        if let Some((_, stop)) = failed.iter().find(|(_, error)| stops_the_run(error)) {
+        missed.begun = index + 1;
+        missed.failed.extend(failed.iter().map(|(host, _)| host.clone()));
+        let lost = failed.iter().find(|(_, error)| error.kind == ErrorKind::Fenced);
+        if let Some((_, stop)) = lost.or_else(|| failed.iter().find(|(_, error)| stops_the_run(error))) {
             return Err(stop.clone());
         }
         capacity.took(batch, failed.iter().map(|(host, _)| host));

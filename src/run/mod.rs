@@ -21,7 +21,7 @@ mod writer;
 pub use anchors::{Kept, anchors};
 pub use conductor::Mode;
 pub use drift::{Drift, Drifted};
-pub use finish::Finish;
+pub use finish::{Finish, NotUndone};
 pub use plan::{Plan, PlanCounts, PlannedFork, PlannedStep, Prediction};
 pub use predict::{dry_run_layers, plan_layers};
 pub use runner::{Outset, Runner, StackBuilder, live_stack, live_stack_with};

@@ -1,10 +1,10 @@
 //! A run from its start to its end: new, continued, or undone.
 
 use super::conductor::{Mode, Run};
-use super::finish::{End, Finish, finish, past_return, refusal, unwritten};
+use super::finish::{End, Finish, NotUndone, finish, past_return, refusal, unwritten};
 use super::unwind::{Unwound, unwind};
 use super::writer::{Crash, Writer, now};
-use crate::artifact::DirectoryStore;
+use crate::artifact::{DirectoryStore, KeptSources};
 use crate::effect::{Anchor, Effect, EffectError, Effects, Fence, Login};
 use crate::event::Watcher;
 use crate::id::RunId;
@@ -19,11 +19,14 @@ use crate::stop::Stop;
 use crate::transport::{Credentials, Pool, PoolOptions};
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 
 /// Blocks of a script nest; each level of Rhai takes its share of the stack.
 const STACK: usize = 16 << 20;
+
+const COPIED: &str = "the ledger says that the lock is still this run's: was it put back from a copy? \
+                      The README says what to do about a ledger that is older than its hosts know";
 
 /// Makes the layers that the effects of a run go through. An embedder puts one of its own over them.
 pub type StackBuilder = Arc<dyn Fn(&StoredRun, &RunId, Stop, Arc<dyn Watcher>) -> Arc<dyn Effects> + Send + Sync>;
@@ -42,8 +45,10 @@ pub fn live_stack_with(credentials: Credentials, people: People, fence: Option<F
         let (credentials, fence) = (credentials.clone(), fence.clone());
         let options = PoolOptions { stop: stop.clone(), credentials, fence, ..PoolOptions::new(id.clone()) };
         let pool = Arc::new(Pool::new(&stored.environment.hosts, options));
-        let store = Arc::new(DirectoryStore::new(&stored.store));
-        apply_stack(pool, Controller::new(Path::new(&stored.root), store).with_people(people.clone()), stop, watcher)
+        let store = Arc::new(DirectoryStore::new(stored.store_directory()));
+        let kept = KeptSources::new(store.root(), id.clone(), stored.goes_back_to.clone());
+        let controller = Controller::new(Path::new(&stored.root), store, kept).with_people(people.clone());
+        apply_stack(pool, controller, stop, watcher)
     })
 }
 
@@ -116,6 +121,8 @@ impl Runner {
             scouted: Mutex::default(),
             guards: Mutex::default(),
             once: Mutex::default(),
+            fenced: OnceLock::new(),
+            left_open: false.into(),
         })
     }
 
@@ -125,6 +132,7 @@ impl Runner {
             params: stored.params.clone(),
             limit: stored.limit.clone(),
             artifacts: stored.artifacts.clone(),
+            known_good: stored.known_good.clone(),
             run: id.to_string(),
             mode,
         };
@@ -153,17 +161,21 @@ impl Runner {
         self.close(run, finish)
     }
 
-    /// Ends its journal. A run whose lock is somebody else's by now has ended of that, whatever else it failed of.
+    /// Ends its journal.
     pub(super) fn close(&self, run: &Run, finish: Finish) -> Finish {
         run.writer.close();
         let finish = run.writer.state(|state| finish.told_by(state));
-        let finish = Finish { head: run.writer.head(), ..finish };
+        self.unless_lost(run.fenced.get(), Finish { head: run.writer.head(), ..finish })
+    }
+
+    /// A run whose lock is somebody else's by now has ended of that, whatever else it failed of; `refused` is what a host said.
+    pub(super) fn unless_lost(&self, refused: Option<&StepError>, finish: Finish) -> Finish {
         if finish.state.is_ended() {
             return finish;
         }
         let lost = match self.ledger.check() {
             Err(error @ LedgerError::Fenced { .. }) => Some(StepError::new(ErrorKind::Fenced, error.to_string())),
-            _ => finish.error.clone().filter(|error| error.kind == ErrorKind::Fenced),
+            _ => refused.map(|error| error.clone().with_help(COPIED)),
         };
         let Some(error) = lost else { return finish };
         let error = StepError { message: format!("{}; this run did nothing more", error.message), ..error };
@@ -187,6 +199,7 @@ impl Runner {
             End::Failed(failure) => failure,
         };
         match failure.error.kind {
+            _ if run.fenced.get().is_some() => finish(id, RunPhase::Interrupted, 7, Unwound::default(), Some(*failure)),
             ErrorKind::Interrupted => self.suspend(id, run, "interrupted", *failure),
             ErrorKind::Ledger | ErrorKind::Fenced => finish(id, RunPhase::Interrupted, 7, Unwound::default(), Some(*failure)),
             ErrorKind::InDoubt => self.suspend(id, run, "in doubt", *failure),
@@ -255,10 +268,7 @@ impl Runner {
             (true, true) => 3,
             (true, false) => 1,
         };
-        let not_undone = run.writer.state(|state| {
-            let named = |step: &crate::journal::StepState| (step.command.host.clone(), step.summary.clone());
-            state.commands_without_undo().into_iter().map(named).collect()
-        });
+        let not_undone = run.writer.state(|state| state.commands_without_undo().into_iter().map(NotUndone::of).collect());
         Finish { not_undone, ..self.end(id, run, RunPhase::Unwound, exit, end, failure) }
     }
 

@@ -2,7 +2,6 @@
 //! decides about a step that cannot decide itself.
 
 use super::Mode;
-use super::conductor::Run;
 use super::drift::Drift;
 use super::finish::{Finish, finish, refusal};
 use super::runner::{Runner, on_big_stack, show_fence};
@@ -104,13 +103,15 @@ impl Runner {
         let phase = state.phase.unwrap_or(RunPhase::Running);
         let unwinds = how.job == Job::Unwind || matches!(phase, RunPhase::Unwinding | RunPhase::Stuck) || phase.is_ended();
         let effects = self.effects(id, &stored);
+        // Whoever had it before is refused on its hosts from now on, however late it comes.
+        if let Err(error) = show_fence(effects.as_ref(), &state.logins_changed()) {
+            let finish = stopped(id, &state, 6, refusal(error.clone()));
+            return Ok(self.unless_lost(Some(&error), finish));
+        }
         if !unwinds {
             return self.resume(id, stored, state, &how, effects);
         }
         let run = self.open(id, state, Mode::ReplayOnly, effects);
-        if let Some(finish) = self.alone(id, &run, phase) {
-            return Ok(finish);
-        }
         let finish = match self.program(id, &stored, "unwind") {
             Ok(program) => {
                 // Only what its closures are is wanted; how far the replay comes does not matter.
@@ -121,14 +122,6 @@ impl Runner {
             Err(diagnostic) => self.unreadable(id, &run, *diagnostic),
         };
         Ok(self.close(&run, finish))
-    }
-
-    /// Shows the hosts that were changed who works on them from now on: whoever had the run before is refused there, however late
-    /// it comes. How the run ends when it is this one that comes late.
-    fn alone(&self, id: &RunId, run: &Run, phase: RunPhase) -> Option<Finish> {
-        let shown = show_fence(run.effects.as_ref(), &run.writer.state(RunState::logins_changed));
-        let error = shown.err()?;
-        Some(self.close(run, finish(id, phase, 6, Unwound::default(), Some(refusal(error)))))
     }
 
     fn resume(
@@ -160,8 +153,7 @@ impl Runner {
             Err(diagnostic) => {
                 let run = self.open(id, state, Mode::Perform, effects);
                 let finish = self.unreadable(id, &run, *diagnostic);
-                run.writer.close();
-                return Ok(finish);
+                return Ok(self.close(&run, finish));
             }
         };
         if let Some(error) = scout::divergence(&state, &found, whole) {
@@ -183,12 +175,9 @@ impl Runner {
         let why = if accepted.is_empty() { "resumed".to_owned() } else { format!("resumed; accepted {}", accepted.join("; ")) };
         begin.push(Entry::phase(RunPhase::Running, why));
         let run = self.open(id, state, Mode::Perform, effects);
-        if let Some(finish) = self.alone(id, &run, RunPhase::Interrupted) {
-            return Ok(finish);
-        }
         if let Err(error) = run.writer.commit(begin) {
-            let exit = if error.kind == ErrorKind::Fenced { 6 } else { 7 };
-            return Ok(self.close(&run, finish(id, RunPhase::Interrupted, exit, Unwound::default(), Some(refusal(error)))));
+            let finish = finish(id, RunPhase::Interrupted, 7, Unwound::default(), Some(refusal(error)));
+            return Ok(self.close(&run, finish));
         }
         let finish = self.play(id, &stored, &run);
         Ok(if drift == Drift::default() { finish } else { Finish { drift: Some(drift), ..finish } })

@@ -100,6 +100,7 @@ impl Unwound {
             return Ok(());
         }
         let task = closure_task(run, key, n, part);
+        run.still_holds()?;
         run.writer.commit(vec![Entry::UndoStarted { key: key.clone(), n, part }])?;
         match self.act(run, key, &task, at, action) {
             Ok(changed) => {
@@ -109,7 +110,10 @@ impl Unwound {
                 }
                 run.writer.submit(vec![Entry::Undone { key: key.clone(), n, part, changed }]).map(drop)
             }
-            Err(error) if matches!(error.kind, ErrorKind::Ledger | ErrorKind::Fenced) => Err(error),
+            Err(error) if matches!(error.kind, ErrorKind::Ledger | ErrorKind::Fenced) => {
+                run.note(&error);
+                Err(error)
+            }
             // Left begun, to be done anew when it is taken up.
             Err(error) if error.kind == ErrorKind::Interrupted => {
                 self.interrupted = true;

@@ -56,7 +56,7 @@ impl Journal {
     }
 
     fn leave(mut self, at: &str) -> Self {
-        self.0.push(Entry::GroupLeft { key: key(at), failed: false });
+        self.0.push(Entry::GroupLeft { key: key(at), failed: false, missed: Vec::new() });
         self
     }
 

@@ -1,7 +1,7 @@
 //! Binds every primitive of the registry in the same way: positional arguments, then a map of options. No primitive has
 //! code of its own here.
 
-use super::options::{json, wrong};
+use super::options::{json, json_of_option, wrong};
 use super::runtime::{Raised, raise, tag};
 use super::values::{ScriptExternal, ScriptHost, ScriptService};
 use crate::effect::Login;
@@ -142,7 +142,7 @@ fn take_options(
             ));
         }
         let path = key.to_string();
-        let value = json(&value).map_err(|message| {
+        let value = json_of_option(&value).map_err(|message| {
             wrong(ctx, entry.name, BadArguments { path: path.clone(), message: format!("`{path}` {message}"), known: Vec::new() })
         })?;
         given.insert(path, value);

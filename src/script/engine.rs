@@ -3,7 +3,7 @@
 use super::explain::OptionError;
 use super::memory::Watch;
 use super::runtime::{Runtime, Tag};
-use super::{artifacts, bind, brackets, constructs, forks, guarded, preflight, resolver::Resolver, values, wait};
+use super::{artifacts, bind, brackets, constructs, forks, guarded, known_good, preflight, resolver::Resolver, values, wait};
 use crate::id::TaskPath;
 use crate::op::Registry;
 use crate::script::conductor::Task;
@@ -38,6 +38,7 @@ pub(super) fn engine(runtime: &Arc<Runtime>, registry: &Registry, resolver: Reso
     forks::register(&mut module);
     brackets::register(&mut module);
     preflight::register(&mut module);
+    known_good::register(&mut module);
     guarded::register(&mut module);
     wait::register(&mut module);
     bind::register(&mut module, registry);

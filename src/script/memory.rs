@@ -85,6 +85,7 @@ mod tests {
             params: serde_json::Map::new(),
             limit: None,
             artifacts: Vec::new(),
+            known_good: Vec::new(),
             run: String::new(),
             mode: "check",
         };

@@ -7,9 +7,9 @@ use super::guarded::{self, GuardedOptions};
 use super::lint::OptionCheck;
 use super::preflight;
 use super::runtime::Raised;
-use super::values::ServiceOptions;
+use super::values::{ScriptHost, ServiceOptions};
 use crate::op::{BadArguments, Entry, Registry, Subject};
-use rhai::{Dynamic, EvalAltResult, Map, NativeCallContext, Position};
+use rhai::{Array, Dynamic, EvalAltResult, Map, NativeCallContext, Position};
 use serde::de::DeserializeOwned;
 use serde_json::{Map as JsonMap, Value};
 
@@ -49,6 +49,16 @@ pub(super) fn json(value: &Dynamic) -> Result<Value, String> {
         let kind = super::symbols::kind_name(value.type_name());
         format!("holds a value that cannot be given to a primitive ({kind}); give its name or a plain value")
     })
+}
+
+/// The same for the value of an option, where a host, or a list of hosts, stands for its name.
+pub(super) fn json_of_option(value: &Dynamic) -> Result<Value, String> {
+    let name = |value: &Dynamic| value.read_lock::<ScriptHost>().map(|host| Value::from(host.name().as_str()));
+    let names = value.read_lock::<Array>().and_then(|list| list.iter().map(name).collect::<Option<Vec<Value>>>());
+    match name(value).or_else(|| names.filter(|names| !names.is_empty()).map(Value::from)) {
+        Some(names) => Ok(names),
+        None => json(value),
+    }
 }
 
 /// What the primitives and constructs take, for the check before a run.
@@ -148,7 +158,8 @@ impl OptionCheck for KnownOptions<'_> {
                 Position::NONE,
             ));
         }
-        let bad = entry.parse(Value::Object(given)).err()?;
+        // What is given and not known here is not missing.
+        let bad = entry.parse(Value::Object(given)).err().filter(|bad| literal(&&bad.path))?;
         let of_positional = entry.positional.iter().any(|name| bad.path == *name) || from_subject(&bad.path) || bad.path == ".";
         (!of_positional).then(|| error(bad))
     }

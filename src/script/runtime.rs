@@ -8,6 +8,7 @@ use super::values::ScriptHost;
 use crate::artifact::Pin;
 use crate::effect::Login;
 use crate::fleet::Environment;
+use crate::ledger::KnownGood;
 use crate::op::Registry;
 use crate::step::{Command, ErrorKind, Site, StepError};
 use rhai::{Dynamic, Engine, EvalAltResult, NativeCallContext, Position};
@@ -26,6 +27,8 @@ pub struct Facts {
     pub limit: Option<String>,
     /// The artifacts that it may ask for.
     pub artifacts: Vec<Pin>,
+    /// What was known-good where when it began.
+    pub known_good: Vec<KnownGood>,
     /// The run's name.
     pub run: String,
     /// The word for what is done: `run`, `check`, ...

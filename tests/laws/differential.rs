@@ -9,7 +9,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::sync::Arc;
 use tempfile::TempDir;
-use windlass::artifact::DirectoryStore;
+use windlass::artifact::{DirectoryStore, KeptSources};
 use windlass::effect::{
     Attributes, Content, Effect, EffectError, Effects, FileKind, Invocation, Login, Reply, ServiceUnit, UnitScope, Verb, Words,
 };
@@ -71,11 +71,13 @@ impl Pair {
         }
         environment.hosts = windlass::fleet::Inventory::new(hosts).unwrap();
         let run = RunId::new("20260101-0000", "diff");
-        let controller = || Controller::new(&project, Arc::new(DirectoryStore::new(temp.path().join("store"))));
+        let store = temp.path().join("store");
+        let kept = || KeptSources::new(&store, run.clone(), None);
+        let controller = || Controller::new(&project, Arc::new(DirectoryStore::new(&store)), kept());
         let pool = Arc::new(Pool::new(&environment.hosts, PoolOptions::new(run.clone())));
         let real = apply_stack(pool, controller(), Stop::default(), Arc::new(Nobody));
         let fleet = Arc::new(Fleet::new(&environment, &World::default()).unwrap());
-        let memory = Arc::new(Simulate::new(fleet, run, controller(), Stop::default()));
+        let memory = Arc::new(Simulate::new(fleet, run.clone(), controller(), Stop::default()));
         let login = Login::plain(&HostName::parse("h1").unwrap());
         Self { real, memory, login, dir: dir.clone(), _temp: temp }
     }

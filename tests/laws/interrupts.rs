@@ -3,8 +3,9 @@
 use crate::ledger::MemoryLedger;
 use crate::many::check_all;
 use crate::tree::{differs, tree};
-use crate::world::{Ran, World, bare};
+use crate::world::{Layer, Ran, World, bare};
 use std::sync::Arc;
+use windlass::effect::{Effect, EffectError, Effects, Login, Reply};
 use windlass::journal::RunPhase;
 use windlass::ledger::Ledger as _;
 use windlass::run::{Job, Outset};
@@ -143,6 +144,41 @@ fn an_interrupted_run_begins_no_step_and_is_resumed() {
     assert_eq!(differs(&before, &tree(&world.dir)), None);
     let ran = world.take_up(&ledger, &id, Job::Resume, &bare());
     assert_eq!((ran.finish.state, ran.finish.exit), (RunPhase::Succeeded, 0), "{}", ran.error());
+}
+
+/// Asks the run to stop once something was written.
+struct StopsAfterWrite {
+    inner: Arc<dyn Effects>,
+    stop: Stop,
+}
+
+impl Effects for StopsAfterWrite {
+    fn perform(&self, at: &Login, effect: &Effect) -> Result<Reply, EffectError> {
+        let reply = self.inner.perform(at, effect);
+        if matches!(effect, Effect::Write { .. }) {
+            self.stop.stop();
+        }
+        reply
+    }
+}
+
+#[test]
+fn an_attempt_that_was_interrupted_is_undone_whole() {
+    let world = World::new();
+    let attempt = "attempt(|| { h.write(D + \"/a\", \"1\"); h.write(D + \"/b\", \"2\"); fail(\"x\"); });";
+    let script = format!("{}{attempt}\nh.write(D + \"/c\", \"3\");", world.head());
+    let ledger = Arc::new(MemoryLedger::default());
+    let interrupt = Stop::default();
+    let stop = interrupt.clone();
+    let layer: Layer = Arc::new(move |inner| Arc::new(StopsAfterWrite { inner, stop: stop.clone() }));
+    let id = windlass::id::RunId::new("20260101-0000", "half");
+    let outset = Outset { id: id.clone(), stored: world.stored(&script).unwrap(), by: String::new() };
+    let finish = world.runner(&ledger, &layer, interrupt).start(&outset).unwrap();
+    assert_eq!((finish.state, finish.exit), (RunPhase::Interrupted, 7));
+    world.shell("test -e a && test ! -e b");
+    let ran = world.take_up(&ledger, &id, Job::Resume, &bare());
+    assert_eq!((ran.finish.state, ran.finish.exit), (RunPhase::Succeeded, 0), "{}", ran.error());
+    world.shell("test ! -e a && test ! -e b && test -e c");
 }
 
 #[test]

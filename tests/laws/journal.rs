@@ -121,7 +121,7 @@ fn write_down(piece: &Piece, last: &mut u32, entries: &mut Vec<Entry>, undos: &m
         Piece::Group(parts) => {
             entries.push(Entry::GroupEntered { key: key(n), group: Group::Step { name: "g".into() } });
             parts.iter().for_each(|part| write_down(part, last, entries, undos));
-            entries.push(Entry::GroupLeft { key: key(n), failed: false });
+            entries.push(Entry::GroupLeft { key: key(n), failed: false, missed: Vec::new() });
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The laws of an environment's lock, on a real ledger file and a clock of the test's own: one holder at a time, epochs that only grow,
 //! and nothing appended by who lost it.
 
-use crate::world::fresh_id;
+use crate::crash::{self, windlass};
+use crate::world::{World, fresh_id};
 use proptest::prelude::*;
 use std::path::Path;
 use std::sync::Arc;
@@ -281,4 +282,46 @@ pub(crate) fn begun(ledger: &SqliteLedger, stored: &StoredRun) -> RunId {
         (1..).zip(entries).map(|(seq, entry)| Record { version: RECORD_VERSION, seq, at: 1, entry }).collect();
     ledger.append(&id, &records).unwrap();
     id
+}
+
+/// What the program says with these words, and its exit code.
+fn said(world: &World, words: &[&str]) -> (Option<i32>, String) {
+    let output = windlass(world, words);
+    (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+}
+
+fn is(got: &(Option<i32>, String), code: i32, texts: &[&str]) {
+    assert_eq!(got.0, Some(code), "{}", got.1);
+    texts.iter().for_each(|text| assert!(got.1.contains(text), "it does not say `{text}`: {}", got.1));
+}
+
+#[test]
+fn the_lock_of_a_production_environment_is_taken_over_by_who_says_so() {
+    let world = crash::world();
+    let file = world.root().join("environments/box.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("single-box", "production")).unwrap();
+    let dir = format!("dir={}", world.dir.display());
+    let run = ["run", "--yes", "-e", "box", "--set", &dir];
+    let ledger = open(&world.root().join(".windlass"));
+    let there = fresh_id();
+    // On another machine, which says nothing any more.
+    let at = i64::MAX - LEASE_MILLIS;
+    let claim = Claim { holder: "bob@far", machine: "far/boot", at, ..wants(&there, 0) };
+    given(&ledger, &claim);
+    let help = "windlass unlock -e box --take-over --reason TEXT";
+    is(&said(&world, &run), 6, &[there.as_str(), "bob@far", help]);
+    let status = said(&world, &["status", "--format", "json"]);
+    let status: serde_json::Value = serde_json::from_str(&status.1).unwrap();
+    assert_eq!((&status["lease"]["held"]["holder"], &status["busy"]), (&"bob@far".into(), &true.into()), "{status}");
+    assert_eq!(status["lease"]["next"], help);
+    is(&said(&world, &["status"]), 0, &["bob@far has the lock since", help]);
+    let take_over = ["unlock", "-e", "box", "--take-over", "--reason", "the machine burnt"];
+    is(&said(&world, &take_over), 6, &["box is a production environment", "bob@far", "--yes"]);
+    is(&said(&world, &run), 6, &["bob@far"]);
+    is(&said(&world, &[&take_over[..], &["--yes"]].concat()), 0, &["bob@far"]);
+    is(&said(&world, &run), 0, &["succeeded"]);
+    is(&said(&world, &take_over), 0, &["nobody holds the lock of box"]);
+    let lost = ledger.append_as("box", Epoch(1), &there, &[]).unwrap_err().to_string();
+    assert!(lost.contains("laws@") && lost.contains("(the machine burnt)"), "{lost}");
 }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use windlass::id::{Digest, RunId};
 use windlass::journal::{Record, RunState};
-use windlass::ledger::{Ledger, LedgerError, Link, RunRow, StoredRun};
+use windlass::ledger::{Ledger, LedgerError, Link, Release, RunRow, StoredRun};
 
 /// Runs in memory, written down as a real ledger writes them.
 pub(crate) struct MemoryLedger {
@@ -55,6 +55,17 @@ impl Ledger for MemoryLedger {
         Ok(Digest::of(bodies.concat().as_bytes()))
     }
 
+    fn links(&self, id: &RunId) -> Result<Vec<Link>, LedgerError> {
+        let runs = self.runs.lock().unwrap();
+        let (_, bodies) = runs.get(id).ok_or_else(|| LedgerError::NoRun(id.to_string()))?;
+        let mut head = Digest::of(id.as_str().as_bytes());
+        let link = |(seq, body): (u64, &String)| {
+            head = Digest::of(format!("{head}\n{body}").as_bytes());
+            Link { seq, body: body.clone(), hash: head.to_string() }
+        };
+        Ok((1..).zip(bodies).map(link).collect())
+    }
+
     fn replace_script(&self, id: &RunId, run: &StoredRun) -> Result<(), LedgerError> {
         let mut runs = self.runs.lock().unwrap();
         let (stored, _) = runs.get_mut(id).ok_or_else(|| LedgerError::NoRun(id.to_string()))?;
@@ -65,17 +76,6 @@ impl Ledger for MemoryLedger {
     fn head(&self, id: &RunId) -> Result<Option<Digest>, LedgerError> {
         let runs = self.runs.lock().unwrap();
         Ok(runs.get(id).filter(|(_, bodies)| !bodies.is_empty()).map(|(_, bodies)| Digest::of(bodies.concat().as_bytes())))
-    }
-
-    fn links(&self, id: &RunId) -> Result<Vec<Link>, LedgerError> {
-        let runs = self.runs.lock().unwrap();
-        let (_, bodies) = runs.get(id).ok_or_else(|| LedgerError::NoRun(id.to_string()))?;
-        let mut head = Digest::of(id.as_str().as_bytes());
-        let link = |(seq, body): (u64, &String)| {
-            head = Digest::of(format!("{head}\n{body}").as_bytes());
-            Link { seq, body: body.clone(), hash: head.to_string() }
-        };
-        Ok((1..).zip(bodies).map(link).collect())
     }
 
     fn records(&self, id: &RunId) -> Result<Vec<Record>, LedgerError> {
@@ -90,6 +90,10 @@ impl Ledger for MemoryLedger {
     fn stored(&self, id: &RunId) -> Result<StoredRun, LedgerError> {
         let runs = self.runs.lock().unwrap();
         runs.get(id).map(|(stored, _)| stored.clone()).ok_or_else(|| LedgerError::NoRun(id.to_string()))
+    }
+
+    fn releases(&self, _: Option<&str>) -> Result<Vec<Release>, LedgerError> {
+        Ok(Vec::new())
     }
 
     fn runs(&self, _: Option<&str>, _: usize) -> Result<Vec<RunRow>, LedgerError> {

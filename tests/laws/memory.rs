@@ -12,7 +12,7 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use windlass::artifact::DirectoryStore;
+use windlass::artifact::{DirectoryStore, KeptSources};
 use windlass::effect::{CommandResult, Content, EffectError, Invocation, Words};
 use windlass::fleet::{Environment, World};
 use windlass::id::RunId;
@@ -45,7 +45,8 @@ impl Memory {
         let (memory, layer) = (self.clone(), layer.clone());
         Arc::new(move |stored, id: &RunId, stop, _| {
             let store = Arc::new(DirectoryStore::new(&stored.store));
-            let controller = Controller::new(Path::new(&stored.root), store);
+            let kept = KeptSources::new(&memory.home.with_file_name("store"), id.clone(), None);
+            let controller = Controller::new(Path::new(&stored.root), store, kept);
             let simulate = Simulate::new(memory.fleet.clone(), id.clone(), controller, stop);
             layer(Arc::new(simulate.with_programs(Arc::new(memory.clone()))))
         })

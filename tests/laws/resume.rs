@@ -267,3 +267,96 @@ fn a_bracket_that_cannot_be_closed_is_owed_until_it_is() {
     assert_eq!((finish.state, finish.exit, finish.open.len()), (RunPhase::Unwound, 3, 0), "{}", told(&finish));
     world.shell("test ! -e open && test ! -e a");
 }
+
+/// The schema is migrated, and the run is killed before the switch: the old code stays live, and it is said that the schema is ahead.
+#[test]
+fn unwinding_says_what_stays_changed() {
+    let world = World::new();
+    world.shell("ln -s old current; echo 1 >schema");
+    let script = r#"
+step "migrate" { h.run(`echo 2 >${D}/schema`, #{ irreversible: "the schema is ahead of the code by version 2, which old code can read" }); }
+log("killed here");
+h.symlink("new", D + "/current");
+"#;
+    let ran = killed_after(&world, script, before_note("killed here"));
+    world.shell("ln -sfn old current");
+    let finish = world.runner(&ran.ledger, &bare(), Stop::default()).take_up(&ran.id, Job::Unwind).unwrap();
+    assert_eq!((finish.state, finish.exit), (RunPhase::Unwound, 3), "{}", told(&finish));
+    let [left] = finish.not_undone.as_slice() else { panic!("{:?}", finish.not_undone) };
+    assert!(left.command.contains("schema") && left.irreversible.as_ref().unwrap().contains("schema is ahead"), "{left:?}");
+    world.shell("test \"$(readlink current)\" = old && test \"$(cat schema)\" = 2");
+}
+
+/// One run that has records of every kind that format 2 has. With `WINDLASS_FIXTURE`, they are written there: that is how the
+/// fixture was made.
+#[test]
+fn a_run_has_every_kind_of_record() {
+    let script = r#"
+h.write(D + "/conf", "1");
+bracket("b", #{ enter: || h.run(`touch ${D}/open`), leave: || h.run(`test -e ${D}/may && rm -f ${D}/open`) }, || {
+    let out = h.run(`echo ran >>${D}/ran`, #{ undo: `rm -f ${D}/ran` });
+    fail("late");
+});
+"#;
+    let layer: crate::world::Layer = Arc::new(|inner| Arc::new(DoubtsOnce { inner }));
+    let world = World::new();
+    let stopped = world.run(&format!("{}{script}", world.head()), &layer).unwrap();
+    let key = stopped.finish.doubts.first().expect("a step is in doubt").clone();
+    let runner = || world.runner(&stopped.ledger, &layer, Stop::default());
+    runner().decide(&stopped.id, &[(key, Decision::Again)], "looked", "me").unwrap();
+    let finish = runner().take_up(&stopped.id, mended(&stopped, |text| format!("{text}\n// mended\n"))).unwrap();
+    assert_eq!((finish.state, finish.exit), (RunPhase::Stuck, 4), "{}", told(&finish));
+    world.shell("touch may");
+    let finish = runner().take_up(&stopped.id, Job::Unwind).unwrap();
+    assert_eq!((finish.state, finish.exit), (RunPhase::Unwound, 3), "{}", told(&finish));
+    world.shell("test ! -e open && test ! -e ran && test ! -e conf");
+    let records = stopped.ledger.records(&stopped.id).unwrap();
+    let lines: Vec<String> = records.iter().map(|record| serde_json::to_string(record).unwrap()).collect();
+    for kind in
+        ["decided", "obligation_opened", "obligation_held", "obligation_discharged", "obligation_failed", "script_replaced"]
+    {
+        assert!(lines.iter().any(|line| line.contains(&format!("\"kind\":\"{kind}\""))), "{kind} is missing");
+    }
+    if let Ok(path) = std::env::var("WINDLASS_FIXTURE") {
+        let text = lines.join("\n").replace(&world.dir.display().to_string(), "/srv/d") + "\n";
+        std::fs::write(path, text).unwrap();
+    }
+}
+
+/// Does not know how a command with an undo ended, until it is asked under another name.
+struct DoubtsOnce {
+    inner: Arc<dyn Effects>,
+}
+
+impl Effects for DoubtsOnce {
+    fn perform(&self, at: &Login, effect: &Effect) -> Result<Reply, EffectError> {
+        let reply = self.inner.perform(at, effect);
+        let Effect::Exec { command, receipt, .. } = effect else { return reply };
+        let in_doubt = format!("{:?}", command.words).contains("echo ran") && receipt.as_str().ends_with("-1");
+        if !in_doubt {
+            return reply;
+        }
+        Err(EffectError::InDoubt { host: at.host.clone(), reason: "the host was started anew".to_owned() })
+    }
+}
+
+/// Format 2 of the journal: what it has beyond format 1 is in a fixture, too, which later formats must be able to read.
+#[test]
+fn journals_of_format_2_read() {
+    const FIXTURE: &str = include_str!("../fixtures/journal-v2.jsonl");
+    let records: Vec<windlass::journal::Record> = FIXTURE.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let state = windlass::journal::RunState::read(&records).unwrap();
+    assert_eq!((state.phase, state.exit), (Some(RunPhase::Unwound), Some(3)));
+    for kind in
+        ["decided", "obligation_opened", "obligation_held", "obligation_discharged", "obligation_failed", "script_replaced"]
+    {
+        assert!(FIXTURE.contains(&format!("\"kind\":\"{kind}\"")), "{kind} is missing");
+    }
+    assert!(
+        FIXTURE.contains("\"makes\":[{\"holds\":\"file\"") && FIXTURE.contains("\"doubts\":["),
+        "what records of old kinds have more"
+    );
+    for (record, line) in records.iter().zip(FIXTURE.lines()) {
+        assert_eq!(serde_json::to_value(record).unwrap(), serde_json::from_str::<serde_json::Value>(line).unwrap());
+    }
+}

@@ -134,6 +134,14 @@ fn told(template: &str) {
     project.serves("1.1");
     let again = project.deploy("1.1", 0);
     assert_eq!(again["counts"]["changed"], 0, "{again}");
+    let back = project.ends(0, &["rollback"]);
+    assert_eq!(back["state"], "succeeded", "{back}");
+    project.serves("1.0");
+    let status = project.ends(0, &["status", "-e", "lab"]);
+    let hosts = status["components"][0]["hosts"].as_array().unwrap();
+    let good = |host: &Value| (&host["live"]["version"], &host["known_good"]["version"]) == (&"1.0".into(), &"1.0".into());
+    assert!(!hosts.is_empty() && hosts.iter().all(good), "{status}");
+    project.ends(6, &["rollback"]);
 }
 
 #[test]
@@ -144,6 +152,118 @@ fn single_does_what_its_page_says() {
 #[test]
 fn rolling_does_what_its_page_says() {
     told("rolling");
+}
+
+/// Every file of the hosts that a deploy may touch: kind, mode, target of a link, and content.
+const TREE: &str = r#"
+for h in hosts("all") {
+    let found = h.probe("cd && find . -name .windlass -prune -o -path ./.cache -prune -o \\( -type f -printf 'f %m %p ' -exec sha256sum {} \\; \\) -o -type l -printf 'l %l %p\n' -o -type d -printf 'd %m %p\n'");
+    log(h.name + "\n" + found.stdout);
+}
+"#;
+
+impl Project {
+    fn tree(&self) -> Vec<String> {
+        let output = self.windlass(&["run", "tree.rhai", "--format", "json"]);
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let logs = events.filter(|event| event["event"] == "step_succeeded" && event["op"] == "log");
+        let mut lines: Vec<String> = logs
+            .flat_map(|event| event["summary"].as_str().unwrap().lines().map(ToOwned::to_owned).collect::<Vec<_>>())
+            .collect();
+        lines.sort();
+        assert!(lines.iter().any(|line| line.contains("hello.conf")), "{lines:?}");
+        lines
+    }
+
+    /// Runs this; gives whether it was killed on its way.
+    fn killed(&self, args: &[&str], record: u64) -> bool {
+        let output = self.windlass(&[args, &["--crash-at", &record.to_string()]].concat());
+        std::os::unix::process::ExitStatusExt::signal(&output.status) == Some(9)
+    }
+
+    /// The last run: its name, and how many records it has.
+    fn last(&self) -> (String, u64) {
+        let status = self.ends(0, &["status", "-e", "lab"]);
+        (status["last"]["id"].as_str().unwrap().to_owned(), status["last"]["records"].as_u64().unwrap())
+    }
+}
+
+/// The crash law over a shipped script: killed at records from the first to the last, `STEP` apart, then resumed or unwound by
+/// one that is killed in turn, and by another one to the end.
+fn crashes(template: &str, step: u64) {
+    let project = Project::new(template);
+    for (name, text) in [("served.rhai", SERVED), ("tree.rhai", TREE)] {
+        std::fs::write(project.dir().join(name), text).unwrap();
+    }
+    assert!(project.command("sh").arg(project.dir().join("build.sh")).status().unwrap().success());
+    let deploy = |version: &str| match template {
+        "quickstart" => vec!["run".to_owned(), "--set".to_owned(), format!("version={version}")],
+        _ => vec!["run".to_owned(), "--artifact".to_owned(), format!("hello={version}")],
+    };
+    if template != "quickstart" {
+        for version in ["1.0", "1.1"] {
+            project.ends(0, &["artifact", "add", "hello", version, &format!("build/{version}")]);
+        }
+    }
+    let words = |version: &str| deploy(version);
+    let run = |version: &str| -> Value {
+        let words = words(version);
+        project.ends(0, &words.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    run("1.1");
+    run("1.0");
+    let before = project.tree();
+    let mut reached = 0;
+    for (round, record) in (1..2000).step_by(usize::try_from(step).unwrap()).enumerate() {
+        let words = words("1.1");
+        if !project.killed(&words.iter().map(String::as_str).collect::<Vec<_>>(), record) {
+            break;
+        }
+        reached = record;
+        let (id, records) = project.last();
+        let back = round % 2 == 0;
+        let word = if back { "unwind" } else { "resume" };
+        // Killed a second time a little later, where it lasts so long.
+        let again = project.killed(&[word, &id], records + 2 + record % 7);
+        let said = format!("{template} killed at {record}, {word}, killed again: {again}");
+        if back {
+            if again {
+                let output = project.windlass(&["unwind", &id]);
+                assert!(matches!(output.status.code(), Some(1 | 3)), "{said}: {output:?}");
+            }
+            assert_eq!(project.tree(), before, "{said}");
+            project.serves("1.0");
+        } else {
+            if again {
+                project.ends(0, &["resume", &id]);
+            }
+            project.serves("1.1");
+            run("1.0");
+        }
+    }
+    assert!(reached > 40, "{template} was killed at records up to {reached} only");
+}
+
+/// Every how many records; `WINDLASS_EVERY` says another number.
+fn apart() -> u64 {
+    std::env::var("WINDLASS_EVERY").ok().and_then(|text| text.parse().ok()).unwrap_or(23)
+}
+
+#[test]
+fn quickstart_is_killed_and_goes_on_or_back() {
+    crashes("quickstart", apart());
+}
+
+#[test]
+fn rolling_is_killed_and_goes_on_or_back() {
+    crashes("rolling", apart());
+}
+
+#[test]
+fn single_is_killed_and_goes_on_or_back() {
+    crashes("single", apart().min(11));
 }
 
 #[test]

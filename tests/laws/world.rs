@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
-use windlass::artifact::DirectoryStore;
+use windlass::artifact::{DirectoryStore, KeptSources};
 use windlass::effect::{Effects, Fence};
 use windlass::event::{Event, Watcher};
 use windlass::fleet::{Environment, Operator, Project};
@@ -170,7 +170,7 @@ impl World {
 
     /// What stands behind the effects of a run as this holder of a lock.
     pub(crate) fn stack_as(&self, layer: &Layer, fence: Fence) -> StackBuilder {
-        let (home, layer) = (self.home(), layer.clone());
+        let (home, layer, kept) = (self.home(), layer.clone(), self.temp.path().join("store"));
         if let Some(memory) = &self.memory {
             return memory.stack(&layer);
         }
@@ -179,17 +179,20 @@ impl World {
                 PoolOptions { local_home: Some(home.clone()), fence: Some(fence.clone()), ..PoolOptions::new(id.clone()) };
             let pool = Arc::new(Pool::new(&stored.environment.hosts, options));
             let store = Arc::new(DirectoryStore::new(&stored.store));
-            layer(apply_stack(pool, Controller::new(Path::new(&stored.root), store), stop, watcher))
+            let kept = KeptSources::new(&kept, id.clone(), stored.goes_back_to.clone());
+            layer(apply_stack(pool, Controller::new(Path::new(&stored.root), store, kept), stop, watcher))
         })
     }
 
     /// Layers that predict a run over what stands behind it here, and what the prediction rests on.
     pub(crate) fn predicting(&self) -> (Layer, Arc<Marks>) {
         let (environment, root, marks) = (self.environment(), self.root(), Arc::new(Marks::default()));
+        let kept = self.temp.path().join("store");
         let theirs = marks.clone();
         let layer: Layer = Arc::new(move |inner| {
-            let controller = Controller::new(&root, Arc::new(DirectoryStore::new(store::directory())));
             let id = RunId::new("20260101-0000", "over");
+            let kept = KeptSources::new(&kept, id.clone(), None);
+            let controller = Controller::new(&root, Arc::new(DirectoryStore::new(store::directory())), kept);
             Arc::new(Overlay::new(ReadOnly::new(inner), &environment, id, controller, theirs.clone(), 1_767_268_800_000))
         });
         (layer, marks)
@@ -204,6 +207,7 @@ impl World {
             params: Map::new(),
             limit: None,
             artifacts: store::pins(),
+            known_good: Vec::new(),
             run: "laws".to_owned(),
             mode: "run",
         };
@@ -225,6 +229,8 @@ impl World {
             root: self.root().display().to_string(),
             artifacts: store::pins(),
             store: store::directory().display().to_string(),
+            goes_back_to: None,
+            known_good: Vec::new(),
         })
     }
 

@@ -14,6 +14,7 @@ mod host;
 mod hostile_connection;
 mod hostile_host;
 mod keys;
+mod kills;
 mod lab;
 mod lease;
 mod login;

@@ -1,7 +1,7 @@
 //! What the cases of the primitives cannot show of a simulated host, since they need systemd or more than one run.
 
 use super::{Answered, Fleet, Simulate};
-use crate::artifact::DirectoryStore;
+use crate::artifact::{DirectoryStore, KeptSources};
 use crate::effect::{
     Account, Attributes, Content, Contract, Effect, EffectError, Effects, Foretold, GroupAccount, HttpRequest, Invocation, Login,
     PackageSet, PackageState, Presence, Reply, ServiceUnit, UnitScope, UserAccount, Verb, Via, Words,
@@ -38,8 +38,10 @@ fn ground(world: serde_json::Value) -> Ground {
 }
 
 fn simulate(fleet: &Arc<Fleet>, root: &Path) -> Simulate {
-    let controller = Controller::new(root, Arc::new(DirectoryStore::new(root.join("store"))));
-    Simulate::new(fleet.clone(), RunId::new("20260101-0000", "test"), controller, Stop::default())
+    let run = RunId::new("20260101-0000", "test");
+    let kept = KeptSources::new(&root.join("store"), run.clone(), None);
+    let controller = Controller::new(root, Arc::new(DirectoryStore::new(root.join("store"))), kept);
+    Simulate::new(fleet.clone(), run, controller, Stop::default())
 }
 
 impl Ground {

@@ -92,10 +92,12 @@ fn function(effect: &Effect) -> Result<Call, EffectError> {
         | E::Entropy { .. }
         | E::Ask { .. }
         | E::Sleep { .. }
-        | E::Notify { .. } => {
-            return Err(EffectError::Unsupported(format!("no shell does this: {effect:?}")));
-        }
+        | E::Notify { .. } => return Err(unsupported(effect)),
     })
+}
+
+fn unsupported(effect: &Effect) -> EffectError {
+    EffectError::Unsupported(format!("no shell does this: {effect:?}"))
 }
 
 /// The call that looks whether an effect has anything to do, where that is one of its own.
@@ -216,7 +218,7 @@ fn arm(save: &SaveId, seconds: u64) -> Call {
 /// The call that ends the timer of a guarded block.
 #[must_use]
 pub fn confirm(save: &SaveId) -> Call {
-    Call::new("wl_confirm").save(save).deadline_seconds(Some(90))
+    Call::new("wl_confirm").save(save).deadline_seconds(Some(90)).fenced()
 }
 
 /// A command for the timer, as a script that needs no function of ours.

@@ -51,7 +51,7 @@ wl_parent() {
 wl_hash() { h=$(sha256sum <"$1") || exit 1; h=${h%% *}; }
 # Makes the directories that nobody else can enter; the one that other shells look for comes last.
 wl_private() {
-  { [ -d "$W/s" ] && { [ -z "$wl_w" ] || [ -d "$wl_f" ]; }; } ||
+  [ -d "$W/s" ] && [ -d "${wl_w:+$wl_f/}." ] ||
     ( umask 077; mkdir -p "$wl_home/sums" "$W/p" "$W/x" "$W/l" ${wl_w:+"$wl_f"} "$W/s" ) || wl_fail
   [ -O "$wl_home" ] || wl_die "$wl_home belongs to somebody else"
   wl_here
@@ -69,11 +69,8 @@ wl_here() {
 wl_fenced() { wl_w=$wl_e; wl_fence; "$@"; }
 # A name appears in one instant, and nobody takes a higher one away.
 wl_fence() {
-  [ -n "$wl_e" ] || return 0
-  for wl_g in "$wl_f"/[0-9]*; do
-    wl_g=${wl_g##*/}; [ "$wl_g" != "[0-9]*" ] || break
-    [ "$wl_g" -le "$wl_e" ] || { echo "$wl_g"; exit 76; }
-  done
+  [ "$wl_e" ] || return 0
+  for E in "$wl_f"/[0-9]*; do [ ! -e "$E" ] || [ "${E##*/}" -le "$wl_e" ] || { echo "${E##*/}"; exit 76; }; done
   [ -e "$wl_f/$wl_e" ] || [ ! -d "$wl_f" ] || printf '' >"$wl_f/$wl_e" || exit 1
 }
 # wl_born PID: its group, session and time of birth (g0 s0 b0); false when it is gone.
@@ -812,7 +809,7 @@ wl_untree() {
 #: forget
 wl_forget() { # [RECORDS HEAD]
   wl_here
-  [ -z "$2" ] || [ ! -d "$wl_f" ] || wl_anchor "$1 $2"
+  [ -z "$2" ] || [ -z "$wl_e" ] || [ ! -d "$wl_f" ] || wl_anchor "$1 $2"
   for f in "$W"/p/*.at; do
     [ -s "$f" ] || continue
     t=$(cat "$f"; echo .); rm -f -- "${t%.}"

@@ -1,0 +1,114 @@
+//! Kills at random moments: whatever the moment and the signal, the run is continued to its end, or what was there is put back;
+//! also when the one that continues or puts back is killed in turn.
+
+use super::host::{assert_same, states};
+use super::lab::lab;
+use super::project::Project;
+use super::wait::pause;
+use rustix::process::Signal;
+use std::time::{Duration, Instant};
+
+/// How many kills, of the first processes and of those that take up; `WINDLASS_KILLS` says another number.
+const KILLS: u32 = 14;
+/// Where the moments come from; `WINDLASS_SEED` says another number.
+const SEED: u64 = 20_261_125;
+
+/// Numbers that look like chance, and come again with their seed (a 64-bit linear congruence, its upper half).
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % end
+    }
+}
+
+fn asked<T: std::str::FromStr>(variable: &str, usual: T) -> T {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
+/// What a round of it did, to be told when it fails.
+struct Round<'a> {
+    project: &'a Project,
+    chance: Chance,
+    kills: u32,
+    told: String,
+}
+
+impl Round<'_> {
+    /// Runs this and kills it within about that time; gives whether it was killed.
+    fn killed(&mut self, words: &[&str], within: Duration) -> bool {
+        let (running, begun) = (self.project.start(words), Instant::now());
+        let moment = Duration::from_micros(self.chance.below(u64::try_from(within.as_micros()).unwrap()));
+        while begun.elapsed() < moment {
+            pause();
+        }
+        let signal = if self.chance.below(3) == 0 { Signal::TERM } else { Signal::KILL };
+        running.signal(signal);
+        let code = running.wait().code;
+        self.told += &format!("\n{} killed by {signal:?} after {moment:?}: {code:?}", words.join(" "));
+        let killed = code.is_none() || code == Some(7);
+        self.kills += u32::from(killed);
+        killed
+    }
+
+    /// The name and the phase of the last run.
+    fn last(&self) -> (String, String) {
+        let last = &self.project.status()["last"];
+        let text = |key: &str| last[key].as_str().unwrap_or_default().to_owned();
+        (text("id"), text("state"))
+    }
+}
+
+#[test]
+fn killed_at_random_moments_a_run_goes_on_or_back() {
+    let lease = lab().lease(3);
+    let project = Project::new(&lease.hosts, |_| "");
+    let begun = Instant::now();
+    project.deploy("1.0").expect_run(0, "succeeded");
+    let whole = begun.elapsed();
+    let mut live = "1.0";
+    let wanted = asked("WINDLASS_KILLS", KILLS);
+    let mut round = Round { project: &project, chance: Chance(asked("WINDLASS_SEED", SEED)), kills: 0, told: String::new() };
+    for _ in 0..wanted * 4 {
+        if round.kills >= wanted {
+            break;
+        }
+        round.told.clear();
+        let next = if live == "1.0" { "1.1" } else { "1.0" };
+        let before = states(&lease.hosts);
+        let (earlier, _) = round.last();
+        round.killed(&["run", "--set", &format!("version={next}")], whole);
+        let (run, mut state) = round.last();
+        if run == earlier {
+            continue; // before anything was on record
+        }
+        let back = round.chance.below(2) == 0;
+        let mut ended = matches!(state.as_str(), "succeeded" | "unwound" | "halted" | "refused");
+        // The one that takes it up is killed, too, now and then.
+        while !ended && round.chance.below(2) == 0 && round.kills < wanted {
+            round.killed(&[if back { "unwind" } else { "resume" }, &run], whole);
+            state = round.last().1;
+            ended = matches!(state.as_str(), "succeeded" | "unwound" | "halted" | "refused");
+        }
+        if !ended {
+            let word = if back || state == "unwinding" { "unwind" } else { "resume" };
+            let end = project.windlass(&[word, &run]);
+            let right = if word == "unwind" { matches!(end.code, Some(1 | 3)) } else { end.code == Some(0) };
+            assert!(right, "{}\n{end}", round.told);
+            state = round.last().1;
+            // One that is killed behind its end may leave its directory there.
+            lease.hosts.iter().for_each(|host| host.assert_nothing_left("/root"));
+        }
+        eprintln!("{}\nended as {state}", round.told);
+        match state.as_str() {
+            "succeeded" => {
+                live = next;
+                lease.hosts.iter().for_each(|host| host.assert_serves(live));
+            }
+            "unwound" => assert_same(&before, &lease.hosts),
+            other => panic!("it ended as {other}:{}", round.told),
+        }
+    }
+    assert!(round.kills >= wanted, "only {} were killed in time", round.kills);
+}
