@@ -4,6 +4,7 @@
 mod directory;
 mod error;
 mod kept;
+mod members;
 mod name;
 mod pack;
 mod pins;
@@ -14,6 +15,7 @@ mod tree;
 pub use directory::{DirectoryStore, InUse};
 pub use error::ArtifactError;
 pub use kept::{Kept, KeptSources};
+pub use members::{ArchiveItem, ArchiveMember, members};
 pub use name::{ArtifactName, Version};
 pub use pack::{Packed, PackedTree, pack, pack_plain};
 pub use pins::{Pin, PinError, Wishes, resolve};

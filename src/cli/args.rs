@@ -62,6 +62,10 @@ pub enum Color {
 pub enum Command {
     /// Run the deploy script against an environment
     Run(RunArgs),
+    /// Predict a run on a fleet in memory; no host is spoken to
+    Plan(PlanArgs),
+    /// Predict a run by looking at the hosts, without changing any
+    DryRun(DryRunArgs),
     /// Find mistakes in the script without touching any host
     Check(CheckArgs),
     /// Go on with a run that was interrupted or killed
@@ -138,6 +142,45 @@ pub struct RunArgs {
     /// For tests: be killed at a record of the journal, as in 12 or before:12
     #[arg(long, hide = true, value_parser = parse_crash)]
     pub crash_at: Option<crate::run::Crash>,
+}
+
+/// What `plan` and `dry-run` have in common.
+#[derive(Debug, Args)]
+pub struct PredictArgs {
+    /// What is predicted.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// The answer to a question that the script asks
+    #[arg(long = "answer", value_name = "NAME=VALUE", value_parser = parse_answer)]
+    pub answers: Vec<Answer>,
+    /// Write the prediction as JSON, too
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// End with exit code 1 when something had to be assumed
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// What is predicted.
+    #[command(flatten)]
+    pub predict: PredictArgs,
+    /// What the fleet in memory is to be like; world.toml of the project when it is there
+    #[arg(long, value_name = "FILE")]
+    pub world: Option<PathBuf>,
+}
+
+/// `dry-run`.
+#[derive(Debug, Args)]
+pub struct DryRunArgs {
+    /// What is predicted.
+    #[command(flatten)]
+    pub predict: PredictArgs,
+    /// Ask for the password that sudo wants on the hosts, once
+    #[arg(short = 'K', long)]
+    pub ask_sudo_password: bool,
 }
 
 /// `check`.

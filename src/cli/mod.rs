@@ -15,6 +15,7 @@ mod lease;
 mod lock_file;
 mod people;
 mod pins;
+mod predict;
 mod printer;
 mod rollback;
 mod run;
@@ -51,6 +52,8 @@ pub fn main(argv: Vec<OsString>) -> ExitCode {
     printer.start_tracing();
     let result = match &cli.command {
         Command::Run(args) => run::run(&cli.common, args, &printer),
+        Command::Plan(args) => predict::plan(&cli.common, args, &printer),
+        Command::DryRun(args) => predict::dry_run(&cli.common, args, &printer),
         Command::Check(args) => check::check(&cli.common, args, &printer),
         Command::Resume(args) => take_up::resume(&cli.common, args, &printer),
         Command::Unwind(args) => take_up::unwind(&cli.common, args, &printer),

@@ -1,6 +1,6 @@
 //! `windlass run`: the real thing.
 
-use super::args::{Answer, Common, Format, RunArgs};
+use super::args::{Answer, Common, Format, RunArgs, Selection};
 use super::check::{refuse_errors, refuse_unknown_answers, refuse_unknown_channels, refuse_unknown_params};
 use super::error::CliError;
 use super::lease::{Held, hold};
@@ -11,18 +11,19 @@ use super::settings::{Labs, agent, environment, environment_name, executable, le
 use crate::event::Watcher;
 use crate::fleet::{Channels, Class, Environment, Project, selector};
 use crate::id::{RunId, StepKey};
-use crate::interp::{Origin, People, Unsent};
+use crate::interp::{Marks, Origin, People, Unsent};
 use crate::journal::{Record, RunPhase};
 use crate::ledger::{Intent, Ledger, RunRow, StoredRun, known_good};
 use crate::op::Registry;
 use crate::report::{Counts, JsonReport, LiveReport, TextReport, Tone, Where, clock, millis, plain};
-use crate::run::{Crash, Drifted, Finish, NotUndone, Outset, Runner, live_stack_with};
+use crate::run::{Crash, Drifted, Finish, NotUndone, Outset, Runner, StackBuilder, dry_run_layers, live_stack_with};
 use crate::script::{Facts, Load, Program, ProjectSources, STANDARD};
 use crate::step::ErrorKind;
 use crate::stop::Stop;
 use crate::transport::{Credentials, Passphrases, Password};
 use rand::RngExt;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -37,7 +38,7 @@ pub(super) fn run(common: &Common, args: &RunArgs, printer: &Printer) -> Result<
     refuse_policy(&environment)?;
     let id = new_id();
     let _in_use = store(&project)?.hold()?;
-    let mut stored = read_all(&project, &script, &environment, args, &id)?;
+    let mut stored = read_all(&project, &script, &environment, (&args.selection, &args.answers), &id)?;
     let ledger = ledger(&project)?;
     let held = hold(&project, &ledger, &name, &id, Intent::Begin)?;
     refuse_while_unfinished(&name, ledger.as_ref())?;
@@ -80,15 +81,15 @@ pub(super) fn begin(
 }
 
 /// Reads the script and everything it can import, and refuses what is wrong before anything begins.
-fn read_all(
+pub(super) fn read_all(
     project: &Project,
     script: &str,
     environment: &Environment,
-    args: &RunArgs,
+    (selection, answers): (&Selection, &[Answer]),
     id: &RunId,
 ) -> Result<StoredRun, CliError> {
-    let params = params(&args.selection);
-    let limit = args.selection.limit.clone();
+    let params = params(selection);
+    let limit = selection.limit.clone();
     let facts = Facts {
         environment: Some(environment.clone()),
         params: params.clone(),
@@ -103,10 +104,10 @@ fn read_all(
     let program = Program::load(Load { sources, script: script.to_owned(), registry, facts, stop: Stop::default() })?;
     refuse_errors(&program)?;
     refuse_unknown_params(&program, &params)?;
-    refuse_unknown_answers(&program, &args.answers)?;
+    refuse_unknown_answers(&program, answers)?;
     refuse_unknown_channels(&program, environment)?;
     let store = store(project)?;
-    let (artifacts, wrong) = pins::pins(Purpose::Run, &program, &args.selection, project, &environment.artifacts, &store)?;
+    let (artifacts, wrong) = pins::pins(Purpose::Run, &program, selection, project, &environment.artifacts, &store)?;
     if !wrong.is_empty() {
         return Err(CliError { diagnostics: wrong, ..CliError::input("") });
     }
@@ -291,6 +292,25 @@ impl Desk {
             stop: self.stop.clone(),
             crash,
         }
+    }
+
+    /// The layers of a prediction that looks at live hosts: with the same logins, and nobody who is told anything.
+    pub(super) fn dry_run_layers(
+        &self,
+        password: Password,
+        answers: &[Answer],
+        marks: Arc<Marks>,
+        scratch: &Path,
+    ) -> StackBuilder {
+        let credentials = Credentials { password, passphrases: self.passphrases(), agent: agent() };
+        let aside: Aside = Arc::new(|work| work());
+        let people = people(answers, &Channels::default(), Origin::default(), self.interrupt.clone(), aside);
+        dry_run_layers(credentials, people, marks, scratch)
+    }
+
+    /// The words to stop.
+    pub(super) fn stops(&self) -> (Stop, Stop) {
+        (self.interrupt.clone(), self.stop.clone())
     }
 
     /// Asked on the terminal, where there is one, once the host has said that it would take the key.

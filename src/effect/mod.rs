@@ -43,6 +43,12 @@ pub trait Effects: Send + Sync {
     fn perform(&self, at: &Login, effect: &Effect) -> Result<Reply, EffectError>;
 }
 
+impl<E: Effects + ?Sized> Effects for std::sync::Arc<E> {
+    fn perform(&self, at: &Login, effect: &Effect) -> Result<Reply, EffectError> {
+        self.as_ref().perform(at, effect)
+    }
+}
+
 /// One thing that an operation asks of the world.
 ///
 /// Effects that change files carry a [`SaveId`]: the same round trip that looks and changes keeps on the host what was
@@ -118,6 +124,9 @@ pub enum Effect {
         after: Option<SaveId>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         keeps: Vec<(SaveId, RemotePath)>,
+        /// What is known of it where it is not run.
+        #[serde(default, skip_serializing_if = "Contract::is_empty")]
+        contract: Box<Contract>,
     },
 
     /// Puts back what a save kept; when it `surely` kept something and has it no more, that is a failure. Reply: [`Reply::Done`].
@@ -260,6 +269,36 @@ pub struct Invocation {
     pub timeout_seconds: Option<u64>,
 }
 
+/// What is known of a command without running it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contract {
+    /// A path that is there once it has succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creates: Option<RemotePath>,
+    /// How it ends, and what it prints.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Foretold>,
+}
+
+/// The answer of a command, as its script foretells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Foretold {
+    /// Its exit status.
+    pub code: i32,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+}
+
+impl Contract {
+    /// Whether nothing is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A command's words: a text for `sh`, or a list that no shell reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -306,4 +345,16 @@ pub struct HttpRequest {
     pub headers: BTreeMap<String, String>,
     /// Milliseconds for the whole exchange.
     pub timeout_millis: u64,
+    /// What whoever asks hopes for, where nobody can be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hoped: Option<Hoped>,
+}
+
+/// The answer of an HTTP server that is hoped for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hoped {
+    /// The status code.
+    pub status: u16,
+    /// Texts that the body holds.
+    pub texts: Vec<String>,
 }

@@ -25,6 +25,7 @@ mod ssh_match;
 mod ssh_options;
 mod ssh_settings;
 mod ssh_tokens;
+mod world;
 
 pub use channel::{Channel, ChannelKind, Channels, Webhook};
 pub use environment::{Class, Environment};
@@ -36,6 +37,7 @@ pub use project::{Defaults, EnvironmentSource, Project, environment_file, enviro
 pub use ssh_config::SshConfig;
 pub use ssh_options::{AddressFamily, Agent, AlgorithmKind, Algorithms, HostKeyPolicy, ProxyCommand, SshOptions};
 pub use ssh_settings::{HostSettings, UnsupportedKey};
+pub use world::{Start, WantedCommand, WantedExternal, WantedFile, WantedForm, WantedHost, WantedService, World};
 
 /// How long `36h`, `1m30s` or `2d` is.
 #[must_use]

@@ -36,11 +36,6 @@ impl Controller {
         Self { people, ..self }
     }
 
-    /// The directory of the project.
-    pub(super) fn root(&self) -> &Path {
-        &self.root
-    }
-
     pub(super) fn perform(&self, effect: &Effect, stop: &Stop) -> Result<Reply, EffectError> {
         match effect {
             Effect::Now => Ok(Reply::Time(now())),
@@ -161,6 +156,29 @@ impl Controller {
             return Err(EffectError::failed(format!("{path} is not text (UTF-8)")));
         }
         Ok(Reply::Content(Content::new(bytes)))
+    }
+
+    /// The path of the project that a file of a host is kept at.
+    pub(super) fn fetched(&self, to: &str) -> Result<PathBuf, EffectError> {
+        let target = self.inside(to)?;
+        if Path::new(to).components().next().is_some_and(|first| first.as_os_str() == ".windlass") {
+            return Err(EffectError::failed(format!("`{to}` is where Windlass keeps its own files; nothing is fetched into it")));
+        }
+        Ok(target)
+    }
+
+    /// Refuses a path of which a part that is there is a link out of the project.
+    pub(super) fn stays_inside(&self, target: &Path, to: &str) -> Result<(), EffectError> {
+        let real = target.ancestors().skip(1).find_map(|above| above.canonicalize().ok()).unwrap_or_default();
+        if self.root.canonicalize().is_ok_and(|root| real.starts_with(root)) {
+            return Ok(());
+        }
+        Err(EffectError::failed(format!("{to} leads out of the project by a symbolic link, to {}", real.display())))
+    }
+
+    /// The digest of a file that is there.
+    pub(super) fn digest_of(&self, path: &Path) -> Option<Digest> {
+        File::open(path).and_then(|mut file| hash(&mut file)).ok()
     }
 
     /// A path of the project; nothing outside of it.

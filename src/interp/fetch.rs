@@ -17,10 +17,7 @@ const PIECE: u64 = 4;
 
 /// Keeps a file of the host as `to`, a path of the project.
 pub(super) fn fetch(pool: &Pool, controller: &Controller, at: &Login, path: &RemotePath, to: &str) -> Result<Reply, EffectError> {
-    let target = controller.inside(to)?;
-    if Path::new(to).components().next().is_some_and(|first| first.as_os_str() == ".windlass") {
-        return Err(EffectError::failed(format!("`{to}` is where Windlass keeps its own files; nothing is fetched into it")));
-    }
+    let target = controller.fetched(to)?;
     let (size, digest) = measure(pool, at, path)?;
     let cannot = |error: std::io::Error| EffectError::failed(format!("{to} cannot be written: {error}"));
     if File::open(&target).and_then(|mut file| hash(&mut file)).is_ok_and(|found| found == digest) {
@@ -30,9 +27,7 @@ pub(super) fn fetch(pool: &Pool, controller: &Controller, at: &Login, path: &Rem
     let directory = target.parent().unwrap_or(&target);
     fs::create_dir_all(directory).map_err(cannot)?;
     let real = directory.canonicalize().map_err(cannot)?;
-    if !controller.root().canonicalize().is_ok_and(|root| real.starts_with(root)) {
-        return Err(EffectError::failed(format!("{to} leads out of the project by a symbolic link, to {}", real.display())));
-    }
+    controller.stays_inside(&target, to)?;
     if target.is_dir() {
         return Err(EffectError::failed(format!("{to} is a directory; name the file in it")));
     }

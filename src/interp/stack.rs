@@ -1,8 +1,10 @@
 //! Every mode's stack of layers, outermost first.
 
-use super::{Apply, Controller, Retry};
+use super::{Apply, Controller, Fleet, Marks, Overlay, ReadOnly, Retry, Simulate};
 use crate::effect::Effects;
 use crate::event::Watcher;
+use crate::fleet::Environment;
+use crate::id::RunId;
 use crate::stop::Stop;
 use crate::transport::Pool;
 use std::sync::Arc;
@@ -14,4 +16,30 @@ pub fn apply(pool: Arc<Pool>, controller: Controller, stop: Stop, watcher: Arc<d
     let apply = Apply::new(pool, controller, stop.clone(), watcher);
     // It was waited for: undoing what is there tries once more, and does not wait as long again.
     Arc::new(Retry::new(apply, stop).telling(move |host| theirs.hurry(host)))
+}
+
+/// `plan`: Simulate. The fleet is thrown away afterwards, so nothing has to lie over it.
+#[must_use]
+pub fn plan(fleet: Arc<Fleet>, run: RunId, controller: Controller, stop: Stop, marks: Arc<Marks>) -> Arc<dyn Effects> {
+    Arc::new(Simulate::new(fleet, run, controller, stop).with_marks(marks))
+}
+
+/// What a dry run is made of, beside the layers themselves.
+pub struct DryRun<'a> {
+    /// Whose hosts are looked at.
+    pub environment: &'a Environment,
+    /// Its name.
+    pub run: RunId,
+    /// The project, for the layer that only reads; and once more, for what is compared with it.
+    pub controllers: [Controller; 2],
+    /// What it rests on.
+    pub marks: Arc<Marks>,
+}
+
+/// `dry-run`: Overlay, ReadOnly, Retry, Apply.
+#[must_use]
+pub fn dry_run(pool: Arc<Pool>, dry: DryRun<'_>, stop: Stop, watcher: Arc<dyn Watcher>) -> Arc<dyn Effects> {
+    let [reads, compared] = dry.controllers;
+    let live = ReadOnly::new(Retry::new(Apply::new(pool, reads, stop.clone(), watcher), stop));
+    Arc::new(Overlay::new(live, dry.environment, dry.run, compared, dry.marks, super::controller::now()))
 }

@@ -1,6 +1,6 @@
 //! What an operation has of the world: its host, effects, and a place to record undos.
 
-use crate::effect::{Compensation, Effect, EffectClass, Invocation, Postcondition, Reply};
+use crate::effect::{Compensation, Contract, Effect, EffectClass, Invocation, Postcondition, Reply};
 use crate::id::{HostName, RemotePath, SaveId, StepKey};
 use crate::step::{ErrorKind, Outcome, StepError};
 
@@ -133,10 +133,11 @@ impl<'a> StepContext<'a> {
     /// # Errors
     /// What went wrong. The record stands all the same.
     pub fn command(&mut self, command: Invocation, undo: impl FnOnce(&SaveId) -> Vec<Compensation>) -> Result<Reply, StepError> {
-        self.command_keeping(command, &[], undo)
+        self.command_keeping(command, &[], Contract::default(), undo)
     }
 
-    /// The same, and the host keeps a copy of what is at these paths before it begins. They are put back last.
+    /// The same, and the host keeps a copy of what is at these paths before it begins; they are put back last. The contract
+    /// says what is known of the command where it is not run.
     ///
     /// # Errors
     /// What went wrong. The record stands all the same.
@@ -144,6 +145,7 @@ impl<'a> StepContext<'a> {
         &mut self,
         command: Invocation,
         paths: &[RemotePath],
+        contract: Contract,
         undo: impl FnOnce(&SaveId) -> Vec<Compensation>,
     ) -> Result<Reply, StepError> {
         let first = self.recorded + 1;
@@ -158,7 +160,7 @@ impl<'a> StepContext<'a> {
         self.recorded += u32::try_from(undo.len()).unwrap_or(u32::MAX).max(1);
         self.port.record(first, &undo, &[])?;
         self.outcome = Outcome::Changed;
-        self.port.perform(&Effect::Exec { command, receipt, after: None, keeps })
+        self.port.perform(&Effect::Exec { command, receipt, after: None, keeps, contract: Box::new(contract) })
     }
 
     /// The command once more, under another receipt: what undoes it is on record since its first time.
@@ -166,7 +168,7 @@ impl<'a> StepContext<'a> {
         let receipt = self.key.save(first + 20_000 * repeats);
         self.port.record(first + 100 * repeats, &[Compensation::End { receipt: receipt.clone() }], &[])?;
         self.outcome = Outcome::Changed;
-        self.port.perform(&Effect::Exec { command, receipt, after: None, keeps: Vec::new() })
+        self.port.perform(&Effect::Exec { command, receipt, after: None, keeps: Vec::new(), contract: Box::default() })
     }
 
     /// Ends what an earlier step has begun, and what that step is undone by.

@@ -2,7 +2,7 @@
 
 use super::expect::{Held, Look, Timing, wait};
 use super::{Operation, Span, StepContext, Subject, context::unexpected};
-use crate::effect::{Effect, HttpReply, HttpRequest, Reply, Via};
+use crate::effect::{Effect, Hoped, HttpReply, HttpRequest, Reply, Via};
 use crate::step::{ErrorKind, StepError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -62,6 +62,7 @@ impl Operation for ExpectHttp {
             method: "GET".to_owned(),
             headers: self.headers.clone(),
             timeout_millis: self.timeout.millis(),
+            hoped: Some(Hoped { status: self.status, texts: self.body.iter().chain(&self.version).cloned().collect() }),
         };
         let effect = Effect::Http { request, via: self.via };
         wait(cx, &self.timing, &self.url, |cx| match cx.look(&effect) {

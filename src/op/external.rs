@@ -99,6 +99,7 @@ impl Service {
                     method: "GET".to_owned(),
                     headers: BTreeMap::new(),
                     timeout_millis: timeout.millis(),
+                    hoped: None,
                 };
                 Effect::Http { request, via }
             }

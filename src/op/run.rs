@@ -1,7 +1,7 @@
 //! `h.run(command)`: a command that may change anything.
 
 use super::{Operation, Span, StepContext, Subject, context::unexpected};
-use crate::effect::{CommandResult, Compensation, Content, Effect, Invocation, Reply, Words};
+use crate::effect::{CommandResult, Compensation, Content, Contract, Effect, Foretold, Invocation, Reply, Words};
 use crate::id::{RemotePath, SaveId};
 use crate::step::StepError;
 use serde::{Deserialize, Serialize};
@@ -121,7 +121,8 @@ impl Operation for Run {
         if let Some(code) = self.dry.as_ref().map(|dry| dry.code).filter(|code| !self.how.allows(*code)) {
             return Err(StepError::bad_input(format!("`dry` answers with exit status {code}, which is not among `ok_codes`")));
         }
-        let reply = cx.command_keeping(command.clone(), &self.writes, |receipt| self.undos(&command, receipt))?;
+        let reply =
+            cx.command_keeping(command.clone(), &self.writes, self.contract(), |receipt| self.undos(&command, receipt))?;
         let Reply::Command(result) = reply else { return Err(unexpected(&reply)) };
         self.how.judge(&self.command, &result)
     }
@@ -155,6 +156,11 @@ impl Run {
             }
         }
         Ok(None)
+    }
+
+    fn contract(&self) -> Contract {
+        let foretold = |dry: &Dry| Foretold { code: dry.code, stdout: dry.stdout.clone(), stderr: dry.stderr.clone() };
+        Contract { creates: self.creates.clone(), answer: self.dry.as_ref().map(foretold) }
     }
 
     fn undos(&self, command: &Invocation, receipt: &SaveId) -> Vec<Compensation> {

@@ -2,6 +2,7 @@
 
 mod duration;
 mod json;
+mod plan;
 mod progress;
 mod size;
 mod style;
@@ -9,6 +10,7 @@ mod text;
 
 pub use duration::{ago, clock, millis};
 pub use json::{JsonReport, event as json_event};
+pub use plan::{plan_lines, plan_summary};
 pub use progress::{LiveReport, Where};
 pub use size::size;
 pub use style::{Paint, Tone, json_line, plain, same_length};

@@ -226,7 +226,8 @@ fn pause(run: &Run, key: &StepKey, bake: Span, next: &[HostName]) -> Result<(), 
         let piece = left.min(1000);
         let text = format!("{} s until {}", left.div_ceil(1000), names(&next));
         run.watcher.see(&Event::Progress { key: key.clone(), host: host.clone(), text });
-        result = run.effects.perform(&Login::controller(), &Effect::Sleep { millis: piece }).map(drop);
+        let sleep = || run.effects.perform(&Login::controller(), &Effect::Sleep { millis: piece });
+        result = crate::interp::within(key, sleep).map(drop);
         left -= piece;
     }
     run.watcher.see(&Event::Ended { key: key.clone() });

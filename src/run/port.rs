@@ -90,7 +90,7 @@ impl StepPort for Port<'_> {
         if matches!(effect.class(), EffectClass::Write | EffectClass::Opaque) {
             self.may_change(&at)?;
         }
-        let result = self.effects.perform(&at, effect);
+        let result = crate::interp::within(self.key, || self.effects.perform(&at, effect));
         let changes = matches!(effect.class(), EffectClass::Write | EffectClass::Opaque);
         if changes
             && !matches!(result, Err(EffectError::Unreachable { .. } | EffectError::Denied { .. } | EffectError::Fenced { .. }))

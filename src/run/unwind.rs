@@ -150,7 +150,7 @@ impl Unwound {
 
     fn act(&self, run: &Run, key: &StepKey, task: &TaskPath, at: &Login, action: &Action) -> Result<bool, StepError> {
         match action {
-            Action::Effect(effect) => match run.effects.perform(at, effect) {
+            Action::Effect(effect) => match crate::interp::within(key, || run.effects.perform(at, effect)) {
                 Ok(Reply::Done { changed, .. }) => Ok(changed),
                 Ok(Reply::Command(result)) if result.code != 0 => {
                     let stderr = String::from_utf8_lossy(result.stderr.bytes()).into_owned();

@@ -161,7 +161,8 @@ fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<
 
 /// A command that undoes or follows, where the one that it is for began.
 fn again(command: &Invocation, of: Option<SaveId>, receipt: SaveId) -> Action {
-    Action::Effect(Effect::Exec { command: command.clone(), receipt, after: of, keeps: Vec::new() })
+    let (command, contract) = (command.clone(), Box::default());
+    Action::Effect(Effect::Exec { command, receipt, after: of, keeps: Vec::new(), contract })
 }
 
 fn fork(state: &RunState, key: &StepKey) -> Option<Work> {

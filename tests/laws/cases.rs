@@ -16,10 +16,17 @@ use windlass::ledger::Ledger as _;
 use windlass::run::Job;
 use windlass::step::{ErrorKind, Outcome};
 
-type Checked = Result<(), String>;
+pub(crate) type Checked = Result<(), String>;
+
+/// What a law is asked of: this machine, or a simulated host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ground {
+    Host,
+    Memory,
+}
 
 /// The cases of the primitives, by their files, and names of those that this machine cannot run.
-fn cases() -> (Vec<Case>, Vec<String>) {
+pub(crate) fn cases() -> (Vec<Case>, Vec<String>) {
     let (run, left): (Vec<Case>, Vec<Case>) =
         all().into_iter().filter(|case| wanted(&case.file)).partition(|case| can(case.needs.as_deref()));
     let name = |case: Case| format!("{} ({})", case.title(), elsewhere(&case.needs.unwrap_or_default()));
@@ -57,8 +64,11 @@ pub(crate) fn elsewhere(needs: &str) -> String {
 
 impl Case {
     /// A world in the start state.
-    pub(crate) fn world(&self) -> World {
-        let world = World::new();
+    pub(crate) fn world(&self, ground: Ground) -> World {
+        let world = match ground {
+            Ground::Host => World::new(),
+            Ground::Memory => World::in_memory(),
+        };
         world.shell(&self.before);
         world
     }
@@ -74,26 +84,26 @@ fn do_what_they_say_and_are_unchanged_when_repeated() {
     let (cases, left) = cases();
     // Not through the harness: what could not be tried is told when all went well, too.
     let _ = writeln!(std::io::stderr(), "{} cases; {} not tried here:\n  {}", cases.len(), left.len(), left.join("\n  "));
-    check_all(&cases, Case::title, as_said);
+    check_all(&cases, Case::title, |case| as_said(case, Ground::Host));
 }
 
 #[test]
 fn are_undone_whatever_effect_fails() {
-    check_all(&cases().0, Case::title, |case| if case.restored { undone(case) } else { Ok(()) });
+    check_all(&cases().0, Case::title, |case| if case.restored { undone(case, Ground::Host) } else { Ok(()) });
 }
 
 #[test]
 fn are_the_same_when_each_effect_is_sent_twice() {
-    check_all(&cases().0, Case::title, |case| if case.restored { doubled(case) } else { Ok(()) });
+    check_all(&cases().0, Case::title, |case| if case.restored { doubled(case, Ground::Host) } else { Ok(()) });
 }
 
 #[test]
 fn are_replayed_without_any_effect() {
-    check_all(&cases().0, Case::title, replayed);
+    check_all(&cases().0, Case::title, |case| replayed(case, Ground::Host));
 }
 
-fn as_said(case: &Case) -> Checked {
-    let world = case.world();
+pub(crate) fn as_said(case: &Case, ground: Ground) -> Checked {
+    let world = case.world(ground);
     let before = tree(&world.dir);
     let ran = match world.run(&case.script(&world, ""), &bare()) {
         Ok(ran) => ran,
@@ -169,8 +179,8 @@ pub(crate) fn clean(world: &World) -> Checked {
 }
 
 /// An answer that was lost is asked for again: what was changed is told, and undone.
-fn doubled(case: &Case) -> Checked {
-    let world = case.world();
+pub(crate) fn doubled(case: &Case, ground: Ground) -> Checked {
+    let world = case.world(ground);
     let before = tree(&world.dir);
     let Ok(ran) = world.run(&case.script(&world, "fail(\"x\");"), &twice()) else { return Ok(()) };
     let told = match ran.last_step() {
@@ -184,15 +194,15 @@ fn doubled(case: &Case) -> Checked {
     unwound(&ran, &world, &before)
 }
 
-fn undone(case: &Case) -> Checked {
+pub(crate) fn undone(case: &Case, ground: Ground) -> Checked {
     let (layer, count) = counting();
-    let world = case.world();
+    let world = case.world(ground);
     let before = tree(&world.dir);
     let Ok(ran) = world.run(&case.script(&world, "fail(\"x\");"), &layer) else { return Ok(()) };
     unwound(&ran, &world, &before)?;
     for k in 1..=count.load(Ordering::SeqCst) {
         for when in [When::Before, When::After] {
-            let world = case.world();
+            let world = case.world(ground);
             let before = tree(&world.dir);
             let ran = world.run(&case.script(&world, "fail(\"x\");"), &failing(k, when))?;
             unwound(&ran, &world, &before).map_err(|why| format!("effect {k} fails {when:?} it takes effect: {why}"))?;
@@ -212,8 +222,8 @@ fn unwound(ran: &Ran, world: &World, before: &str) -> Checked {
     if ran.state().debts().is_empty() && !ran.error().contains("not known whether") { clean(world) } else { Ok(()) }
 }
 
-fn replayed(case: &Case) -> Checked {
-    let world = case.world();
+pub(crate) fn replayed(case: &Case, ground: Ground) -> Checked {
+    let world = case.world(ground);
     let succeeded = world.run(&case.script(&world, ""), &bare()).ok().filter(|ran| ran.finish.state == RunPhase::Succeeded);
     let Some(ran) = succeeded else { return Ok(()) };
     let (layer, asked) = none();

@@ -1,6 +1,7 @@
 //! The projects that `init` hands out, as their pages tell to use them: on the throwaway hosts that need no set-up.
 
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
@@ -55,6 +56,43 @@ impl Project {
         self.ends(code, &["run", "--artifact", &format!("hello={version}")])
     }
 
+    /// The objects that it prints, when it ends well.
+    #[track_caller]
+    fn told(&self, args: &[&str]) -> Vec<Value> {
+        let output = self.windlass(&[args, &["--format", "json"]].concat());
+        assert_eq!(output.status.code(), Some(0), "windlass {}: {output:?}", args.join(" "));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The same steps, by their keys, with what a word of theirs says.
+    fn steps(objects: &[Value], event: &str, word: &str) -> BTreeMap<String, String> {
+        let steps = objects.iter().filter(|object| object["event"] == event);
+        let key = |step: &Value| format!("{}#{} {} on {}", step["task"], step["n"], step["op"], step["host"]);
+        steps.map(|step| (key(step), step[word].as_str().unwrap().to_owned())).collect()
+    }
+
+    /// A deploy that does what a dry run of it predicts.
+    #[track_caller]
+    fn deploy_as_predicted(&self, version: &str) -> Value {
+        let artifact = format!("hello={version}");
+        let dry = self.told(&["dry-run", "--artifact", &artifact]);
+        let run = self.told(&["run", "--artifact", &artifact]);
+        let (predicted, taken) =
+            (Self::steps(&dry, "step_predicted", "prediction"), Self::steps(&run, "step_succeeded", "outcome"));
+        assert_eq!(predicted.keys().collect::<Vec<_>>(), taken.keys().collect::<Vec<_>>(), "hello {version}");
+        for (step, prediction) in &predicted {
+            let right = match prediction.as_str() {
+                "would" => taken[step] == "changed",
+                "no_change" => taken[step] != "changed",
+                "assumed" => step.contains("expect_http"),
+                _ => false,
+            };
+            assert!(right, "{step} was predicted as {prediction}, and is {}", taken[step]);
+        }
+        run.last().unwrap().clone()
+    }
+
     /// Every host answers with this version.
     #[track_caller]
     fn serves(&self, version: &str) {
@@ -81,11 +119,15 @@ fn told(template: &str) {
     for version in ["1.0", "1.1", "1.2"] {
         project.ends(0, &["artifact", "add", "hello", version, &format!("build/{version}")]);
     }
-    project.deploy("1.0", 0);
+    for environment in ["lab", "single-box", "production"] {
+        let plan = project.ends(0, &["plan", "-e", environment, "--artifact", "hello=1.0", "--strict"]);
+        assert!(plan["counts"]["would"].as_u64().unwrap() > 0, "{plan}");
+    }
+    project.deploy_as_predicted("1.0");
     project.serves("1.0");
-    let again = project.deploy("1.0", 0);
+    let again = project.deploy_as_predicted("1.0");
     assert_eq!(again["counts"]["changed"], 0, "{again}");
-    project.deploy("1.1", 0);
+    project.deploy_as_predicted("1.1");
     project.serves("1.1");
     let failed = project.deploy("1.2", 3);
     assert_eq!((&failed["state"], &failed["error"]["op"]), (&"unwound".into(), &"expect_http".into()), "{failed}");

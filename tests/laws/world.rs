@@ -1,6 +1,7 @@
 //! A project, a home and a directory of their own for each run; and runs of scripts in them, with this machine as every host.
 
 use crate::ledger::MemoryLedger;
+use crate::memory::Memory;
 use crate::{server, store};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -14,7 +15,7 @@ use windlass::effect::{Effects, Fence};
 use windlass::event::{Event, Watcher};
 use windlass::fleet::{Environment, Operator, Project};
 use windlass::id::{Epoch, LockName, RunId};
-use windlass::interp::{Controller, apply_stack};
+use windlass::interp::{Controller, Marks, Overlay, ReadOnly, apply_stack};
 use windlass::journal::{Entry, Record, RunState};
 use windlass::ledger::{Ledger, StoredRun};
 use windlass::op::{Operation, Registry, StepContext, Subject};
@@ -38,6 +39,8 @@ pub(crate) struct World {
     /// The directory that scripts know as `D`.
     pub(crate) dir: PathBuf,
     hosts: u32,
+    /// The simulated fleet that stands for this machine, where one does.
+    memory: Option<Memory>,
 }
 
 /// One run, and all that is known of it.
@@ -64,10 +67,17 @@ impl World {
         std::fs::write(root.join("windlass.toml"), "name = \"laws\"\n").unwrap();
         std::fs::write(root.join("files/hello.txt"), "hello\n").unwrap();
         std::fs::write(root.join("templates/app.conf"), "port = {{ port }}\n").unwrap();
-        let world = Self { dir: temp.path().join("d"), temp, hosts };
+        let world = Self { dir: temp.path().join("d"), temp, hosts, memory: None };
         world.shell("mkdir bin && echo 1.0 >VERSION && printf '#!/bin/sh\\necho app\\n' >bin/app && chmod 755 bin/app");
         world.shell("tar -czf ../project/files/app.tar.gz bin VERSION && rm -r bin VERSION");
         world
+    }
+
+    /// The same with a simulated host: what is on disk is taken into memory before each run, and put on disk after it.
+    pub(crate) fn in_memory() -> Self {
+        let world = Self::new();
+        let memory = Memory::new(&world.environment(), &world.home(), &world.dir);
+        Self { memory: Some(memory), ..world }
     }
 
     /// Runs a text of `sh` in `D`; it must succeed.
@@ -104,8 +114,18 @@ impl World {
         let stored = self.stored(script)?;
         let id = fresh_id();
         let outset = Outset { id: id.clone(), stored, by: "laws@here".to_owned() };
+        self.enter();
         let finish = self.runner(ledger, layer, Stop::default()).start(&outset).map_err(|error| error.to_string())?;
+        self.leave();
         Ok(Ran::new(id, finish, ledger))
+    }
+
+    fn enter(&self) {
+        self.memory.iter().for_each(Memory::take_in);
+    }
+
+    fn leave(&self) {
+        self.memory.iter().for_each(Memory::put_out);
     }
 
     /// Runs a script to its end, pinned to this version of `app`.
@@ -120,7 +140,9 @@ impl World {
 
     /// Takes a run up from what a ledger holds of it.
     pub(crate) fn take_up(&self, ledger: &Arc<MemoryLedger>, id: &RunId, job: Job, layer: &Layer) -> Ran {
+        self.enter();
         let finish = self.runner(ledger, layer, Stop::default()).take_up(id, job).unwrap();
+        self.leave();
         Ran::new(id.clone(), finish, ledger)
     }
 
@@ -149,6 +171,9 @@ impl World {
     /// What stands behind the effects of a run as this holder of a lock.
     pub(crate) fn stack_as(&self, layer: &Layer, fence: Fence) -> StackBuilder {
         let (home, layer, kept) = (self.home(), layer.clone(), self.temp.path().join("store"));
+        if let Some(memory) = &self.memory {
+            return memory.stack(&layer);
+        }
         Arc::new(move |stored, id, stop, watcher| {
             let options =
                 PoolOptions { local_home: Some(home.clone()), fence: Some(fence.clone()), ..PoolOptions::new(id.clone()) };
@@ -157,6 +182,20 @@ impl World {
             let kept = KeptSources::new(&kept, id.clone(), stored.goes_back_to.clone());
             layer(apply_stack(pool, Controller::new(Path::new(&stored.root), store, kept), stop, watcher))
         })
+    }
+
+    /// Layers that predict a run over what stands behind it here, and what the prediction rests on.
+    pub(crate) fn predicting(&self) -> (Layer, Arc<Marks>) {
+        let (environment, root, marks) = (self.environment(), self.root(), Arc::new(Marks::default()));
+        let kept = self.temp.path().join("store");
+        let theirs = marks.clone();
+        let layer: Layer = Arc::new(move |inner| {
+            let id = RunId::new("20260101-0000", "over");
+            let kept = KeptSources::new(&kept, id.clone(), None);
+            let controller = Controller::new(&root, Arc::new(DirectoryStore::new(store::directory())), kept);
+            Arc::new(Overlay::new(ReadOnly::new(inner), &environment, id, controller, theirs.clone(), 1_767_268_800_000))
+        });
+        (layer, marks)
     }
 
     /// What a run of this script is given. It may have no errors that are found without running it.
@@ -215,7 +254,7 @@ impl World {
         }
         let value = json!({ "class": "single-box", "hosts": hosts, "externals": externals });
         let operator =
-            Operator { home: self.home(), user: "laws".to_owned(), ssh_config: self.home().join("none"), ..Operator::default() };
+            Operator { home: self.home(), user: "root".to_owned(), ssh_config: self.home().join("none"), ..Operator::default() };
         let project = Project::load(&self.root()).unwrap();
         Environment::from_value(&project, "box", value, "box.rhai", &operator).unwrap()
     }

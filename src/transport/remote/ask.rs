@@ -98,7 +98,8 @@ mod tests {
         let url = format!("http://127.0.0.1:{port}/a?b='c d'");
         let url = url.replace(' ', "%20");
         let mark = ("X-Mark".to_owned(), "it's $HOME \"here\"".to_owned());
-        let request = HttpRequest { url: url.clone(), method: "GET".to_owned(), headers: [mark].into(), timeout_millis: 5000 };
+        let request =
+            HttpRequest { url: url.clone(), method: "GET".to_owned(), headers: [mark].into(), timeout_millis: 5000, hoped: None };
         let place = Place::parse(&url).unwrap();
         let closed = format!("http://127.0.0.1:{}/", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
         let mut tried = Vec::new();

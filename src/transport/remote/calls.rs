@@ -48,7 +48,7 @@ fn function(effect: &Effect) -> Result<Call, EffectError> {
         E::ServiceStatus { unit } => Call::new("wl_status").args(scope_and_name(unit)),
         E::ServiceLog { unit, lines } => Call::new("wl_log").args(scope_and_name(unit)).arg(lines.to_string()),
         E::Probe { command } => exec("wl_probe", &probe_receipt(command), command, None),
-        E::Exec { command, receipt, after, keeps } => keeping(keeps, exec("wl_exec", receipt.as_str(), command, after.as_ref())),
+        E::Exec { command, receipt, after, keeps, .. } => exec_keeping(command, receipt, after.as_ref(), keeps),
         E::Write { path, content, attributes, validate, save } => {
             put(Call::new("wl_put"), path, content, attributes, validate.as_deref(), save)
         }
@@ -66,10 +66,7 @@ fn function(effect: &Effect) -> Result<Call, EffectError> {
             call.args(triple(attributes)).arg("").arg("").payload(payload)
         }
         E::UploadTree { path, tree, owner, group, delete, save } => tree_put((save, path, tree, *delete), [owner, group]),
-        E::Unpack { archive, directory, strip, digest, save } => {
-            let call = Call::new("wl_unpack").save(save).arg(archive.as_str()).arg(directory.as_str()).arg(strip.to_string());
-            call.arg(digest.as_ref().map(Digest::as_str).unwrap_or_default())
-        }
+        E::Unpack { archive, directory, strip, digest, save } => unpack((save, archive, directory), *strip, digest.as_ref()),
         E::Mkdir { path, attributes, save } => on_path("wl_mkdir", save, path).args(triple(attributes)),
         E::Link { path, target, save } => Call::new("wl_link").save(save).arg(path.as_str()).arg(target),
         E::Rename { from, to, save } => Call::new("wl_rename").save(save).arg(from.as_str()).arg(to.as_str()),
@@ -290,6 +287,15 @@ pub(super) fn exec(function: &'static str, receipt: &str, command: &Invocation, 
         Some(content) if size > 0 => call.payload(Payload::Bytes(content.clone())),
         _ => call,
     }
+}
+
+fn unpack((save, archive, directory): (&SaveId, &RemotePath, &RemotePath), strip: u32, digest: Option<&Digest>) -> Call {
+    let call = Call::new("wl_unpack").save(save).arg(archive.as_str()).arg(directory.as_str()).arg(strip.to_string());
+    call.arg(digest.map(Digest::as_str).unwrap_or_default())
+}
+
+fn exec_keeping(command: &Invocation, receipt: &SaveId, after: Option<&SaveId>, keeps: &[(SaveId, RemotePath)]) -> Call {
+    keeping(keeps, exec("wl_exec", receipt.as_str(), command, after))
 }
 
 /// The call with, before it, what the host is to keep.

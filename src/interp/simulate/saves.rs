@@ -1,0 +1,198 @@
+//! What undoing asks of a host: what a save kept comes back, what ran is restarted, what a run kept is forgotten.
+
+use super::at::{Answer, At, above, beside, die, done};
+use super::files::{Ino, Node};
+use super::host::{Save, TreeNotes, Was};
+use crate::effect::{Anchor, EffectError};
+use crate::id::SaveId;
+
+impl At<'_> {
+    /// `wl_restore`.
+    pub(super) fn restore(&mut self, save: &SaveId, surely: bool) -> Answer {
+        let Some(Save { path, was }) = self.save(save).cloned() else {
+            if surely {
+                return die(format!("what the step kept of before is gone from {}, so it cannot be put back", self.place));
+            }
+            return done(false);
+        };
+        let changed = match was {
+            Was::Directory | Was::Reboot(_) => return done(false),
+            Was::Guard => return self.guard_back(),
+            Was::Service { .. } | Was::User(_) | Was::Group(_) | Was::Packages(_) => return self.other_back(&path, &was),
+            Was::Absent => self.take(&path).map(|_| true)?,
+            Was::Same(ino) => self.back(&path, ino)?,
+            Was::Copy(ino) => self.copy_back(&path, ino)?,
+            Was::Attributes { mode, uid, gid } => self.old_attributes(&path, mode, uid, gid)?,
+            Was::Moved(to) => self.moved_back(save, &path, &to)?,
+            Was::Tree(notes) => self.untree(save, &path, &notes)?,
+        };
+        // What was restarted before is restarted once more: this may be a file of it.
+        self.kept().firsts.values_mut().for_each(|first| first.back = false);
+        if let Some(scope) = self.kept().reloads.get(save.as_str()).copied() {
+            self.daemon_reload(scope)?;
+        }
+        done(changed)
+    }
+
+    /// What is no file.
+    fn other_back(&mut self, path: &str, was: &Was) -> Answer {
+        match was {
+            Was::Service { scope, verb, active, enabled } => {
+                let unit = super::services::Unit { scope: *scope, name: path.to_owned() };
+                self.service_back(&unit, verb, active, enabled).map(crate::effect::Reply::done)
+            }
+            Was::User(before) => self.user_back(before),
+            Was::Group(before) => self.group_back(before),
+            Was::Packages(plan) => self.packages_back(plan),
+            _ => done(false),
+        }
+    }
+
+    fn copy_back(&mut self, path: &str, ino: Ino) -> Result<bool, EffectError> {
+        if self.alike(ino, path)? {
+            return Ok(false);
+        }
+        let copy = self.view().copied(ino)?;
+        self.make_directories(above(path))?;
+        self.put(path, copy)?;
+        Ok(true)
+    }
+
+    /// A file or link has its name again.
+    fn back(&mut self, path: &str, ino: Ino) -> Result<bool, EffectError> {
+        let entry = self.view().entry(path)?;
+        if entry.is_some_and(|entry| self.host.files.is_directory(entry)) {
+            let kind = if self.host.files.target(ino).is_some() { "link" } else { "file" };
+            return die(format!("{path} was a {kind} and is a directory now"));
+        }
+        self.make_directories(above(path))?;
+        self.put(path, ino)?;
+        Ok(true)
+    }
+
+    /// Whether a file is as it was: content, mode and owner.
+    fn alike(&mut self, was: Ino, path: &str) -> Result<bool, EffectError> {
+        let Some(now) = self.view().entry(path)? else { return Ok(false) };
+        let (one, other) = (self.host.files.inode(was), self.host.files.inode(now));
+        let files = matches!((&one.node, &other.node), (Node::File(_), Node::File(_)));
+        let same = files && (one.mode, one.uid, one.gid) == (other.mode, other.uid, other.gid);
+        Ok(same && self.view().digest(was)? == self.view().digest(now)?)
+    }
+
+    fn old_attributes(&mut self, path: &str, mode: u32, uid: u32, gid: u32) -> Result<bool, EffectError> {
+        let Some(ino) = self.view().find(path)? else {
+            return die(format!("chmod: cannot access '{path}': No such file or directory"));
+        };
+        // Who is not root could not give it away, either.
+        let _ = self.give(path, ino, &uid.to_string());
+        let _ = self.give_group(path, ino, &gid.to_string());
+        self.chmod(path, ino, mode)?;
+        Ok(true)
+    }
+
+    fn moved_back(&mut self, save: &SaveId, path: &str, to: &str) -> Result<bool, EffectError> {
+        if self.view().entry(to)?.is_some() {
+            let aside = beside(path, &format!(".wl-{save}"));
+            if let Some(there) = self.take(path)? {
+                self.put(&aside, there)?;
+            }
+            if let Some(moved) = self.take(to)? {
+                self.put(path, moved)?;
+            }
+            self.take(&aside)?;
+        }
+        Ok(true)
+    }
+
+    /// What was made in a directory goes, and what is in the trash comes back.
+    fn untree(&mut self, save: &SaveId, path: &str, notes: &TreeNotes) -> Result<bool, EffectError> {
+        let mut made = notes.made.clone();
+        made.sort();
+        made.dedup();
+        for name in made.iter().rev() {
+            let full = format!("{path}/{name}");
+            let Some(entry) = self.view().entry(&full)? else { continue };
+            let empty = !self.host.files.is_directory(entry) || self.view().names(entry)?.is_empty();
+            if empty {
+                self.take(&full)?;
+            }
+        }
+        if let Some(kept) = self.kept().saves.get_mut(save.as_str())
+            && let Was::Tree(notes) = &mut kept.was
+        {
+            // What stands there from now on came back.
+            notes.made.clear();
+        }
+        if let Some(trash) = self.view().directory(&notes.trash)? {
+            for (name, _) in self.view().tree(trash)? {
+                self.out_of_trash(path, &notes.trash, &name)?;
+            }
+        }
+        for (mode, uid, gid, name) in notes.modes.iter().rev() {
+            let full = format!("{path}/{name}");
+            if let Some(directory) = self.view().directory(&full)? {
+                let inode = self.host.files.inode_mut(directory);
+                (inode.mode, inode.uid, inode.gid) = (*mode, *uid, *gid);
+            }
+        }
+        self.take(&notes.trash)?;
+        self.take(&beside(&notes.trash, &format!(".wl-{save}")))?;
+        Ok(true)
+    }
+
+    fn out_of_trash(&mut self, path: &str, trash: &str, name: &str) -> Result<(), EffectError> {
+        let (from, to) = (format!("{trash}/{name}"), format!("{path}/{name}"));
+        let Some(old) = self.view().entry(&from)? else { return Ok(()) };
+        let there = self.view().entry(&to)?;
+        let both = self.host.files.is_directory(old) && there.is_some_and(|there| self.host.files.is_directory(there));
+        if both || there == Some(old) {
+            return Ok(());
+        }
+        if let Some(old) = self.take(&from)? {
+            self.put(&to, old)?;
+        }
+        Ok(())
+    }
+
+    /// `wl_resume`.
+    pub(super) fn resume(&mut self, save: &SaveId) -> Answer {
+        let Some(Save { path, was: Was::Service { scope, verb, .. } }) = self.save(save).cloned() else { return done(false) };
+        if matches!(verb.as_str(), "enable" | "disable") {
+            return done(false);
+        }
+        let unit = super::services::Unit { scope, name: path };
+        let key = unit.key();
+        match self.kept().firsts.get(&key) {
+            Some(first) if !first.back && first.was == "active" => {}
+            _ => return done(false),
+        }
+        self.daemon_reload(scope)?;
+        if verb == "reload" && self.unit_state(&unit)?.active == "active" {
+            self.act("reload", &unit).or_else(|_| self.act("restart", &unit))?;
+        } else {
+            self.act("restart", &unit)?;
+            if let Some(first) = self.kept().firsts.get_mut(&key) {
+                first.back = true;
+            }
+        }
+        done(true)
+    }
+
+    /// `wl_forget`.
+    pub(super) fn forget(&mut self, anchor: Option<&Anchor>) -> Answer {
+        if let Some(anchor) = anchor {
+            self.anchor(anchor);
+        }
+        let keeper = self.keeper.clone();
+        let kept = self.host.kept.remove(&keeper).unwrap_or_default();
+        for save in kept.saves.into_values() {
+            match save.was {
+                Was::Moved(trash) | Was::Tree(TreeNotes { trash, .. }) if trash.contains("/.wl-trash-") => {
+                    self.take(&trash)?;
+                }
+                _ => {}
+            }
+        }
+        done(true)
+    }
+}

@@ -1,0 +1,326 @@
+//! A simulated service manager: which unit files there are, which services run, and on which files they were started.
+
+use super::at::{Answer, At, above, die};
+use super::unit_file::UnitFile;
+use super::view::Last;
+use crate::effect::{EffectError, Reply, ServiceState, ServiceUnit, UnitScope};
+use crate::id::Digest;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The services of a host, by scope and name.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Services {
+    pub(super) known: BTreeMap<String, Service>,
+    /// Whether a layer below has services of its own, which are asked for when they are first spoken of.
+    #[serde(default)]
+    pub(super) over: bool,
+}
+
+/// A service that runs, or ran.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Service {
+    pub(super) active: String,
+    pub(super) pid: i64,
+    pub(super) restarts: i64,
+    pub(super) result: String,
+    /// The text of its unit file as its manager has it.
+    pub(super) text: String,
+    /// The files that it was started from, where links led, and what they held.
+    pub(super) started_from: Vec<(String, Digest)>,
+    /// Numbers in its settings that may be ports.
+    pub(super) ports: BTreeSet<u16>,
+    /// Versions that the names and files of its release tell.
+    pub(super) versions: BTreeSet<String>,
+    pub(super) log: Vec<String>,
+    /// What the layer below says of it, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) below: Option<ServiceBelow>,
+}
+
+/// What a layer below says of a service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct ServiceBelow {
+    pub(super) known: bool,
+    pub(super) enabled: String,
+    /// Whether it was started, stopped or told anything since.
+    pub(super) touched: bool,
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        Self {
+            active: "inactive".to_owned(),
+            pid: 0,
+            restarts: 0,
+            result: "success".to_owned(),
+            text: String::new(),
+            started_from: Vec::new(),
+            ports: BTreeSet::new(),
+            versions: BTreeSet::new(),
+            log: Vec::new(),
+            below: None,
+        }
+    }
+}
+
+/// A unit, by its whole name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unit {
+    pub(super) scope: UnitScope,
+    pub(super) name: String,
+}
+
+impl Unit {
+    pub(super) fn of(unit: &ServiceUnit) -> Self {
+        let name = if unit.name.contains('.') { unit.name.clone() } else { format!("{}.service", unit.name) };
+        Self { scope: unit.scope, name }
+    }
+
+    /// The name under which all is kept.
+    pub(super) fn key(&self) -> String {
+        let scope = if self.scope == UnitScope::User { "user" } else { "system" };
+        format!("{scope} {}", self.name)
+    }
+
+    fn short(&self) -> &str {
+        self.name.rsplit_once('.').map_or(self.name.as_str(), |(short, _)| short)
+    }
+}
+
+/// What a manager says of a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct UnitState {
+    pub(super) load: &'static str,
+    pub(super) active: String,
+    pub(super) enabled: String,
+    pub(super) file: UnitFile,
+}
+
+/// Where unit files lie; the first is where a person's own do.
+const SYSTEM: &[&str] = &[
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
+const USER: &[&str] =
+    &["~/.config/systemd/user", "/etc/systemd/user", "/run/systemd/user", "/usr/local/lib/systemd/user", "/usr/lib/systemd/user"];
+
+impl At<'_> {
+    fn unit_directories(&self, scope: UnitScope) -> Vec<String> {
+        let all = if scope == UnitScope::User { USER } else { SYSTEM };
+        // Of a layer below, only what a person puts there is looked at: it says itself what it knows.
+        let most = if self.host.services.over { 1 } else { all.len() };
+        all.iter().take(most).map(|directory| self.expand(directory)).collect()
+    }
+
+    /// The path of a unit's file, and its text with the drop-ins; of a masked one the text is nothing.
+    pub(super) fn unit_file(&mut self, unit: &Unit) -> Result<Option<(String, Option<String>)>, EffectError> {
+        let template = unit.name.split_once('@').and_then(|(stem, rest)| Some(format!("{stem}@.{}", rest.rsplit_once('.')?.1)));
+        let directories = self.unit_directories(unit.scope);
+        for name in [Some(unit.name.clone()), template].into_iter().flatten() {
+            for directory in &directories {
+                let path = format!("{directory}/{name}");
+                if self.view().link(&path)?.as_deref() == Some("/dev/null") {
+                    return Ok(Some((path, None)));
+                }
+                if let Some(mut text) = self.view().text(&path)? {
+                    for part in self.drop_ins(&directories, &name)? {
+                        text.push('\n');
+                        text.push_str(&part);
+                    }
+                    return Ok(Some((path, Some(text))));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn drop_ins(&mut self, directories: &[String], name: &str) -> Result<Vec<String>, EffectError> {
+        let mut found = BTreeMap::new();
+        for directory in directories.iter().rev() {
+            let place = format!("{directory}/{name}.d");
+            let Some(ino) = self.view().directory(&place)? else { continue };
+            for file in self.view().names(ino)?.into_iter().filter(|file| file.ends_with(".conf")) {
+                if let Some(text) = self.view().text(&format!("{place}/{file}"))? {
+                    found.insert(file, text);
+                }
+            }
+        }
+        Ok(found.into_values().collect())
+    }
+
+    /// What the manager says of a unit.
+    pub(super) fn unit_state(&mut self, unit: &Unit) -> Result<UnitState, EffectError> {
+        let found = self.unit_file(unit)?;
+        let known = self.host.services.known.get(&unit.key()).cloned().unwrap_or_default();
+        let text = match &found {
+            Some((_, Some(text))) if known.active == "inactive" || known.text.is_empty() => text.clone(),
+            _ => known.text.clone(),
+        };
+        let file = UnitFile::read(&text);
+        let load = match &found {
+            Some((_, None)) => "masked",
+            None if known.text.is_empty() => "not-found",
+            _ if file.refusal(&unit.name).is_some() => "bad-setting",
+            _ => "loaded",
+        };
+        if let Some(below) = &known.below {
+            return Ok(over(below, &found, &known, file));
+        }
+        let enabled = match &found {
+            None => String::new(),
+            Some((_, None)) => "masked".to_owned(),
+            Some((_, Some(text))) => self.enabled(unit, &UnitFile::read(text))?,
+        };
+        Ok(UnitState { load, active: known.active, enabled, file })
+    }
+
+    /// How a service is counts, from now on, by what was done to it here.
+    fn say_enabled(&mut self, unit: &Unit, word: &str) -> bool {
+        let below = self.host.services.known.get_mut(&unit.key()).and_then(|service| service.below.as_mut());
+        let Some(below) = below else { return false };
+        word.clone_into(&mut below.enabled);
+        true
+    }
+
+    fn enabled(&mut self, unit: &Unit, file: &UnitFile) -> Result<String, EffectError> {
+        let linked = !self.wants(unit)?.is_empty();
+        let word = match (linked, file.installable) {
+            (true, _) => "enabled",
+            (false, true) => "disabled",
+            (false, false) => "static",
+        };
+        Ok(word.to_owned())
+    }
+
+    /// The links by which a unit starts with its host.
+    fn wants(&mut self, unit: &Unit) -> Result<Vec<String>, EffectError> {
+        let Some(directory) = self.unit_directories(unit.scope).into_iter().next() else { return Ok(Vec::new()) };
+        let Some(ino) = self.view().directory(&directory)? else { return Ok(Vec::new()) };
+        let mut links = Vec::new();
+        for name in self.view().names(ino)? {
+            let path = format!("{directory}/{name}/{}", unit.name);
+            if name.ends_with(".wants") || name.ends_with(".requires") {
+                if self.view().link(&path)?.is_some() {
+                    links.push(path);
+                }
+                continue;
+            }
+            // An alias is a link beside the unit.
+            let alias = format!("{directory}/{name}");
+            let target = self.view().link(&alias)?;
+            if name != unit.name && target.is_some_and(|target| target.rsplit('/').next() == Some(unit.name.as_str())) {
+                links.push(alias);
+            }
+        }
+        Ok(links)
+    }
+
+    pub(super) fn told(&mut self, unit: &Unit, changed: bool) -> Answer {
+        let state = self.unit_state(unit)?;
+        let known = self.host.services.known.get(&unit.key()).cloned().unwrap_or_default();
+        let state = ServiceState {
+            known: state.load != "not-found",
+            active: state.active,
+            enabled: state.enabled,
+            main_pid: known.pid,
+            restarts: known.restarts,
+            result: known.result,
+        };
+        Ok(Reply::Service { changed, state })
+    }
+
+    /// The manager reads its unit files again.
+    pub(super) fn daemon_reload(&mut self, scope: UnitScope) -> Result<(), EffectError> {
+        let word = if scope == UnitScope::User { "user " } else { "system " };
+        let keys: Vec<String> = self.host.services.known.keys().filter(|key| key.starts_with(word)).cloned().collect();
+        for key in keys {
+            let unit = Unit { scope, name: key[word.len()..].to_owned() };
+            let text = self.unit_file(&unit)?.and_then(|(_, text)| text).unwrap_or_default();
+            let Some(service) = self.host.services.known.get_mut(&key) else { continue };
+            // What runs without a file stays known for as long as it runs.
+            if !text.is_empty() || service.active != "active" {
+                service.text = text;
+            }
+            if service.text.is_empty() && service.active == "inactive" && service.below.is_none() {
+                self.host.services.known.remove(&key);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn log(&mut self, unit: &Unit, lines: u32) -> String {
+        let known = self.host.services.known.get(&unit.key());
+        let log = known.map(|service| service.log.as_slice()).unwrap_or_default();
+        let from = log.len().saturating_sub(usize::try_from(lines).unwrap_or(usize::MAX));
+        log[from..].iter().map(|line| format!("{line}\n")).collect()
+    }
+
+    /// The links of a unit are made.
+    pub(super) fn enable(&mut self, unit: &Unit) -> Result<(), EffectError> {
+        if self.say_enabled(unit, "enabled") {
+            return Ok(());
+        }
+        let Some((path, Some(text))) = self.unit_file(unit)? else {
+            return die(format!("Failed to enable unit: Unit file {} does not exist.", unit.name));
+        };
+        let Some(directory) = self.unit_directories(unit.scope).into_iter().next() else { return Ok(()) };
+        let file = UnitFile::read(&text);
+        let wants = file.wanted_by.iter().map(|by| format!("{directory}/{by}.wants/{}", unit.name));
+        let links: Vec<String> = wants.chain(file.aliases.iter().map(|alias| format!("{directory}/{alias}"))).collect();
+        for link in links {
+            self.make_directories(above(&link))?;
+            let place = self.view().place(&link, Last::Keep)?;
+            let Some(parent) = place.directory else { continue };
+            let made = self.make(parent, super::files::Node::Link(path.clone()), 0o777);
+            self.put(&link, made)?;
+        }
+        Ok(())
+    }
+
+    /// The links of a unit go, and the directories that were for them alone.
+    pub(super) fn disable(&mut self, unit: &Unit) -> Result<(), EffectError> {
+        if self.say_enabled(unit, "disabled") {
+            return Ok(());
+        }
+        for link in self.wants(unit)? {
+            self.take(&link)?;
+            let directory = above(&link).to_owned();
+            let empty =
+                self.view().directory(&directory)?.filter(|_| directory.ends_with(".wants") || directory.ends_with(".requires"));
+            if let Some(ino) = empty
+                && self.view().names(ino)?.is_empty()
+            {
+                self.take(&directory)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A name in the settings of a unit, with what it stands for.
+    pub(super) fn specified(&self, unit: &Unit, word: &str) -> String {
+        let instance = unit.short().split_once('@').map_or("", |(_, instance)| instance);
+        let prefix = unit.short().split_once('@').map_or(unit.short(), |(prefix, _)| prefix);
+        let home = if unit.scope == UnitScope::User { self.who.home.as_str() } else { "/root" };
+        let pairs =
+            [("%h", home), ("%n", &unit.name), ("%N", unit.short()), ("%i", instance), ("%p", prefix), ("%H", &self.host.name)];
+        pairs.iter().fold(word.to_owned(), |word, (from, to)| word.replace(from, to)).replace("%%", "%")
+    }
+}
+
+/// The state of a unit that a layer below may have.
+fn over(below: &ServiceBelow, found: &Option<(String, Option<String>)>, known: &Service, file: UnitFile) -> UnitState {
+    let active = known.active.clone();
+    let fresh = || if file.installable { "disabled" } else { "static" }.to_owned();
+    let enabled = if below.enabled.is_empty() && found.is_some() { fresh() } else { below.enabled.clone() };
+    match found {
+        Some((_, None)) => UnitState { load: "masked", active, enabled: "masked".to_owned(), file },
+        Some((_, Some(_))) => UnitState { load: "loaded", active, enabled, file },
+        // Its file is none that is looked at here: what it can do is not known.
+        None if below.known => UnitState { load: "loaded", active, enabled, file: UnitFile { reloads: true, ..file } },
+        None => UnitState { load: "not-found", active, enabled: String::new(), file },
+    }
+}
