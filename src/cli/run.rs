@@ -382,7 +382,7 @@ impl Desk {
         }
         for one in &drift.explained {
             let perhaps = one.perhaps.as_deref().unwrap_or_default();
-            printer.note(&format!("{}: {}; perhaps by {}, which ran after it", one.host, plain(&one.what), plain(perhaps)));
+            printer.note(&format!("{}: {}; perhaps by {}", one.host, plain(&one.what), plain(perhaps)));
         }
         for host in &drift.unseen {
             printer.note(&format!("{host} could not be looked at before the run went on"));

@@ -80,6 +80,8 @@ pub struct StepState {
     pub summary: String,
     /// How far it is.
     pub status: StepStatus,
+    /// When its end was written down, in milliseconds since 1970-01-01 UTC.
+    pub ended: Option<i64>,
     /// Its undos, by their number.
     pub undos: BTreeMap<u32, UndoState>,
 }
@@ -265,9 +267,9 @@ impl RunState {
             Entry::Started { key, command, summary } => self.start(key, command, summary),
             Entry::Compensation { key, n, undo, makes } => self.compensate(key, *n, undo, makes),
             Entry::Succeeded { key, output, outcome, .. } => {
-                self.finish(key, StepStatus::Succeeded { output: output.clone(), outcome: outcome.clone() })
+                self.finish(key, StepStatus::Succeeded { output: output.clone(), outcome: outcome.clone() }, record.at)
             }
-            Entry::Failed { key, error, .. } => self.finish(key, StepStatus::Failed(error.clone())),
+            Entry::Failed { key, error, .. } => self.finish(key, StepStatus::Failed(error.clone()), record.at),
             Entry::GroupEntered { key, group } => self.enter_group(key, group),
             Entry::GroupLeft { key, failed, missed } => {
                 self.leave_group(key)?;
@@ -341,6 +343,7 @@ impl RunState {
             command: command.clone(),
             summary: summary.to_owned(),
             status: StepStatus::Started,
+            ended: None,
             undos: BTreeMap::new(),
         };
         self.steps.insert(key.clone(), step);
@@ -389,12 +392,12 @@ impl RunState {
         }
     }
 
-    fn finish(&mut self, key: &StepKey, status: StepStatus) -> Result<(), String> {
+    fn finish(&mut self, key: &StepKey, status: StepStatus, at: i64) -> Result<(), String> {
         let step = self.started(key)?;
         if step.status != StepStatus::Started {
             return Err(format!("step {key} has ended already"));
         }
-        step.status = status;
+        (step.status, step.ended) = (status, Some(at));
         Ok(())
     }
 

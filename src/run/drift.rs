@@ -77,21 +77,28 @@ pub(super) fn look(state: &RunState, effects: &dyn Effects) -> Drift {
     for (host, found) in found {
         match found {
             None => drop(drift.unseen.insert(host)),
-            Some(found) => found.into_iter().for_each(|(seq, drifted)| drift.add(seq, drifted, &opaque)),
+            Some(found) => found.into_iter().for_each(|(seq, changed, drifted)| drift.add(seq, changed, drifted, &opaque)),
         }
     }
     drift
 }
 
 impl Drift {
-    fn add(&mut self, seq: u64, mut drifted: Drifted, opaque: &Opaque<'_>) {
-        let later = opaque.get(&drifted.host).and_then(|list| list.iter().find(|(at, _)| *at > seq));
-        match later {
-            Some((_, step)) => {
-                drifted.perhaps = Some(format!("`{}` at {}", step.summary, step.command.site));
+    /// What was changed before a later command of the run had ended may well be that command's doing; what was changed since is not.
+    fn add(&mut self, seq: u64, changed: Option<i64>, mut drifted: Drifted, opaque: &Opaque<'_>) {
+        let later = opaque.get(&drifted.host).into_iter().flatten().filter(|(at, _)| *at > seq).map(|(_, step)| step);
+        let explains = |step: &&&StepState| changed.zip(step.ended).is_some_and(|(changed, ended)| changed <= ended);
+        let told = |step: &StepState, how: &str| format!("`{}` at {}, {how}", step.summary, step.command.site);
+        match later.clone().find(explains) {
+            Some(step) => {
+                drifted.perhaps = Some(told(step, "which ran after it"));
                 self.explained.push(drifted);
             }
-            None => self.drifted.push(drifted),
+            None => {
+                let open = later.clone().find(|step| step.ended.is_none());
+                drifted.perhaps = open.map(|step| told(step, "whose end is not on record"));
+                self.drifted.push(drifted);
+            }
         }
     }
 
@@ -150,8 +157,9 @@ fn is_below(subject: &PostconditionSubject, top: &RemotePath) -> bool {
 }
 
 /// What differs there; nothing when the host cannot be looked at.
-fn on_host(expected: &[&Expected<'_>], effects: &dyn Effects) -> Option<Vec<(u64, Drifted)>> {
+fn on_host(expected: &[&Expected<'_>], effects: &dyn Effects) -> Option<Vec<(u64, Option<i64>, Drifted)>> {
     let mut found = Vec::new();
+    let mut ahead = None;
     for one in expected {
         let what = match differs(one, effects) {
             Ok(None) => continue,
@@ -168,8 +176,15 @@ fn on_host(expected: &[&Expected<'_>], effects: &dyn Effects) -> Option<Vec<(u64
             Postcondition::File { path, digest } => Some((path.clone(), digest.clone())),
             _ => None,
         };
+        // How far the host's clock is ahead of ours is asked once.
+        let ahead = *ahead.get_or_insert_with(|| clock_ahead(one, effects));
+        let changed = ahead.and_then(|ahead| Some(changed_at(one, effects)? - ahead));
         let (host, step, site) = (one.at.host.clone(), one.key.clone(), one.site.clone());
-        found.push((one.seq, Drifted { host, step, site, what: told(one.condition, &what), diff: None, perhaps: None, file }));
+        found.push((
+            one.seq,
+            changed,
+            Drifted { host, step, site, what: told(one.condition, &what), diff: None, perhaps: None, file },
+        ));
     }
     Some(found)
 }
@@ -243,16 +258,48 @@ fn differs(one: &Expected<'_>, effects: &dyn Effects) -> Result<Option<String>, 
 fn ends_by_itself(one: &Expected<'_>, unit: &ServiceUnit, effects: &dyn Effects) -> Result<bool, EffectError> {
     let scope = if unit.scope == UnitScope::User { "--user" } else { "--system" };
     let words = ["systemctl", scope, "show", "--no-pager", "-p", "Type", "--value", "--", &unit.name];
+    // Where there is no systemd, what is started goes on.
+    Ok(said(one, &words, effects)?.is_some_and(|text| text.trim() == "oneshot"))
+}
+
+/// By how many milliseconds the host's clock is ahead of this machine's.
+fn clock_ahead(one: &Expected<'_>, effects: &dyn Effects) -> Option<i64> {
+    let there = millis(&said(one, &["date", "+%s.%N"], effects).ok()??)?;
+    match effects.perform(&Login::controller(), &Effect::Now) {
+        Ok(Reply::Time(here)) => Some(there - here),
+        _ => None,
+    }
+}
+
+/// When it came to be as it is, by the host's clock: of what is gone, when something in its directory last came or went.
+fn changed_at(one: &Expected<'_>, effects: &dyn Effects) -> Option<i64> {
+    // Relative to the home directory, in which commands begin.
+    let path = one.condition.path()?.as_str();
+    let path = path.strip_prefix("~/").map_or_else(|| path.to_owned(), |rest| format!("./{rest}"));
+    let above = path.rsplit_once('/').map_or("/", |(above, _)| if above.is_empty() { "/" } else { above });
+    let format = if matches!(one.condition, Postcondition::Mode { .. }) { "%.Z" } else { "%.Y" };
+    let at = |path: &str| millis(&said(one, &["stat", "-c", format, "--", path], effects).ok()??);
+    at(&path).or_else(|| at(above))
+}
+
+/// Seconds since 1970 with a fraction, in milliseconds.
+fn millis(text: &str) -> Option<i64> {
+    let (seconds, fraction) = text.trim().split_once(['.', ',']).unwrap_or((text.trim(), "0"));
+    let thousandths: String = fraction.chars().chain("000".chars()).take(3).collect();
+    Some(seconds.parse::<i64>().ok()? * 1000 + thousandths.parse::<i64>().ok()?)
+}
+
+/// What a command prints that only looks; nothing when it fails.
+fn said(one: &Expected<'_>, words: &[&str], effects: &dyn Effects) -> Result<Option<String>, EffectError> {
     let command = Invocation {
-        words: Words::List(words.map(str::to_owned).to_vec()),
+        words: Words::List(words.iter().map(ToString::to_string).collect()),
         directory: None,
         environment: BTreeMap::new(),
         stdin: None,
         timeout_seconds: Some(10),
     };
-    // Where there is no systemd, what is started goes on.
     Ok(match effects.perform(&one.at, &Effect::Probe { command })? {
-        Reply::Command(said) => said.stdout.text().is_some_and(|text| text.trim() == "oneshot"),
-        _ => false,
+        Reply::Command(said) if said.code == 0 => said.stdout.text().map(ToOwned::to_owned),
+        _ => None,
     })
 }

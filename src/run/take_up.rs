@@ -2,7 +2,7 @@
 //! decides about a step that cannot decide itself.
 
 use super::Mode;
-use super::drift::Drift;
+use super::drift::{Drift, Drifted};
 use super::finish::{Finish, finish, refusal};
 use super::runner::{Runner, on_big_stack, show_fence};
 use super::scout::{self, Whole};
@@ -278,12 +278,11 @@ fn stopped(id: &RunId, state: &RunState, exit: u8, failure: crate::script::Scrip
 }
 
 fn drifted(id: &RunId, drift: &Drift) -> StepError {
-    let lines: Vec<String> = drift
-        .drifted
-        .iter()
-        .take(20)
-        .map(|one| format!("\n  {}: {}  (step {} at {})", one.host, one.what, one.step, one.site))
-        .collect();
+    let line = |one: &Drifted| {
+        let perhaps = one.perhaps.as_ref().map(|by| format!("\n    perhaps by {by}")).unwrap_or_default();
+        format!("\n  {}: {}  (step {} at {}){perhaps}", one.host, one.what, one.step, one.site)
+    };
+    let lines: Vec<String> = drift.drifted.iter().take(20).map(line).collect();
     let more = drift.drifted.len().saturating_sub(20);
     let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
     let message = format!("the hosts are not as run {id} left them; it was not resumed{}{more}", lines.concat());

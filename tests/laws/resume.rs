@@ -89,6 +89,33 @@ fn what_somebody_has_changed_stops_a_resume_and_is_shown() {
 }
 
 #[test]
+fn what_was_changed_since_the_last_command_had_ended_stops_a_resume() {
+    for change in ["echo 3 >>conf", "rm conf", "chmod 600 conf"] {
+        let world = World::new();
+        let script = "h.write(D + \"/conf\", \"1\", #{ mode: \"644\" }); h.run(\"true\", #{ undo: \"true\" }); log(\"killed here\"); h.mkdir(D + \"/x\");";
+        let ran = killed_after(&world, script, before_note("killed here"));
+        world.shell(change);
+        let finish = resume(&world, &ran, Job::Resume.into());
+        assert_eq!((finish.state, finish.exit), (RunPhase::Interrupted, 6), "{change}: {}", told(&finish));
+    }
+}
+
+/// A command whose end is not on record may have changed anything; that is for a person to say.
+#[test]
+fn what_differs_while_a_command_is_open_stops_a_resume_and_names_it() {
+    let world = World::new();
+    let script = "h.write(D + \"/conf\", \"1\"); h.run(`echo 2 >>${D}/conf`, #{ undo: \"true\" });";
+    let ran = killed_after(&world, script, |entry| !matches!(entry, Entry::Succeeded { key, .. } if key.n == 2));
+    let finish = resume(&world, &ran, Job::Resume.into());
+    assert_eq!((finish.state, finish.exit), (RunPhase::Interrupted, 6), "{}", told(&finish));
+    assert!(
+        told(&finish).contains("perhaps by `echo 2") && told(&finish).contains("whose end is not on record"),
+        "{}",
+        told(&finish)
+    );
+}
+
+#[test]
 fn what_a_command_of_the_run_may_have_changed_stops_nothing() {
     let world = World::new();
     let script = "h.write(D + \"/conf\", \"1\"); h.run(`echo 2 >>${D}/conf`, #{ undo: \"true\" }); log(\"killed here\"); h.mkdir(D + \"/x\");";
