@@ -61,6 +61,17 @@ impl ArtifactError {
             format!("{}{more}", shown.join(", "))
         };
         Some(match self {
+            Self::Io { source, .. }
+                if matches!(
+                    source.kind(),
+                    std::io::ErrorKind::ReadOnlyFilesystem
+                        | std::io::ErrorKind::StorageFull
+                        | std::io::ErrorKind::PermissionDenied
+                        | std::io::ErrorKind::QuotaExceeded
+                ) =>
+            {
+                "is the disk full, or the directory not writable?".to_owned()
+            }
             Self::Io { .. } | Self::Special { .. } | Self::Index { .. } => return None,
             Self::Escapes { .. } => "make it relative to something inside, or copy what it points to".to_owned(),
             Self::Name { .. } => "rename it".to_owned(),

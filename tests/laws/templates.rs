@@ -246,6 +246,7 @@ fn crashes(template: &str, step: u64) {
     assert!(reached > 40, "{template} was killed at records up to {reached} only");
 }
 
+#[expect(clippy::disallowed_methods, reason = "who runs the test says how long it is to last")]
 /// Every how many records; `WINDLASS_EVERY` says another number.
 fn apart() -> u64 {
     std::env::var("WINDLASS_EVERY").ok().and_then(|text| text.parse().ok()).unwrap_or(23)

@@ -84,3 +84,17 @@ fn who_may_not_become_root_is_told_before_anything_happens() {
     assert_eq!(host.read("/srv/note"), "new");
     host.say(&format!("rm {sudoers}; userdel -r test.plain 2>/dev/null || true"));
 }
+
+#[test]
+fn what_a_command_wrote_comes_back_on_a_disk_that_it_has_filled() {
+    let lease = lab().lease(1);
+    let host = &lease.hosts[0];
+    let project = Project::new(&lease.hosts, |_| "");
+    host.say("head -c 60000000 /dev/urandom >/srv/data; chmod 640 /srv/data");
+    let before = states(&lease.hosts);
+    let script = r#"hosts("all")[0].run("head -c 50000000 /dev/zero >/srv/data; cat /dev/zero >/srv/filler", #{ writes: ["/srv/data"] });"#;
+    run_script(&project, &[], script).expect(3).says(&["No space left on device"]);
+    host.say("rm /srv/filler");
+    assert_same(&before, &lease.hosts);
+    host.assert_nothing_left("/root");
+}

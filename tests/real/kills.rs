@@ -1,7 +1,7 @@
 //! Kills at random moments: whatever the moment and the signal, the run is continued to its end, or what was there is put back;
 //! also when the one that continues or puts back is killed in turn.
 
-use super::host::{assert_same, states};
+use super::host::{Host, assert_same, states};
 use super::lab::lab;
 use super::project::Project;
 use super::wait::pause;
@@ -23,6 +23,7 @@ impl Chance {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "who runs the test says how long it is to last")]
 fn asked<T: std::str::FromStr>(variable: &str, usual: T) -> T {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
@@ -74,41 +75,51 @@ fn killed_at_random_moments_a_run_goes_on_or_back() {
         if round.kills >= wanted {
             break;
         }
-        round.told.clear();
         let next = if live == "1.0" { "1.1" } else { "1.0" };
         let before = states(&lease.hosts);
-        let (earlier, _) = round.last();
-        round.killed(&["run", "--set", &format!("version={next}")], whole);
-        let (run, mut state) = round.last();
-        if run == earlier {
-            continue; // before anything was on record
-        }
-        let back = round.chance.below(2) == 0;
-        let mut ended = matches!(state.as_str(), "succeeded" | "unwound" | "halted" | "refused");
-        // The one that takes it up is killed, too, now and then.
-        while !ended && round.chance.below(2) == 0 && round.kills < wanted {
-            round.killed(&[if back { "unwind" } else { "resume" }, &run], whole);
-            state = round.last().1;
-            ended = matches!(state.as_str(), "succeeded" | "unwound" | "halted" | "refused");
-        }
-        if !ended {
-            let word = if back || state == "unwinding" { "unwind" } else { "resume" };
-            let end = project.windlass(&[word, &run]);
-            let right = if word == "unwind" { matches!(end.code, Some(1 | 3)) } else { end.code == Some(0) };
-            assert!(right, "{}\n{end}", round.told);
-            state = round.last().1;
-            // One that is killed behind its end may leave its directory there.
-            lease.hosts.iter().for_each(|host| host.assert_nothing_left("/root"));
-        }
-        eprintln!("{}\nended as {state}", round.told);
-        match state.as_str() {
-            "succeeded" => {
+        match round.play(next, whole, &lease.hosts).as_deref() {
+            None => {}
+            Some("succeeded") => {
                 live = next;
                 lease.hosts.iter().for_each(|host| host.assert_serves(live));
             }
-            "unwound" => assert_same(&before, &lease.hosts),
-            other => panic!("it ended as {other}:{}", round.told),
+            Some("unwound") => assert_same(&before, &lease.hosts),
+            Some(other) => panic!("it ended as {other}:{}", round.told),
         }
     }
     assert!(round.kills >= wanted, "only {} were killed in time", round.kills);
+}
+
+fn has_ended(state: &str) -> bool {
+    matches!(state, "succeeded" | "unwound" | "halted" | "refused")
+}
+
+impl Round<'_> {
+    /// A run to this version that is killed, and brought to an end. Gives that end; nothing when it was killed before anything was on
+    /// record.
+    fn play(&mut self, next: &str, whole: Duration, hosts: &[Host]) -> Option<String> {
+        self.told.clear();
+        let (earlier, _) = self.last();
+        self.killed(&["run", "--set", &format!("version={next}")], whole);
+        let (run, mut state) = self.last();
+        if run == earlier {
+            return None;
+        }
+        let back = self.chance.below(2) == 0;
+        // The one that takes it up is killed, too, now and then.
+        while !has_ended(&state) && self.chance.below(2) == 0 {
+            self.killed(&[if back { "unwind" } else { "resume" }, &run], whole);
+            state = self.last().1;
+        }
+        if !has_ended(&state) {
+            let word = if back || state == "unwinding" { "unwind" } else { "resume" };
+            let end = self.project.windlass(&[word, &run]);
+            let right = if word == "unwind" { matches!(end.code, Some(1 | 3)) } else { end.code == Some(0) };
+            assert!(right, "{}\n{end}", self.told);
+            state = self.last().1;
+            // One that is killed behind its end may leave its directory there.
+            hosts.iter().for_each(|host| host.assert_nothing_left("/root"));
+        }
+        Some(state)
+    }
 }

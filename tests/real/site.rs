@@ -177,7 +177,8 @@ impl Site {
     pub(crate) fn assert_refused(&self, texts: &[&str]) {
         let ended = self.run().expect(1);
         ended.says(&["failed before it changed anything"]).says(texts);
-        assert!(!self.host().path("/root/box").exists() && !self.host().path("/root/.windlass").exists());
+        assert!(!self.host().path("/root/box").exists());
+        self.host().assert_nothing_left("/root");
     }
 }
 

@@ -67,13 +67,11 @@ fn function(effect: &Effect) -> Result<Call, EffectError> {
         }
         E::UploadTree { path, tree, owner, group, delete, save } => tree_put((save, path, tree, *delete), [owner, group]),
         E::Unpack { archive, directory, strip, digest, save } => unpack((save, archive, directory), *strip, digest.as_ref()),
-        E::Mkdir { path, attributes, save } => Call::new("wl_mkdir").save(save).arg(path.as_str()).args(triple(attributes)),
+        E::Mkdir { path, attributes, save } => on_path("wl_mkdir", save, path).args(triple(attributes)),
         E::Link { path, target, save } => Call::new("wl_link").save(save).arg(path.as_str()).arg(target),
         E::Rename { from, to, save } => Call::new("wl_rename").save(save).arg(from.as_str()).arg(to.as_str()),
         E::Remove { path, save } => Call::new("wl_remove").save(save).arg(path.as_str()),
-        E::SetAttributes { path, attributes, save } => {
-            Call::new("wl_chmod").save(save).arg(path.as_str()).args(triple(attributes))
-        }
+        E::SetAttributes { path, attributes, save } => on_path("wl_chmod", save, path).args(triple(attributes)),
         E::Service { unit, verb, save } => Call::new("wl_service").save(save).arg(verb.word()).args(scope_and_name(unit)),
         E::Restore { save, surely } => Call::new("wl_restore").save(save).arg(if *surely { "surely" } else { "" }),
         E::End { receipt } => Call::new("wl_end").save(receipt),
@@ -98,6 +96,10 @@ fn function(effect: &Effect) -> Result<Call, EffectError> {
 
 fn unsupported(effect: &Effect) -> EffectError {
     EffectError::Unsupported(format!("no shell does this: {effect:?}"))
+}
+
+fn on_path(function: &'static str, save: &SaveId, path: &RemotePath) -> Call {
+    Call::new(function).save(save).arg(path.as_str())
 }
 
 /// The call that looks whether an effect has anything to do, where that is one of its own.

@@ -97,25 +97,9 @@ wl_alone() {
     rm -f "$f"
   done
 }
-# wl_guards: the guarded block that is open here, in armed; false when the host has restored itself, or is about to.
-wl_guards() {
-  armed=
-  for gf in "$W"/g/armed-*; do [ ! -e "$gf" ] || armed=${gf##*/armed-}; done
-  for gf in "$W"/g/firing-* "$W"/g/fired-*; do [ ! -e "$gf" ] || return 1; done
-}
-# wl_calm: while a host restores itself, nothing else is restored.
-wl_calm() {
-  [ -d "$W/g" ] || return 0
-  n=600; while set -- "$W"/g/firing-*; [ -e "$1" ] && [ $n != 0 ]; do sleep 0.1; n=$((n-1)); done
-}
-# wl_watched WORD NAME: before a change, the list of a guarded block has what is to be put back. Once that began, nothing changes.
-wl_watched() {
-  [ -d "$W/g" ] || return 0
-  wl_here; wl_calm
-  wl_guards && { [ -z "$armed" ] || echo "$1 $2" >>"$W/g/list" && wl_guards; } && return 0
-  [ -z "$t" ] || rm -rf -- "$t"
-  wl_die "this host has restored itself: its guarded block was not confirmed"
-}
+# wl_watched WORD NAME: before a change within a guarded block (more/guard.sh). wl_calm: before something is restored.
+wl_watched() { [ ! -d "$W/g" ] || wl_later wl_in_guard "$@"; }
+wl_calm() { [ ! -d "$W/g" ] || wl_later wl_no_fire; }
 [ ! -d "$W/l" ] || ( wl_fence >/dev/null; wl_alone )
 #: saves
 # wl_keep SAVE: keeps what is at $p, once, as $d.was (a file's other name, or a copy), $d.path and, last, $d.done.

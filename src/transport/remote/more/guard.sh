@@ -1,6 +1,22 @@
 # Windlass, host side: a block of changes that the host takes back by itself unless it is confirmed over a new connection.
 # $W/g has, for a guard SAVE: SAVE.sh, the timer's program, and one of armed-SAVE (who the timer is), firing-SAVE, fired-SAVE (what it could
 # not put back) and confirmed-SAVE, which become each other by renames only; and `list`, what was done since, in order.
+#: guarded
+# wl_guards: the guarded block that is open here, in armed; false when the host has restored itself, or is about to.
+wl_guards() {
+  armed=
+  for gf in "$W"/g/armed-*; do [ ! -e "$gf" ] || armed=${gf##*/armed-}; done
+  for gf in "$W"/g/firing-* "$W"/g/fired-*; do [ ! -e "$gf" ] || return 1; done
+}
+# While a host restores itself, nothing else is restored.
+wl_no_fire() { n=0; while set -- "$W"/g/firing-*; [ -e "$1" ] && [ $n -lt 600 ]; do sleep 0.1; n=$((n+1)); done; }
+# wl_in_guard WORD NAME: before a change, the list has what is to be put back. Once that began, nothing changes any more.
+wl_in_guard() {
+  wl_here; wl_no_fire
+  wl_guards && { [ -z "$armed" ] || { echo "$1 $2" >>"$W/g/list" && wl_guards; }; } && return 0
+  [ -z "$t" ] || rm -rf -- "$t"
+  wl_die "this host has restored itself: what the guarded block changed was not confirmed in time"
+}
 #: guard
 wl_guard() { # SAVE SECONDS SIZE: starts the timer, whose program is asked for, and tells once it runs
   p=guard; wl_private; g=$W/g; [ -d "$g" ] || mkdir -m 700 "$g" || wl_fail
@@ -21,7 +37,7 @@ wl_guard() { # SAVE SECONDS SIZE: starts the timer, whose program is asked for, 
 }
 # wl_timer SAVE SECONDS: the timer. What it does, it does alone: the shells that this run has here are ended before.
 wl_timer() {
-  wl_here() { :; }; wl_calm() { :; }
+  wl_here() { :; }; wl_no_fire() { :; }
   cd /; g=$W/g; wl_born $$ && echo "$$ $b0" >"$g/new-$1" && mv -T -- "$g/new-$1" "$g/armed-$1" || exit 1
   sleep "$2"
   mv -T -- "$g/armed-$1" "$g/firing-$1" 2>/dev/null || exit 0
