@@ -31,7 +31,8 @@ dpkg-query -W -f '${db:Status-Abbrev} ${Package} ${Version}\n' 'case-*' 2>/dev/n
 const OTHERS: [&str; 5] = ["group", "packages", "reboot", "unit", "user"];
 
 /// Cases about which a dry run is not right, and why. One that is predicted right by now is a failure.
-const MISPREDICTED: &[(&str, &str)] = &[];
+const MISPREDICTED: &[(&str, &str)] =
+    &[("service.start/start.toml: one that ends at once", "what a program does is seen only when it runs")];
 
 #[test]
 fn cases_and_examples_with_services_hold() {
@@ -79,8 +80,11 @@ impl Bench<'_> {
     fn as_said(&self, case: &Case, n: usize) -> Checked {
         let dir = self.start(&case.before, n)?;
         let before = self.look()?;
-        let predicted = self.predicted(case, &dir);
-        same(&before, &self.look()?, "after a prediction")?;
+        // What changes by itself is no start for both.
+        let predicted = if case.restored { self.predicted(case, &dir) } else { Vec::new() };
+        if case.restored {
+            same(&before, &self.look()?, "after a prediction")?;
+        }
         let ran = self.run(case, &dir, "");
         ran.as_predicted(case, &predicted)?;
         ran.ended(case.outcome)?;
