@@ -66,7 +66,7 @@ impl At<'_> {
         match guard.state {
             State::Armed => guard.list.push((word.to_owned(), name.clone())),
             State::Fired => {
-                return die("this host has restored itself: its guarded block was not confirmed");
+                return die("this host has restored itself: what the guarded block changed was not confirmed in time");
             }
             State::Confirmed => {}
         }

@@ -168,7 +168,7 @@ impl At<'_> {
             _ => "loaded",
         };
         if let Some(below) = &known.below {
-            return Ok(over(below, &found, &known, file));
+            return Ok(over(below, &found, &known, &unit.name, file));
         }
         let enabled = match &found {
             None => String::new(),
@@ -312,12 +312,19 @@ impl At<'_> {
 }
 
 /// The state of a unit that a layer below may have.
-fn over(below: &ServiceBelow, found: &Option<(String, Option<String>)>, known: &Service, file: UnitFile) -> UnitState {
+fn over(
+    below: &ServiceBelow,
+    found: &Option<(String, Option<String>)>,
+    known: &Service,
+    name: &str,
+    file: UnitFile,
+) -> UnitState {
     let active = known.active.clone();
     let fresh = || if file.installable { "disabled" } else { "static" }.to_owned();
     let enabled = if below.enabled.is_empty() && found.is_some() { fresh() } else { below.enabled.clone() };
     match found {
         Some((_, None)) => UnitState { load: "masked", active, enabled: "masked".to_owned(), file },
+        Some((_, Some(_))) if file.refusal(name).is_some() => UnitState { load: "bad-setting", active, enabled, file },
         Some((_, Some(_))) => UnitState { load: "loaded", active, enabled, file },
         // Its file is none that is looked at here: what it can do is not known.
         None if below.known => UnitState { load: "loaded", active, enabled, file: UnitFile { reloads: true, ..file } },

@@ -180,6 +180,7 @@ impl Upper {
 
     /// Which packages there are.
     fn learn_packages(&mut self, at: &Login, means: &UpperMeans<'_>) -> Result<(), EffectError> {
+        means.marks.note(Certainty::Assumed, "what packages need of each other is not asked for by a prediction");
         if std::mem::replace(&mut self.host.packages.asked, true) {
             return Ok(());
         }
@@ -189,7 +190,6 @@ impl Upper {
         let Reply::Command(result) = means.inner.perform(at, &Effect::Probe { command })? else {
             return die("no answer of dpkg-query");
         };
-        means.marks.note(Certainty::Assumed, "what packages need of each other is not asked for by a prediction");
         for line in String::from_utf8_lossy(result.stdout.bytes()).lines() {
             if let [state, name, version] = line.split_whitespace().collect::<Vec<_>>()[..]
                 && state.ends_with('i')
