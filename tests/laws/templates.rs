@@ -191,8 +191,8 @@ impl Project {
 }
 
 /// The crash law over a shipped script: killed at records from the first to the last, `STEP` apart, then resumed or unwound by
-/// one that is killed in turn, and by another one to the end.
-fn crashes(template: &str, step: u64) {
+/// one that is killed in turn, and by another one to the end. There are at `least` so many records.
+fn crashes(template: &str, step: u64, least: u64) {
     let project = Project::new(template);
     for (name, text) in [("served.rhai", SERVED), ("tree.rhai", TREE)] {
         std::fs::write(project.dir().join(name), text).unwrap();
@@ -243,7 +243,7 @@ fn crashes(template: &str, step: u64) {
             run("1.0");
         }
     }
-    assert!(reached > 40, "{template} was killed at records up to {reached} only");
+    assert!(reached >= least, "{template} was killed at records up to {reached} only");
 }
 
 #[expect(clippy::disallowed_methods, reason = "who runs the test says how long it is to last")]
@@ -254,17 +254,17 @@ fn apart() -> u64 {
 
 #[test]
 fn quickstart_is_killed_and_goes_on_or_back() {
-    crashes("quickstart", apart());
+    crashes("quickstart", apart(), 60);
 }
 
 #[test]
 fn rolling_is_killed_and_goes_on_or_back() {
-    crashes("rolling", apart());
+    crashes("rolling", apart(), 90);
 }
 
 #[test]
 fn single_is_killed_and_goes_on_or_back() {
-    crashes("single", apart().min(11));
+    crashes("single", apart().min(11), 20);
 }
 
 #[test]
