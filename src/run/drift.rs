@@ -6,8 +6,10 @@ use crate::effect::{
 };
 use crate::id::{Digest, HostName, RemotePath, StepKey};
 use crate::journal::{RunState, StepState, StepStatus, UndoState};
+use crate::op::{GuardArm, GuardConfirm, Operation as _};
 use crate::step::Site;
 use serde::Serialize;
+use serde_json::Value;
 use similar::TextDiff;
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
@@ -138,7 +140,9 @@ fn expected(state: &RunState) -> (Vec<Expected<'_>>, Opaque<'_>) {
         if matches!(undo.undo, Compensation::End { .. } | Compensation::Reboot { .. }) && !step.is_void() {
             opaque.entry(host).or_default().push((undo.seq, step));
         }
-        let stands = matches!(step.status, StepStatus::Succeeded { .. }) && step.undos.values().all(|undo| undo.parts.is_empty());
+        let stands = matches!(step.status, StepStatus::Succeeded { .. })
+            && step.undos.values().all(|undo| undo.parts.is_empty())
+            && guarded_since(state, host).is_none_or(|since| undo.seq < since);
         for condition in &undo.makes {
             if let Some(path) = condition.path().filter(|_| condition.covers_below()) {
                 holds.retain(|(other, subject), _| *other != host || !is_below(subject, path));
@@ -148,6 +152,20 @@ fn expected(state: &RunState) -> (Vec<Expected<'_>>, Opaque<'_>) {
         }
     }
     (holds.into_values().flatten().collect(), opaque)
+}
+
+/// The record with which a guarded block began that was not confirmed: the host may have taken back by itself what came after.
+fn guarded_since(state: &RunState, host: &HostName) -> Option<u64> {
+    let here = || state.steps.values().filter(|step| step.command.host == *host);
+    let confirmed = |guard: &Value| {
+        let well = |step: &StepState| matches!(step.status, StepStatus::Succeeded { .. });
+        here().any(|step| step.command.op == GuardConfirm::NAME && well(step) && step.command.args["guard"] == *guard)
+    };
+    let open = here().filter(|step| match &step.status {
+        StepStatus::Succeeded { output, .. } => step.command.op == GuardArm::NAME && !confirmed(output),
+        _ => step.command.op == GuardArm::NAME,
+    });
+    open.flat_map(|step| step.undos.values()).map(|undo| undo.seq).min()
 }
 
 fn is_below(subject: &PostconditionSubject, top: &RemotePath) -> bool {
