@@ -13,7 +13,7 @@ use crate::fleet::{Channels, Class, Environment, Project, selector};
 use crate::id::{RunId, StepKey};
 use crate::interp::{Marks, Origin, People, Unsent};
 use crate::journal::{Record, RunPhase};
-use crate::ledger::{Intent, Ledger, RunRow, StoredRun, known_good};
+use crate::ledger::{Intent, Ledger, LedgerError, RunRow, StoredRun, known_good};
 use crate::op::Registry;
 use crate::report::{Counts, JsonReport, LiveReport, TextReport, Tone, Where, clock, millis, plain};
 use crate::run::{Crash, Drifted, Finish, NotUndone, Outset, Runner, StackBuilder, dry_run_layers, live_stack_with};
@@ -36,10 +36,10 @@ pub(super) fn run(common: &Common, args: &RunArgs, printer: &Printer) -> Result<
         selector::select(&environment.hosts, limit)?;
     }
     refuse_policy(&environment)?;
-    let id = new_id();
     let _in_use = store(&project)?.hold()?;
-    let mut stored = read_all(&project, &script, &environment, (&args.selection, &args.answers), &id)?;
+    let mut stored = read_all(&project, &script, &environment, (&args.selection, &args.answers), &new_id())?;
     let ledger = ledger(&project)?;
+    let id = unused_id(ledger.as_ref())?;
     let held = hold(&project, &ledger, &name, &id, Intent::Begin)?;
     refuse_while_unfinished(&name, ledger.as_ref())?;
     stored.known_good = known_good(&ledger.releases(Some(&name))?);
@@ -203,6 +203,24 @@ pub(super) fn ask_password(wanted: bool) -> Result<Password, CliError> {
         }
         Err(error) => Err(CliError::input(format!("the password cannot be read: {error}"))),
     }
+}
+
+/// A name that no run of the ledger has: many runs may begin in one minute.
+pub(super) fn unused_id(ledger: &dyn Ledger) -> Result<RunId, CliError> {
+    unused(ledger, new_id)
+}
+
+fn unused(ledger: &dyn Ledger, mut next: impl FnMut() -> RunId) -> Result<RunId, CliError> {
+    const TRIES: u32 = 100;
+    for _ in 0..TRIES {
+        let id = next();
+        // Also a run that cannot be read has its name.
+        if let Err(LedgerError::NoRun(_)) = ledger.stored(&id) {
+            return Ok(id);
+        }
+    }
+    Err(CliError::input("no free name for this run was found in the ledger")
+        .with_help("nothing was changed; try again in a minute"))
 }
 
 #[expect(clippy::disallowed_methods, reason = "a run is named after the minute of its start")]
@@ -548,4 +566,22 @@ pub(super) fn program_name() -> String {
 fn moving_lines() -> usize {
     let size = rustix::termios::tcgetwinsize(std::io::stderr()).ok();
     size.map_or(12, |size| usize::from(size.ws_row) / 2).clamp(2, 32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::SqliteLedger;
+
+    #[test]
+    fn a_name_that_a_run_has_is_not_given_again() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("ledger.db");
+        std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/ledger-v1.db"), &path).unwrap();
+        let ledger = SqliteLedger::open(&path).unwrap();
+        let (taken, free) = (ledger.runs(None, 1).unwrap().remove(0).id, RunId::new("20260101-0000", "free"));
+        let mut names = [taken.clone(), taken.clone(), free.clone()].into_iter();
+        assert_eq!(unused(&ledger, || names.next().unwrap()).unwrap(), free);
+        assert_eq!(unused(&ledger, || taken.clone()).unwrap_err().code, 1);
+    }
 }
