@@ -280,13 +280,18 @@ fn ends_by_itself(one: &Expected<'_>, unit: &ServiceUnit, effects: &dyn Effects)
     Ok(said(one, &words, effects)?.is_some_and(|text| text.trim() == "oneshot"))
 }
 
-/// By how many milliseconds the host's clock is ahead of this machine's.
+/// By how many milliseconds the host's clock is ahead of this machine's, at most: of a few askings the one that says least. So what
+/// changed is taken to have changed as early as may be: only what surely came after a command is not put down to it.
 fn clock_ahead(one: &Expected<'_>, effects: &dyn Effects) -> Option<i64> {
-    let there = millis(&said(one, &["date", "+%s.%N"], effects).ok()??)?;
-    match effects.perform(&Login::controller(), &Effect::Now) {
-        Ok(Reply::Time(here)) => Some(there - here),
-        _ => None,
-    }
+    const ASKINGS: u32 = 3;
+    let asked = (0..ASKINGS).map(|_| {
+        let Ok(Reply::Time(here)) = effects.perform(&Login::controller(), &Effect::Now) else { return None };
+        let there = millis(&said(one, &["date", "+%s.%N"], effects).ok()??)?;
+        // Both are cut to whole milliseconds.
+        Some(there - here + 1)
+    });
+    // The time that it takes to ask, and to connect at first, is in each.
+    asked.flatten().min()
 }
 
 /// When it came to be as it is, by the host's clock: of what is gone, when something in its directory last came or went.

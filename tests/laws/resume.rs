@@ -90,11 +90,14 @@ fn what_somebody_has_changed_stops_a_resume_and_is_shown() {
 
 #[test]
 fn what_was_changed_since_the_last_command_had_ended_stops_a_resume() {
-    for change in ["echo 3 >>conf", "rm conf", "chmod 600 conf"] {
+    // A minute later, whatever it takes to ask what time it is there.
+    let later = "date -d @$(($(date +%s) + 60)) '+%F %T'";
+    for change in [format!("echo 3 >>conf; touch -d \"$({later})\" conf"), format!("rm conf; touch -d \"$({later})\" .")] {
         let world = World::new();
-        let script = "h.write(D + \"/conf\", \"1\", #{ mode: \"644\" }); h.run(\"true\", #{ undo: \"true\" }); log(\"killed here\"); h.mkdir(D + \"/x\");";
+        let script =
+            "h.write(D + \"/conf\", \"1\"); h.run(\"true\", #{ undo: \"true\" }); log(\"killed here\"); h.mkdir(D + \"/x\");";
         let ran = killed_after(&world, script, before_note("killed here"));
-        world.shell(change);
+        world.shell(&change);
         let finish = resume(&world, &ran, Job::Resume.into());
         assert_eq!((finish.state, finish.exit), (RunPhase::Interrupted, 6), "{change}: {}", told(&finish));
     }
