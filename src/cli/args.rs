@@ -170,6 +170,9 @@ pub struct PlanArgs {
     /// What the fleet in memory is to be like; world.toml of the project when it is there
     #[arg(long, value_name = "FILE")]
     pub world: Option<PathBuf>,
+    /// Begin with hosts on which no run has made anything live, whatever the ledger says
+    #[arg(long)]
+    pub fresh: bool,
 }
 
 /// `dry-run`.

@@ -21,6 +21,7 @@ mod rollback;
 mod run;
 mod settings;
 mod show;
+mod simulated;
 mod status;
 mod table;
 mod take_up;

@@ -5,10 +5,11 @@ use super::error::{CliError, shown};
 use super::printer::Printer;
 use super::run::{Desk, ask_password, new_id, read_all};
 use super::settings::{Labs, environment, environment_name, ledger, project, script, store, who};
+use super::simulated::{begins, empty_fleet, simulated_start};
 use crate::artifact::InUse;
 use crate::event::{Event, Watcher};
 use crate::fleet::{Environment, Project, World, selector};
-use crate::interp::{Fleet, Marks};
+use crate::interp::Marks;
 use crate::ledger::{Ledger, SqliteLedger, StoredRun, known_good};
 use crate::op::Registry;
 use crate::report::{Tone, plain, plan_lines, plan_summary};
@@ -33,8 +34,15 @@ pub(super) fn plan(common: &Common, args: &PlanArgs, printer: &Printer) -> Resul
     let wanted = wanted(common, &args.predict, Labs::Leave)?;
     let mut world = world(&wanted.project, args.world.as_deref())?;
     world.answers.extend(args.predict.answers.iter().map(|answer| (answer.name.clone(), answer.value.clone())));
-    let fleet = Fleet::new(&wanted.environment, &world).map_err(|error| CliError::input(error.to_string()))?;
-    let stack = plan_layers(Arc::new(fleet), wanted.marks.clone(), &wanted.scratch.0);
+    let fleet = match args.fresh {
+        true => empty_fleet(&wanted.environment, &world)?,
+        false => {
+            let (fleet, known) = simulated_start(&wanted.project, &wanted.stored, &world, &wanted.scratch.0)?;
+            begins(&known, printer);
+            fleet
+        }
+    };
+    let stack = plan_layers(fleet, wanted.marks.clone(), &wanted.scratch.0);
     predict("plan", &wanted, stack, (Stop::default(), Stop::default()), &args.predict, printer)
 }
 

@@ -117,6 +117,25 @@ impl Fleet {
         }
     }
 
+    /// Work that may come to nothing: unless it goes well, all hosts are as they were before it. What was made of its commands is
+    /// not kept either way.
+    ///
+    /// # Errors
+    /// What the work says.
+    pub fn or_as_before<T, E>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let before = self.lock().clone();
+        let done = work();
+        let mut hosts = self.lock();
+        if done.is_err() {
+            *hosts = before;
+            return done;
+        }
+        for (name, host) in hosts.iter_mut() {
+            host.opaque.truncate(before.get(name).map_or(0, |before| before.opaque.len()));
+        }
+        done
+    }
+
     /// The commands of a host that were answered without being run, in their order.
     #[must_use]
     pub fn opaque(&self, host: &str) -> Vec<Opaque> {
