@@ -25,6 +25,13 @@ pub enum Event {
         /// What a line says of it.
         summary: String,
     },
+    /// A group of hosts begins to be worked on.
+    Forked {
+        /// Its hosts.
+        hosts: Vec<HostName>,
+        /// How many of them must serve at every moment, where that is said.
+        keeps: Option<usize>,
+    },
     /// A step waits, and for what.
     Progress {
         /// Which.

@@ -8,6 +8,7 @@ use super::writer::Writer;
 use crate::effect::{Compensation, Content, Effects, Login};
 use crate::event::{Event, Watcher};
 use crate::id::{HostName, RemotePath, StepKey, TaskPath};
+use crate::interp::turns;
 use crate::journal::{Cursor, Entry, Group, Recorded, RunState, group_divergence};
 use crate::op::{AnyOperation, Registry, StepContext};
 use crate::saga;
@@ -395,6 +396,7 @@ impl Conductor for Run {
                         format!("stopped while waiting for `{name}`, which runs once"),
                     ));
                 }
+                Err(TryLockError::WouldBlock) if turns::has_turns() => turns::pass(),
                 Err(TryLockError::WouldBlock) => std::thread::park_timeout(Duration::from_millis(20)),
             }
         };

@@ -354,7 +354,9 @@ pub(super) fn show_fence(effects: &dyn Effects, logins: &BTreeSet<Login>) -> Res
 }
 
 pub(super) fn on_big_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let seat = crate::interp::turns::carried();
     thread::scope(|scope| {
+        let work = move || seat.within(work);
         let spawned = thread::Builder::new().name("script".to_owned()).stack_size(STACK).spawn_scoped(scope, work);
         match spawned.map(thread::ScopedJoinHandle::join) {
             Ok(Ok(value)) => value,
