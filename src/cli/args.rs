@@ -212,6 +212,9 @@ pub struct TestArgs {
     /// Also on each of the hosts that do the same
     #[arg(long)]
     pub all_hosts: bool,
+    /// Only single faults: none while another one is undone or taken up
+    #[arg(long)]
+    pub single: bool,
     /// Try so many pairs of faults, too, drawn by chance
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub pairs: usize,

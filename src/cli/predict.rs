@@ -86,7 +86,8 @@ fn predict(
     let outset = Outset { id: new_id(), stored: wanted.stored.clone(), by: who() };
     let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&wanted.scratch.0.join("ledger.db"))?);
     let registry = Arc::new(Registry::standard());
-    let runner = Runner { ledger: ledger.clone(), registry, stack, watcher: Arc::new(Nobody), interrupt, stop, crash: None };
+    let watcher = Arc::new(Nobody);
+    let runner = Runner { ledger: ledger.clone(), registry, stack, watcher, interrupt, stop, crash: None, programs: None };
     let finish = runner.start(&outset)?;
     let plan = Plan::new(&outset.stored, &ledger.records(&outset.id)?, &wanted.marks, &finish);
     if let Some(path) = &args.out {

@@ -12,13 +12,13 @@ use crate::interp::Fleet;
 use crate::interp::fault::FaultKind;
 use crate::ledger::{Ledger, StoredRun, known_good};
 use crate::op::Registry;
-use crate::prove::{Choice, FaultTest, Outcome, Scenario, Subject, Verdict, legs_told, timeline};
+use crate::prove::{Choice, FaultTest, Outcome, Scenario, Subject, Verdict, Worker, legs_told, timeline};
 use crate::report::{Tone, junit, plain, trace_lines, verdict_lines, verdict_summary};
 use crate::stop::Stop;
 use serde_json::json;
 use std::io::IsTerminal;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 pub(super) fn test(common: &Common, args: &TestArgs, printer: &Printer) -> Result<u8, CliError> {
@@ -148,12 +148,14 @@ impl Ground<'_> {
             memory: Arc::default(),
             registry: Arc::new(Registry::standard()),
             stop: Stop::default(),
+            at_first: OnceLock::new(),
         }
     }
 }
 
 fn choice(args: &TestArgs) -> Result<Choice, CliError> {
-    let mut choice = Choice { all_hosts: args.all_hosts, pairs: args.pairs, seed: args.seed, ..Choice::default() };
+    let mut choice =
+        Choice { all_hosts: args.all_hosts, undoing: !args.single, pairs: args.pairs, seed: args.seed, ..Choice::default() };
     if !args.faults.is_empty() {
         let kind = |word: &String| {
             FaultKind::parse(word).ok_or_else(|| {
@@ -220,8 +222,9 @@ fn scenario(subjects: &[Subject], name: &str, args: &TestArgs, printer: &Printer
     let mut wanted = subjects.iter().filter(|subject| args.from.is_none_or(|from| from.fits(&subject.start)));
     // The same name may be a scenario of both: the last one has more to tell.
     let Some(subject) = wanted.next_back() else { return Err(CliError::usage("there is no such start")) };
-    let calm = subject.play(&Scenario::calm(), 0)?;
-    let outcome = subject.play(&scenario, 0)?;
+    let worker = Worker::default();
+    let calm = subject.play(&Scenario::calm(), &worker)?;
+    let outcome = subject.play(&scenario, &worker)?;
     if outcome.history.came.len() < scenario.faults.len() {
         let missing: Vec<String> =
             scenario.faults.iter().filter(|fault| !outcome.history.came.contains(fault)).map(ToString::to_string).collect();

@@ -167,6 +167,11 @@ pub trait Ledger: Send + Sync {
     /// When they cannot be written; then none of them is.
     fn append(&self, id: &RunId, records: &[Record]) -> Result<Digest, LedgerError>;
 
+    /// Whether appending waits for nothing: no disk, no network.
+    fn takes_no_time(&self) -> bool {
+        false
+    }
+
     /// Whether what is appended would still be taken.
     ///
     /// # Errors

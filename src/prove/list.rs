@@ -15,6 +15,8 @@ pub struct Choice {
     pub kinds: BTreeSet<FaultKind>,
     /// Also on hosts that do the same as others.
     pub all_hosts: bool,
+    /// Also a second fault while the first is undone or taken up.
+    pub undoing: bool,
     /// How many pairs of faults.
     pub pairs: usize,
     /// What the pairs are drawn by.
@@ -23,7 +25,7 @@ pub struct Choice {
 
 impl Default for Choice {
     fn default() -> Self {
-        Self { kinds: FaultKind::ALL.iter().copied().collect(), all_hosts: false, pairs: 0, seed: 1 }
+        Self { kinds: FaultKind::ALL.iter().copied().collect(), all_hosts: false, undoing: true, pairs: 0, seed: 1 }
     }
 }
 
@@ -127,7 +129,8 @@ pub(super) fn seconds(first: &Outcome, choice: &Choice) -> Vec<Scenario> {
     list
 }
 
-/// After which first faults the undoing is tried at each of its effects: of each task, a failure at its last change.
+/// After which first faults the undoing is tried at each of its effects: of each group of hosts, a failure at its last change, when
+/// all that came before is undone.
 pub(super) fn firsts(singles: &[Scenario], calm: &Outcome) -> Vec<Scenario> {
     let mut last: BTreeMap<(String, FaultKind, Then), Scenario> = BTreeMap::new();
     let writes: BTreeSet<String> = (calm.history.moments.iter())
@@ -141,7 +144,8 @@ pub(super) fn firsts(singles: &[Scenario], calm: &Outcome) -> Vec<Scenario> {
             continue;
         };
         if writes.contains(&id.to_string()) {
-            last.insert((id.key.task.to_string(), *kind, scenario.then), scenario.clone());
+            let group = id.key.task.as_str().rsplit_once('/').map_or("", |(group, _)| group).to_owned();
+            last.insert((group, *kind, scenario.then), scenario.clone());
         }
     }
     last.into_values().collect()

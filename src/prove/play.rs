@@ -11,13 +11,13 @@ use crate::interp::{Controller, Fleet, Retry, Simulate, turns};
 use crate::journal::{Decision, Record, RunPhase, RunState};
 use crate::ledger::{KnownGood, Lease, Ledger, LedgerError, Link, MemoryLedger, Release, RunRow, StoredRun, known_good};
 use crate::op::Registry;
-use crate::run::{Finish, Job, Outset, Runner, StackBuilder};
+use crate::run::{Finish, Job, Outset, Programs, Runner, StackBuilder};
 use crate::script::Diagnostic;
 use crate::stop::Stop;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// How often a cut connection is tried again.
 const TRIES: u32 = 2;
@@ -40,6 +40,23 @@ pub struct Subject {
     pub registry: Arc<Registry>,
     /// What ends it.
     pub stop: Stop,
+    /// How everything was at the beginning; taken down when it is first asked for.
+    pub at_first: OnceLock<Arc<Snapshot>>,
+}
+
+/// Somebody who plays scenarios, one at a time: with programs that were read once, and a directory that it may use.
+#[derive(Default)]
+pub struct Worker {
+    name: usize,
+    programs: Arc<Programs>,
+}
+
+impl Worker {
+    /// The one of this number.
+    #[must_use]
+    pub fn new(name: usize) -> Self {
+        Self { name, programs: Arc::default() }
+    }
 }
 
 /// A process of a run: the one that began it, or one that took it up.
@@ -148,6 +165,10 @@ impl Ledger for Fragile {
         Ok(self.inner.head(id)?.unwrap_or_else(|| Digest::of(b"")))
     }
 
+    fn takes_no_time(&self) -> bool {
+        true
+    }
+
     fn check(&self) -> Result<(), LedgerError> {
         self.alive()
     }
@@ -204,6 +225,7 @@ impl Subject {
             interrupt: self.stop.clone(),
             stop: self.stop.clone(),
             crash: None,
+            programs: None,
         };
         let outset = Outset { id: RunId::new("20260101-1100", "live"), stored: self.stored.clone(), by: "test".to_owned() };
         let finish = turns::in_turns(|| runner.start(&outset)).map_err(broken)?;
@@ -215,13 +237,12 @@ impl Subject {
         Ok((fleet.copy(), good))
     }
 
-    /// Plays a scenario; `worker` names the directory that it may use meanwhile.
+    /// Plays a scenario, by one of those that play them.
     ///
     /// # Errors
     /// When the run cannot even begin.
-    pub fn play(&self, scenario: &Scenario, worker: usize) -> Result<Outcome, LedgerError> {
+    pub fn play(&self, scenario: &Scenario, worker: &Worker) -> Result<Outcome, LedgerError> {
         let fleet = Arc::new(self.fleet.copy());
-        let start = Arc::new(fleet.snapshot());
         let began = fleet.names().into_iter().map(|name| (name.clone(), fleet.units(&name))).collect();
         let lock = LockName::new("test", &self.stored.environment.name);
         let injector = Arc::new(Injector::new(fleet.clone(), scenario.faults.clone(), lock.clone(), self.memory.clone()));
@@ -233,11 +254,12 @@ impl Subject {
         let runner = Arc::new(Runner {
             ledger: ledger.clone(),
             registry: self.registry.clone(),
-            stack: self.stack(&injector, lock, &self.scratch.join(worker.to_string())),
+            stack: self.stack(&injector, lock, &self.scratch.join(worker.name.to_string())),
             watcher: injector.clone(),
             interrupt: self.stop.clone(),
             stop: self.stop.clone(),
             crash: None,
+            programs: Some(worker.programs.clone()),
         });
         let id = RunId::new("20260101-1200", "test");
         let play = Play { injector: &injector, runner: &runner, id: &id, scenario };
@@ -251,7 +273,7 @@ impl Subject {
             last,
             state,
             records,
-            start,
+            start: self.at_first.get_or_init(|| Arc::new(self.fleet.snapshot())).clone(),
             end: fleet.snapshot(),
             began,
             stale: Vec::new(),
@@ -282,8 +304,9 @@ impl Subject {
 impl Outcome {
     /// What of the world only its end tells.
     fn look(&mut self, fleet: &Fleet, injector: &Injector) {
+        let succeeded = self.phase() == Some(RunPhase::Succeeded);
         for host in fleet.names() {
-            let stale = fleet.stale(&host);
+            let stale = if succeeded { fleet.stale(&host) } else { Vec::new() };
             let assumed = fleet.opaque(&host).into_iter().filter(|opaque| opaque.answered == Answered::Assumed);
             self.assumed.extend(assumed.map(|opaque| opaque.command));
             let sick = fleet.units(&host).into_iter().filter(|unit| unit.is_up() && injector.is_sick(&host, &unit.unit));

@@ -2,7 +2,7 @@
 
 use super::judge::{self, Breach, Judge};
 use super::list::{self, Choice};
-use super::play::{Leg, Outcome, Subject};
+use super::play::{Leg, Outcome, Subject, Worker};
 use super::scenario::Scenario;
 use super::trace::{TraceLine, trace};
 use crate::effect::EffectClass;
@@ -108,7 +108,8 @@ impl FaultTest<'_> {
     /// # Errors
     /// When a run cannot even begin.
     pub fn run(&self) -> Result<Verdict, LedgerError> {
-        let calm = self.subject.play(&Scenario::calm(), 0)?;
+        let own = Worker::new(0);
+        let calm = self.subject.play(&Scenario::calm(), &own)?;
         let mut found = Found::default();
         let mut verdict = Verdict {
             start: self.subject.start.clone(),
@@ -126,8 +127,8 @@ impl FaultTest<'_> {
         found.take(&calm, judge::judge(&calm, None));
         let singles = list::singles(&calm, self.choice);
         self.try_all(&singles, &calm, &mut verdict.coverage, &mut found);
-        let firsts: Vec<Outcome> =
-            list::firsts(&singles, &calm).iter().filter_map(|scenario| self.subject.play(scenario, 0).ok()).collect();
+        let firsts = if self.choice.undoing { list::firsts(&singles, &calm) } else { Vec::new() };
+        let firsts: Vec<Outcome> = firsts.iter().filter_map(|scenario| self.subject.play(scenario, &own).ok()).collect();
         let mut seconds: Vec<Scenario> = firsts.iter().flat_map(|first| list::seconds(first, self.choice)).collect();
         seconds.dedup();
         verdict.coverage.undoing = seconds.len();
@@ -152,11 +153,12 @@ impl FaultTest<'_> {
             for worker in 0..workers {
                 let (next, done, shared) = (&next, &done, &shared);
                 scope.spawn(move || {
+                    let worker = Worker::new(worker);
                     while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
                         if self.subject.stop.is_stopped() {
                             return;
                         }
-                        let outcome = self.subject.play(scenario, worker);
+                        let outcome = self.subject.play(scenario, &worker);
                         (self.progress)(before + done.fetch_add(1, Ordering::Relaxed) + 1, before + scenarios.len());
                         let Ok(outcome) = outcome else { continue };
                         let breaches = judge::judge(&outcome, Some(calm));

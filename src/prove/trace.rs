@@ -122,9 +122,9 @@ fn lines(outcome: &Outcome, tells: &dyn Fn(usize, &Moment) -> bool, breach: Opti
 }
 
 fn shown(unit: &crate::interp::simulate::UnitShown) -> String {
-    let versions =
-        if unit.is_up() && !unit.versions.is_empty() { format!(" {}", unit.versions.join(", ")) } else { String::new() };
-    format!("{} {}{versions}", unit.name(), unit.active)
+    let versions = if unit.is_up() { unit.versions.as_slice() } else { &[] };
+    let words = [unit.name(), unit.active.as_str()].into_iter().chain(versions.iter().map(String::as_str));
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn plain(millis: i64, what: String, how: String) -> TraceLine {

@@ -76,6 +76,7 @@ impl<W: Write + Send> Watcher for JsonReport<W> {
                 }
                 Event::Began { .. }
                 | Event::Forked { .. }
+                | Event::Invariant(_)
                 | Event::Progress { .. }
                 | Event::Ended { .. }
                 | Event::Sent { .. } => None,

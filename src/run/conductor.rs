@@ -6,7 +6,7 @@ use super::port::{Keeps, Port};
 use super::unwind::unwind;
 use super::writer::Writer;
 use crate::effect::{Compensation, Content, Effects, Login};
-use crate::event::{Event, Watcher};
+use crate::event::{Event, Holds, Watcher};
 use crate::id::{HostName, RemotePath, StepKey, TaskPath};
 use crate::interp::turns;
 use crate::journal::{Cursor, Entry, Group, Recorded, RunState, group_divergence};
@@ -429,6 +429,10 @@ impl Conductor for Run {
         let begun = recorded == Recorded::InDoubt;
         let entries = (!begun).then_some(start).into_iter().chain((!known).then_some(undo)).chain([end]).collect();
         self.writer.commit(entries)
+    }
+
+    fn invariant(&self, holds: Holds) {
+        self.watcher.see(&Event::Invariant(holds));
     }
 
     fn guard(&self, at: &Login) -> Result<(), StepError> {

@@ -6,7 +6,7 @@ mod state;
 
 pub use kind::{EffectId, Fault, FaultKind, Point};
 pub use moment::{Act, Ended, Moment};
-pub use state::{Forked, History, Injector, Look, Memory};
+pub use state::{Broken, Forked, History, Injector, Memory};
 
 use super::{turns, whose};
 use crate::effect::{CommandResult, Content, Effect, EffectClass, EffectError, Effects, HttpReply, Login, Reply, Verb};

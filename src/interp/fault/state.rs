@@ -3,19 +3,17 @@
 use super::kind::{EffectId, Fault, FaultKind, Point};
 use super::moment::{Ended, Moment, act, ended, words};
 use crate::effect::{Attributes, Effect, EffectClass, EffectError, Login, Reply};
-use crate::event::{Event, Watcher};
+use crate::event::{Event, Holds, Watcher, WorldView};
 use crate::id::{Epoch, HostName, LockName, StepKey};
 use crate::interp::simulate::{Fleet, UnitShown};
 use crate::journal::{Entry, Record};
+use crate::step::Site;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What was read of the project, for all runs of a test.
 pub type Memory = Arc<Mutex<BTreeMap<String, Reply>>>;
-
-/// A look at the world, at each of its moments: the names of what does not hold, with the reasons.
-pub type Look = Arc<dyn Fn(&Fleet) -> Vec<(String, String)> + Send + Sync>;
 
 /// Everything that happened.
 #[derive(Debug, Clone, Default)]
@@ -26,14 +24,29 @@ pub struct History {
     pub records: Vec<(usize, Record)>,
     /// Texts that nobody but their files' owners may read.
     pub private: BTreeSet<String>,
-    /// What did not hold, and at which moment: its number, the name, the reason.
-    pub broken: Vec<(usize, String, String)>,
+    /// What did not hold, and at which moment.
+    pub broken: Vec<Broken>,
     /// Faults that came to pass.
     pub came: Vec<Fault>,
     /// Hosts that are gone for good.
     pub gone: BTreeSet<HostName>,
+    /// Hosts that were gone for a while, or are.
+    pub were_gone: BTreeSet<HostName>,
     /// Groups of hosts that were worked on.
     pub forks: Vec<Forked>,
+}
+
+/// What a script says must hold, and did not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// The number of the moment.
+    pub at: usize,
+    /// The name of the invariant.
+    pub name: String,
+    /// Where the script states it.
+    pub site: Site,
+    /// Why it does not hold; empty when there is no more to say.
+    pub why: String,
 }
 
 /// A group of hosts that is worked on.
@@ -74,7 +87,8 @@ struct State {
     doubtful: BTreeSet<String>,
     units: BTreeMap<HostName, Vec<UnitShown>>,
     history: History,
-    look: Option<Look>,
+    /// What must hold.
+    holds: Vec<Holds>,
 }
 
 /// The effect at hand.
@@ -103,11 +117,6 @@ impl Injector {
     #[must_use]
     pub fn fleet(&self) -> &Arc<Fleet> {
         &self.fleet
-    }
-
-    /// Has the world looked at after each change from now on.
-    pub fn watch(&self, look: Look) {
-        self.state().look = Some(look);
     }
 
     /// Another process takes the run up.
@@ -196,7 +205,9 @@ impl Injector {
     }
 
     pub(super) fn gone(&self, host: &HostName, returns: bool) {
-        self.state().gone.insert(host.clone(), returns);
+        let mut state = self.state();
+        state.gone.insert(host.clone(), returns);
+        state.history.were_gone.insert(host.clone());
     }
 
     pub(super) fn full(&self, host: &HostName) {
@@ -308,12 +319,19 @@ impl Injector {
         let looks = changes && moment.took_effect();
         state.history.moments.push(moment);
         let number = state.history.moments.len();
-        let look = state.look.clone().filter(|_| looks);
+        let holds = if looks { state.holds.clone() } else { Vec::new() };
         drop(state);
-        if let Some(look) = look {
-            let broken = look(&self.fleet);
-            let mut state = self.state();
-            state.history.broken.extend(broken.into_iter().map(|(name, why)| (number - 1, name, why)));
+        self.look(&holds, number - 1);
+    }
+
+    /// Looks whether what must hold does.
+    fn look(&self, holds: &[Holds], at: usize) {
+        let world: Arc<dyn WorldView> = self.fleet.clone();
+        for holds in holds {
+            if let Err(why) = (holds.look)(&world) {
+                let (name, site) = (holds.name.clone(), holds.site.clone());
+                self.state().history.broken.push(Broken { at, name, site, why });
+            }
         }
     }
 }
@@ -351,6 +369,10 @@ impl Watcher for Injector {
                 if !state.history.forks.contains(&fork) {
                     state.history.forks.push(fork);
                 }
+            }
+            Event::Invariant(holds) => {
+                state.holds.retain(|known| known.name != holds.name);
+                state.holds.push(holds.clone());
             }
             Event::Began { key, op, .. } => drop(state.ops.insert(key.clone(), op.clone())),
             Event::Recorded { record, .. } => {

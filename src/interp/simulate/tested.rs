@@ -5,6 +5,7 @@ use super::host::Host;
 use super::network;
 use super::services::{Service, Unit};
 use crate::effect::{EffectError, Login, UnitScope, Via};
+use crate::event::WorldView;
 use crate::id::{Digest, Epoch, HostName, LockName};
 use serde::Serialize;
 use std::sync::Mutex;
@@ -64,12 +65,6 @@ impl Fleet {
     #[must_use]
     pub fn units(&self, host: &str) -> Vec<UnitShown> {
         self.lock().get(host).map(Host::units).unwrap_or_default()
-    }
-
-    /// The text of a file of a host; nothing when it is none, or no text.
-    #[must_use]
-    pub fn text(&self, host: &str, path: &str) -> Option<String> {
-        self.on(host, |shell| shell.read(path)).ok().flatten().and_then(|content| content.text().map(ToOwned::to_owned))
     }
 
     /// Running services that would be otherwise if they were started now: their files were changed since, or are gone. With the
@@ -132,6 +127,44 @@ impl Fleet {
     #[must_use]
     pub fn keeps(&self, host: &HostName) -> bool {
         self.lock().get(host.as_str()).is_some_and(|host| !host.kept.is_empty())
+    }
+}
+
+/// The whole name of a unit, as scripts give it.
+fn fits(unit: &UnitShown, name: &str) -> bool {
+    unit.name() == name || unit.name().strip_suffix(".service") == Some(name)
+}
+
+impl WorldView for Fleet {
+    fn hosts(&self) -> Vec<String> {
+        self.names()
+    }
+
+    fn runs(&self, host: &str, unit: &str) -> bool {
+        self.units(host).iter().any(|shown| fits(shown, unit) && shown.is_up())
+    }
+
+    fn versions(&self, host: &str, unit: &str) -> Vec<String> {
+        let found = self.units(host).into_iter().find(|shown| fits(shown, unit) && shown.is_up());
+        found.map(|shown| shown.versions).unwrap_or_default()
+    }
+
+    fn exists(&self, host: &str, path: &str) -> bool {
+        self.lock().get_mut(host).is_some_and(|host| {
+            let login = host.login.clone();
+            let mut at = host.as_user(&login);
+            let path = at.expand(path);
+            at.view().find(&path).is_ok_and(|found| found.is_some())
+        })
+    }
+
+    fn text(&self, host: &str, path: &str) -> Option<String> {
+        let mut hosts = self.lock();
+        let host = hosts.get_mut(host)?;
+        let login = host.login.clone();
+        let mut at = host.as_user(&login);
+        let path = at.expand(path);
+        at.view().text(&path).ok().flatten()
     }
 }
 

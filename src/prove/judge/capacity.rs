@@ -74,17 +74,18 @@ fn watch(case: &Case<'_>, pool: &Pool<'_>) -> Option<Breach> {
         taken: BTreeSet::new(),
     };
     let mut records = history.records.iter().peekable();
+    let mut before = now.serving(pool);
     for (at, moment) in history.moments.iter().enumerate() {
         while let Some((_, record)) = records.next_if(|(before, _)| *before <= at) {
             bracket(&record.entry, pool, &mut now.out);
         }
         let Some(host) = pool.hosts.get(moment.host.as_str()).copied() else { continue };
         now.restarting.remove(host);
-        let before = now.serving(pool);
         step(moment, pool, host, &mut now);
         let serving = now.serving(pool);
+        // What a fault took away is not the script's doing, and what is left must be undone all the same.
         let needed = pool.needed.saturating_sub(now.taken.len());
-        if moment.fault.is_none() && serving < before && serving < needed {
+        if moment.fault.is_none() && moment.sick.is_none() && serving < before && serving < needed {
             let name = pool.unit.split_once(' ').map_or(pool.unit, |(_, name)| name);
             return Some(Breach {
                 judge: Judge::Capacity,
@@ -95,6 +96,7 @@ fn watch(case: &Case<'_>, pool: &Pool<'_>) -> Option<Breach> {
                 help: "take fewer hosts at a time: rolling(.., #{ batch: .., min_available: .. }, ..)",
             });
         }
+        before = serving;
     }
     None
 }

@@ -27,11 +27,12 @@ pub(super) fn judge(case: &Case<'_>, breaches: &mut Vec<Breach>) {
             help: "what closes a bracket must work whatever became of its body, a service that does not run included",
         });
     }
-    // A process that is killed once all is done leaves its directories; the next run there clears them away.
+    // Who cannot be told that it is over, or is killed before it tells, leaves what was kept.
     let killed = outcome.legs.iter().any(|leg| leg.state.is_none());
     for kept in outcome.kept.iter().filter(|_| !killed) {
         let host = kept.split(':').next().unwrap_or_default();
-        if outcome.is_gone(host) || !last.debts.is_empty() {
+        let was_gone = outcome.history.were_gone.iter().any(|gone| gone.as_str() == host);
+        if was_gone || !last.debts.is_empty() {
             continue;
         }
         breaches.push(Breach {

@@ -9,6 +9,7 @@ mod truth;
 
 use super::play::Outcome;
 use crate::id::StepKey;
+use crate::interp::fault::Broken;
 use crate::journal::Entry;
 use crate::step::{Command, Site};
 use serde::Serialize;
@@ -78,15 +79,27 @@ pub fn judge(outcome: &Outcome, calm: Option<&Outcome>) -> Vec<Breach> {
     debts::judge(&case, &mut breaches);
     once::judge(&case, &mut breaches);
     truth::judge(&case, &mut breaches);
-    breaches.extend(outcome.history.broken.iter().map(|(at, name, why)| Breach {
-        judge: Judge::Invariant,
-        what: format!("\"{name}\" does not hold{}", if why.is_empty() { String::new() } else { format!(": {why}") }),
-        host: None,
-        site: case.moment_site(*at),
-        at: Some(*at),
-        help: "",
-    }));
+    breaches.extend(invariants(&case));
     breaches
+}
+
+/// What the script says must hold, and did not: the first moment of each.
+fn invariants(case: &Case<'_>) -> Vec<Breach> {
+    let mut told = std::collections::BTreeSet::new();
+    let first = case.outcome.history.broken.iter().filter(|broken| told.insert(broken.name.clone()));
+    let breach = |broken: &Broken| Breach {
+        judge: Judge::Invariant,
+        what: format!(
+            "\"{}\" does not hold{}",
+            broken.name,
+            if broken.why.is_empty() { String::new() } else { format!(": {}", broken.why) }
+        ),
+        host: case.outcome.history.moments.get(broken.at).map(|moment| moment.host.to_string()),
+        site: case.moment_site(broken.at).or_else(|| Some(broken.site.clone())),
+        at: Some(broken.at),
+        help: "",
+    };
+    first.map(breach).collect()
 }
 
 /// An outcome with what is looked up in it.
