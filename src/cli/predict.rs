@@ -74,7 +74,7 @@ fn wanted(common: &Common, args: &PredictArgs, labs: Labs) -> Result<Wanted, Cli
 }
 
 /// What the simulated fleet is to be like: the file that is named, else `world.toml` of the project, else nothing special.
-fn world(project: &Project, named: Option<&Path>) -> Result<World, CliError> {
+pub(super) fn world(project: &Project, named: Option<&Path>) -> Result<World, CliError> {
     let usual = project.root.join("world.toml");
     match named {
         Some(file) => Ok(World::load(file)?),
@@ -94,7 +94,8 @@ fn predict(
     let outset = Outset { id: new_id(), stored: wanted.stored.clone(), by: who() };
     let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&wanted.scratch.0.join("ledger.db"))?);
     let registry = Arc::new(Registry::standard());
-    let runner = Runner { ledger: ledger.clone(), registry, stack, watcher: Arc::new(Nobody), interrupt, stop, crash: None };
+    let watcher = Arc::new(Nobody);
+    let runner = Runner { ledger: ledger.clone(), registry, stack, watcher, interrupt, stop, crash: None, programs: None };
     let finish = runner.start(&outset)?;
     let plan = Plan::new(&outset.stored, &ledger.records(&outset.id)?, &wanted.marks, &finish);
     if let Some(path) = &args.out {
@@ -153,10 +154,10 @@ impl Watcher for Nobody {
 }
 
 /// A directory that is thrown away: for the ledger of a prediction, and for what it reads of the project.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(pub(super) PathBuf);
 
 impl Scratch {
-    fn new(project: &Project) -> Result<Self, CliError> {
+    pub(super) fn new(project: &Project) -> Result<Self, CliError> {
         let path = project.root.join(format!(".windlass/tmp/prediction-{}", std::process::id()));
         let made = std::fs::create_dir_all(&path);
         made.map_err(|error| CliError::input(format!("{} cannot be made: {error}", shown(&path))))?;

@@ -309,6 +309,7 @@ impl Desk {
             interrupt: self.interrupt.clone(),
             stop: self.stop.clone(),
             crash,
+            programs: None,
         }
     }
 

@@ -466,7 +466,9 @@ impl StepState {
             _ if self.is_void() => false,
             StepStatus::Succeeded { outcome, .. } => *outcome == Outcome::Changed,
             StepStatus::Started => {
-                self.command.op == "run" || self.undos.values().any(|undo| undo.parts.is_empty() || undo.found_a_change())
+                // What undoes a command, its end at least, is on record before it begins.
+                (self.command.op == "run" && !self.undos.is_empty())
+                    || self.undos.values().any(|undo| undo.parts.is_empty() || undo.found_a_change())
             }
             StepStatus::Failed(error) => {
                 let began = !matches!(error.kind, ErrorKind::BadInput | ErrorKind::Unreachable);

@@ -1,7 +1,9 @@
 //! Records and events as text and JSON. No logic: a report made from a journal is the same as it was live.
 
 mod duration;
+mod fault_test;
 mod json;
+mod junit;
 mod plan;
 mod progress;
 mod size;
@@ -9,7 +11,9 @@ mod style;
 mod text;
 
 pub use duration::{ago, clock, millis};
+pub use fault_test::{trace_lines, verdict_lines, verdict_summary};
 pub use json::{JsonReport, event as json_event};
+pub use junit::junit;
 pub use plan::{plan_lines, plan_summary};
 pub use progress::{LiveReport, Where};
 pub use size::size;

@@ -6,8 +6,9 @@ use super::port::{Keeps, Port};
 use super::unwind::unwind;
 use super::writer::Writer;
 use crate::effect::{Compensation, Content, Effects, Login};
-use crate::event::{Event, Watcher};
+use crate::event::{Event, Holds, Watcher};
 use crate::id::{HostName, RemotePath, StepKey, TaskPath};
+use crate::interp::turns;
 use crate::journal::{Cursor, Entry, Group, Recorded, RunState, group_divergence};
 use crate::op::{AnyOperation, Registry, StepContext};
 use crate::saga;
@@ -395,6 +396,7 @@ impl Conductor for Run {
                         format!("stopped while waiting for `{name}`, which runs once"),
                     ));
                 }
+                Err(TryLockError::WouldBlock) if turns::has_turns() => turns::pass(),
                 Err(TryLockError::WouldBlock) => std::thread::park_timeout(Duration::from_millis(20)),
             }
         };
@@ -427,6 +429,10 @@ impl Conductor for Run {
         let begun = recorded == Recorded::InDoubt;
         let entries = (!begun).then_some(start).into_iter().chain((!known).then_some(undo)).chain([end]).collect();
         self.writer.commit(entries)
+    }
+
+    fn invariant(&self, holds: Holds) {
+        self.watcher.see(&Event::Invariant(holds));
     }
 
     fn guard(&self, at: &Login) -> Result<(), StepError> {

@@ -26,6 +26,6 @@ pub use finish::{Finish, NotUndone};
 pub use known::{Known, Played, play_known};
 pub use plan::{Plan, PlanCounts, PlannedFork, PlannedStep, Prediction};
 pub use predict::{dry_run_layers, plan_layers};
-pub use runner::{Outset, Runner, StackBuilder, live_stack, live_stack_with};
+pub use runner::{Outset, Programs, Runner, StackBuilder, live_stack, live_stack_with};
 pub use take_up::{DecideError, Job, MendedScript, OnDrift, TakeUp};
 pub use writer::{Crash, Writer};

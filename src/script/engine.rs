@@ -3,7 +3,9 @@
 use super::explain::OptionError;
 use super::memory::Watch;
 use super::runtime::{Runtime, Tag};
-use super::{artifacts, bind, brackets, constructs, forks, guarded, known_good, preflight, resolver::Resolver, values, wait};
+use super::{
+    artifacts, bind, brackets, constructs, forks, guarded, invariant, known_good, preflight, resolver::Resolver, values, wait,
+};
 use crate::id::TaskPath;
 use crate::op::Registry;
 use crate::script::conductor::Task;
@@ -40,6 +42,7 @@ pub(super) fn engine(runtime: &Arc<Runtime>, registry: &Registry, resolver: Reso
     preflight::register(&mut module);
     known_good::register(&mut module);
     guarded::register(&mut module);
+    invariant::register(&mut engine, &mut module);
     wait::register(&mut module);
     bind::register(&mut module, registry);
     engine.register_global_module(module.into());

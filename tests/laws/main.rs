@@ -10,6 +10,7 @@ mod chain;
 mod crash;
 mod differential;
 mod effects;
+mod faults;
 mod fence;
 mod forks;
 mod guarded;

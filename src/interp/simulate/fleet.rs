@@ -47,7 +47,7 @@ const BEGIN: i64 = 1_767_268_800_000;
 
 /// Hosts in memory, and their clock. Runs that follow each other find what the earlier ones left.
 pub struct Fleet {
-    hosts: Mutex<Hosts>,
+    pub(super) hosts: Mutex<Hosts>,
     pub(super) clock: Clock,
     pub(super) answers: BTreeMap<String, String>,
     pub(super) around: Around,
@@ -237,7 +237,12 @@ impl Host {
 
     /// Root at work, for no run.
     pub(super) fn as_root(&mut self) -> At<'_> {
-        let who = self.who("root");
+        self.as_user("root")
+    }
+
+    /// A user at work, for no run.
+    pub(super) fn as_user(&mut self, user: &str) -> At<'_> {
+        let who = self.who(user);
         At {
             host: self,
             below: &Nothing,
