@@ -1,6 +1,7 @@
 //! Records and events as text and JSON. No logic: a report made from a journal is the same as it was live.
 
 mod duration;
+pub mod html;
 mod json;
 mod plan;
 mod progress;
