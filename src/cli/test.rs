@@ -6,8 +6,10 @@ use super::predict::{Scratch, world};
 use super::printer::Printer;
 use super::run::{new_id, read_all};
 use super::settings::{Labs, environment, environment_name, ledger, project, script, store};
+use super::simulated::{empty_fleet, simulated_start};
 use crate::artifact::Store;
 use crate::fleet::{Environment, Project, World, selector};
+
 use crate::interp::Fleet;
 use crate::interp::fault::FaultKind;
 use crate::ledger::{Ledger, StoredRun, known_good};
@@ -42,7 +44,10 @@ pub(super) fn test(common: &Common, args: &TestArgs, printer: &Printer) -> Resul
     world.answers.extend(args.answers.iter().map(|answer| (answer.name.clone(), answer.value.clone())));
     let ground = Ground { project: &project, environment: &environment, world: &world, scratch: &scratch };
     let mut subjects = vec![ground.fresh(new.clone())?];
-    if let Some(before) = before(args, &project, &selection, &new)? {
+    let asked = !args.live_set.is_empty() || !args.live_artifacts.is_empty();
+    if let Some(known) = (!asked).then(|| ground.known(new.clone(), printer)).transpose()?.flatten() {
+        subjects.push(known);
+    } else if let Some(before) = before(args, &project, &selection, &new)? {
         let old = stored(&before.selection)?;
         subjects.push(ground.deployed(old, new, &before.told)?);
     }
@@ -123,7 +128,7 @@ struct Ground<'a> {
 impl Ground<'_> {
     /// Hosts as the environment and the description of the world want them.
     fn fresh(&self, stored: StoredRun) -> Result<Subject, CliError> {
-        let fleet = Fleet::new(self.environment, self.world).map_err(|error| CliError::input(error.to_string()))?;
+        let fleet = empty_fleet(self.environment, self.world)?;
         Ok(self.subject(stored, fleet, "hosts on which nothing is deployed"))
     }
 
@@ -135,14 +140,26 @@ impl Ground<'_> {
             error.with_help(format!("this is the run that is to be live before, with {told}"))
         })?;
         new.known_good = good;
-        Ok(self.subject(new, fleet, &format!("hosts on which {told} is live")))
+        Ok(self.subject(new, Arc::new(fleet), &format!("hosts on which {told} is live")))
     }
 
-    fn subject(&self, stored: StoredRun, fleet: Fleet, start: &str) -> Subject {
-        let _ = self.project;
+    /// The same, with what the ledger knows to be live; nothing when it knows nothing.
+    fn known(&self, stored: StoredRun, printer: &Printer) -> Result<Option<Subject>, CliError> {
+        let (fleet, known) = simulated_start(self.project, &stored, self.world, &self.scratch.0)?;
+        for note in &known.notes {
+            printer.note(&plain(note));
+        }
+        if known.played.is_empty() {
+            return Ok(None);
+        }
+        let made: Vec<String> = known.played.iter().map(|played| format!("{} of run {}", played.what(), played.run)).collect();
+        Ok(Some(self.subject(stored, fleet, &format!("hosts on which {} is live", made.join(", then ")))))
+    }
+
+    fn subject(&self, stored: StoredRun, fleet: Arc<Fleet>, start: &str) -> Subject {
         Subject {
             stored,
-            fleet: Arc::new(fleet),
+            fleet,
             start: start.to_owned(),
             scratch: self.scratch.0.clone(),
             memory: Arc::default(),

@@ -2,6 +2,7 @@
 
 mod duration;
 mod fault_test;
+pub mod html;
 mod json;
 mod junit;
 mod plan;

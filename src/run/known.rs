@@ -162,6 +162,7 @@ fn play(
         interrupt: Stop::default(),
         stop: Stop::default(),
         crash: None,
+        programs: None,
     };
     let finish = runner.start(&Outset { id: run.clone(), stored, by: "memory".to_owned() }).map_err(Unplayed::Ledger)?;
     if finish.exit != 0 {
