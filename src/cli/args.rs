@@ -227,6 +227,9 @@ pub struct TestArgs {
     /// Play one scenario, by the name that a breach gives, and show every moment of it
     #[arg(long, value_name = "NAME")]
     pub scenario: Option<String>,
+    /// Write the findings as a page for a browser, too
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Write the findings as JUnit XML, too
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,

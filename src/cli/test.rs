@@ -15,6 +15,7 @@ use crate::interp::fault::FaultKind;
 use crate::ledger::{Ledger, StoredRun, known_good};
 use crate::op::Registry;
 use crate::prove::{Choice, FaultTest, Outcome, Scenario, Subject, Verdict, Worker, legs_told, timeline};
+use crate::report::html::fault_test_page;
 use crate::report::{Tone, junit, plain, trace_lines, verdict_lines, verdict_summary};
 use crate::stop::Stop;
 use serde_json::json;
@@ -63,6 +64,9 @@ pub(super) fn test(common: &Common, args: &TestArgs, printer: &Printer) -> Resul
     let again = again(args, &selection.env);
     if let Some(path) = &args.junit {
         save(path, &junit(&project.name, &verdicts))?;
+    }
+    if let Some(path) = &args.html {
+        save(path, &fault_test_page(&project.name, &verdicts, &again))?;
     }
     tell(&verdicts, &again, begun, printer);
     let uncovered = args.strict && verdicts.iter().any(|verdict| !verdict.uncovered.is_empty());

@@ -13,6 +13,7 @@ use crate::ledger::{KnownGood, Lease, Ledger, LedgerError, Link, MemoryLedger, R
 use crate::op::Registry;
 use crate::run::{Finish, Job, Outset, Programs, Runner, StackBuilder};
 use crate::script::Diagnostic;
+use crate::step::ErrorKind;
 use crate::stop::Stop;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -353,10 +354,8 @@ impl Play<'_> {
             let job = if then == Then::Unwind && job == Job::Resume { Job::Unwind } else { job };
             let settles = ended.as_ref().is_some_and(|finish| finish.state.is_ended());
             self.injector.next_leg();
-            if job == Job::Resume
-                && let Some(finish) = &ended
-            {
-                self.decide(&finish.doubts);
+            if let Some(finish) = &ended {
+                self.decide(finish, job);
             }
             what = match job {
                 Job::Resume => "resume",
@@ -388,9 +387,18 @@ impl Play<'_> {
         }
     }
 
-    /// A person has looked: what is in doubt took effect.
-    fn decide(&self, doubts: &[StepKey]) {
-        let said: Vec<(StepKey, Decision)> = doubts.iter().map(|key| (key.clone(), Decision::AssumeDone)).collect();
+    /// A person has looked: what is in doubt took effect, and so did what was to undo it.
+    fn decide(&self, finish: &Finish, job: Job) {
+        let doubtful = finish.stuck.iter().any(|error| error.kind == ErrorKind::InDoubt);
+        let said: Vec<(StepKey, Decision)> = match job {
+            Job::Resume => finish.doubts.iter().map(|key| (key.clone(), Decision::AssumeDone)).collect(),
+            Job::Unwind if doubtful => {
+                let records = self.runner.ledger.records(self.id).unwrap_or_default();
+                let open = RunState::read(&records).map(|state| state.not_yet_undone()).unwrap_or_default();
+                open.into_iter().map(|key| (key, Decision::MarkDone)).collect()
+            }
+            Job::Unwind => Vec::new(),
+        };
         if !said.is_empty() {
             // What cannot be decided stays in doubt, and the scenario ends so.
             let _ = self.runner.decide(self.id, &said, "looked", "test");

@@ -4,7 +4,7 @@ use super::judge::{self, Breach, Judge};
 use super::list::{self, Choice};
 use super::play::{Leg, Outcome, Subject, Worker};
 use super::scenario::Scenario;
-use super::trace::{TraceLine, trace};
+use super::trace::{TraceLine, story, trace};
 use crate::effect::EffectClass;
 use crate::interp::fault::{Act, FaultKind};
 use crate::journal::RunPhase;
@@ -79,6 +79,9 @@ pub struct Cause {
     pub faults: Vec<String>,
     /// What happened, as short as it can be told.
     pub trace: Vec<TraceLine>,
+    /// What happened, with every change on every host.
+    #[serde(skip)]
+    pub story: Vec<TraceLine>,
     /// How it can be mended.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub help: &'static str,
@@ -192,8 +195,8 @@ struct Found(BTreeMap<Name, (Cause, Rank)>);
 /// Who says so, what, and the line.
 type Name = (Judge, String, String);
 
-/// How well a scenario shows it: how many faults, how long its story is, and its name.
-type Rank = (usize, usize, String);
+/// How well a scenario shows it: how many faults, how many of them at no effect, how long its story is, and its name.
+type Rank = (usize, usize, usize, String);
 
 impl Found {
     fn take(&mut self, outcome: &Outcome, breaches: Vec<Breach>) {
@@ -203,7 +206,9 @@ impl Found {
             let key = (breach.judge, breach.what.clone(), site);
             let first = told.insert(key.clone());
             // The fewest faults, then the shortest story, then the first by name: the same in whatever order they come.
-            let rank = (outcome.scenario.faults.len(), outcome.history.moments.len(), outcome.scenario.to_string());
+            let faults = &outcome.scenario.faults;
+            let nowhere = faults.iter().filter(|fault| fault.kind == FaultKind::Killed).count();
+            let rank = (faults.len(), nowhere, outcome.history.moments.len(), outcome.scenario.to_string());
             let known = self.0.entry(key);
             let (cause, best) = known.or_insert_with(|| (cause(outcome, &breach), rank.clone()));
             cause.count += usize::from(first);
@@ -236,6 +241,7 @@ fn cause(outcome: &Outcome, breach: &Breach) -> Cause {
         scenario: outcome.scenario.to_string(),
         faults: outcome.scenario.faults.iter().map(|fault| told(outcome, fault)).collect(),
         trace: trace(outcome, breach),
+        story: story(outcome, breach),
         help: breach.help,
     }
 }
@@ -268,7 +274,9 @@ fn uncovered(calm: &Outcome) -> Vec<Uncovered> {
         let assumed = calm.assumed.iter().any(|command| command.starts_with(text.trim_end_matches('…')));
         if assumed {
             let site = moment.key().and_then(|key| sites.get(key)).map(ToString::to_string);
-            list.insert(Uncovered { command: text.clone(), site });
+            let hosts = calm.start.hosts.keys();
+            let command = hosts.fold(text.clone(), |text, host| judge::without_host(&text, host));
+            list.insert(Uncovered { command, site });
         }
     }
     list.into_iter().collect()

@@ -76,6 +76,18 @@ pub(super) fn trace(outcome: &Outcome, breach: &Breach) -> Vec<TraceLine> {
     lines
 }
 
+/// Every change on every host, and every look that failed, up to a few hundred.
+pub(super) fn story(outcome: &Outcome, breach: &Breach) -> Vec<TraceLine> {
+    const MOST_OF_A_STORY: usize = 300;
+    let tells = |at: usize, moment: &Moment| {
+        let changes = moment.class != EffectClass::Read && moment.end != Ended::Unchanged;
+        changes || moment.fault.is_some() || moment.sick.is_some() || !moment.took_effect() || Some(at) == breach.at
+    };
+    let mut lines = lines(outcome, &tells, breach.at);
+    lines.truncate(MOST_OF_A_STORY);
+    lines
+}
+
 fn lines(outcome: &Outcome, tells: &dyn Fn(usize, &Moment) -> bool, breach: Option<usize>) -> Vec<TraceLine> {
     let began = outcome.history.moments.first().map_or(0, |moment| moment.at);
     let site = |moment: &Moment| {
@@ -84,12 +96,19 @@ fn lines(outcome: &Outcome, tells: &dyn Fn(usize, &Moment) -> bool, breach: Opti
     };
     let mut lines = Vec::new();
     let mut records = outcome.history.records.iter().peekable();
-    let mut last = 0;
+    let (mut last, mut leg) = (0, 1);
     for (at, moment) in outcome.history.moments.iter().enumerate() {
         while let Some((_, record)) = records.next_if(|(before, _)| *before <= at) {
             lines.extend(told(&record.entry).map(|(what, how)| plain(last, what, how)));
         }
         last = moment.at - began;
+        if moment.leg > leg {
+            leg = moment.leg;
+            let taken_up = outcome.legs.get(usize::from(leg) - 1).map_or("taken up", |leg| leg.what.as_str());
+            let killed = outcome.legs.get(usize::from(leg) - 2).is_some_and(|leg| leg.state.is_none());
+            let how = if killed { "its process was killed before" } else { "" };
+            lines.push(plain(last, format!("windlass {taken_up}"), how.to_owned()));
+        }
         if !tells(at, moment) || moment.id.is_none() {
             continue;
         }

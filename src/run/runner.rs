@@ -282,7 +282,8 @@ impl Runner {
             (true, true) => 3,
             (true, false) => 1,
         };
-        let not_undone = run.writer.state(|state| state.commands_without_undo().into_iter().map(NotUndone::of).collect());
+        let not_undone =
+            run.writer.state(|state| state.commands_without_undo().into_iter().map(|(_, step)| NotUndone::of(step)).collect());
         Finish { not_undone, ..self.end(id, run, RunPhase::Unwound, exit, end, failure) }
     }
 

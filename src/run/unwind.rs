@@ -100,7 +100,9 @@ impl Unwound {
 
     fn perform(&mut self, run: &Run, key: &StepKey, n: u32, part: Part, at: &Login, action: &Action) -> Result<(), StepError> {
         let host = &at.host;
-        if matches!(action, Action::Check { .. }) && !self.resumed.contains(host) {
+        // Also by an earlier process, which may not have come to look.
+        let resumed = || self.resumed.contains(host) || run.writer.state(|state| state.was_resumed(host));
+        if matches!(action, Action::Check { .. }) && !resumed() {
             return Ok(());
         }
         let task = closure_task(run, key, n, part);

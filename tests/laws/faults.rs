@@ -129,3 +129,25 @@ fn every_mistake_is_found_at_its_line_and_its_mended_twin_is_clean() {
     cases.sort();
     check_all(&cases, |path| path.file_name().unwrap().to_string_lossy().into_owned(), |path| check(path));
 }
+
+/// What was wrong in the runtime itself, and came out in a scenario of a right script.
+#[test]
+fn what_was_found_in_the_runtime_stays_mended() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/fault-test");
+    let temp = tempfile::tempdir().unwrap();
+    copy(&root, temp.path());
+    let play = |start: &str, name: &str| windlass(temp.path(), &["test", "--from", start, "--scenario", name]);
+    // The process is killed after it has restarted web2's service on its old files: whoever goes on looks whether it is well.
+    let output = play("live", "main/2.rolling/web3#7/1:fails,main/2.rolling/web2#7/3:killed-after");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}");
+    let after = text.split("windlass unwind").nth(1).unwrap();
+    let (looks, next) = (after.find("GET http://10.77.0.12").unwrap(), after.find("\"web1 is drained\" is opened").unwrap());
+    assert!(looks < next, "{after}");
+    // A command that says it may be repeated is repeated when its host was restarted under it.
+    let output = play("fresh", "main/2.rolling/web1/4.leave/1#1/1:rebooted");
+    assert!(output.status.success(), "{output:?}");
+    // A first deploy that is undone after an answer was lost looks for nothing that did not run before.
+    let output = play("fresh", "main/2.rolling/web1/4.leave/1#1/1:killed-after,2~main/2.rolling/web1#6/2:lost");
+    assert!(output.status.success(), "{output:?}");
+}

@@ -375,6 +375,8 @@ impl Watcher for Injector {
                 state.holds.push(holds.clone());
             }
             Event::Began { key, op, .. } => drop(state.ops.insert(key.clone(), op.clone())),
+            // What a process that was killed would have written.
+            Event::Recorded { .. } if self.is_dead() => {}
             Event::Recorded { record, .. } => {
                 match &record.entry {
                     Entry::UndoStarted { key, .. } => drop(state.undoing.insert(key.clone())),

@@ -6,7 +6,7 @@
 use super::{Breach, Case, Judge};
 use crate::interp::fault::{Act, Moment};
 use crate::interp::simulate::UnitShown;
-use crate::journal::Entry;
+use crate::journal::{BracketSide, Entry};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Hosts on which a service ran when the run began.
@@ -129,7 +129,9 @@ fn bracket(entry: &Entry, pool: &Pool<'_>, out: &mut BTreeMap<String, String>) {
                 out.insert(key.to_string(), (*host).to_owned());
             }
         }
-        Entry::ObligationDischarged { key } => drop(out.remove(&key.to_string())),
+        Entry::ObligationDischarged { key } | Entry::ObligationFailed { key, side: BracketSide::Enter, .. } => {
+            out.remove(&key.to_string());
+        }
         _ => {}
     }
 }

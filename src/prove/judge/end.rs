@@ -11,7 +11,7 @@ pub(super) fn judge(case: &Case<'_>, breaches: &mut Vec<Breach>) {
         Some(RunPhase::Succeeded) => {
             if let Some(calm) = case.calm {
                 let failed = failed_within_budget(case);
-                let differs = differences(case, &outcome.end, &calm.end);
+                let differs = differences(case, &calm.end, &outcome.end);
                 let kept = differs.into_iter().filter(|line| !failed.contains(line.host.as_str()));
                 breaches
                     .extend(kept.map(|line| line.breach(case, "it succeeded, and a host is not as after a run without faults")));
@@ -69,9 +69,24 @@ pub(super) fn plain(case: &Case<'_>, message: &str) -> String {
         text.replace_range(from..to + " could not be undone: ".len(), "");
     }
     for host in case.outcome.start.hosts.keys() {
-        text = text.replace(host.as_str(), "HOST");
+        text = without_host(&text, host);
     }
     text
+}
+
+/// A text in which a host's name, where it is a word of its own, stands for any host.
+pub(in crate::prove) fn without_host(text: &str, host: &str) -> String {
+    let part_of_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(host) {
+        let (before, after) = (&rest[..at], &rest[at + host.len()..]);
+        let whole = !before.ends_with(part_of_word) && !after.starts_with(part_of_word);
+        out.push_str(before);
+        out.push_str(if whole { "HOST" } else { host });
+        rest = after;
+    }
+    out + rest
 }
 
 /// Something of a host that is otherwise.
@@ -181,11 +196,16 @@ fn removed(case: &Case<'_>, breaches: &mut Vec<Breach>) {
 
 /// Commands that ran, that nothing undoes, and of which the script does not say that this is so.
 fn not_undone(case: &Case<'_>, breaches: &mut Vec<Breach>) {
-    for step in case.outcome.state.commands_without_undo() {
+    let ran: BTreeSet<&crate::id::StepKey> =
+        case.outcome.history.moments.iter().filter(|moment| moment.took_effect()).filter_map(|moment| moment.key()).collect();
+    for (key, step) in case.outcome.state.commands_without_undo() {
+        if !ran.contains(key) {
+            continue;
+        }
         if step.command.args["irreversible"].is_string() || case.outcome.is_gone(step.command.host.as_str()) {
             continue;
         }
-        let command = &step.summary;
+        let command = plain(case, &step.summary);
         breaches.push(Breach {
             judge: Judge::EndState,
             what: format!("it was unwound, and nothing undoes `{command}`"),

@@ -7,6 +7,8 @@ mod mixes;
 mod once;
 mod truth;
 
+pub(super) use end::without_host;
+
 use super::play::Outcome;
 use crate::id::StepKey;
 use crate::interp::fault::Broken;

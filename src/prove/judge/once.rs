@@ -36,7 +36,7 @@ fn loops(case: &Case<'_>, breaches: &mut Vec<Breach>) {
         if other && !safe && told.insert((moment.host.clone(), text.to_owned())) {
             breaches.push(Breach {
                 judge: Judge::Once,
-                what: format!("`{text}` runs again on the same host for each host of the group"),
+                what: format!("`{}` runs again on the same host for each host of the group", super::end::plain(case, text)),
                 host: Some(moment.host.to_string()),
                 site: case.site(key),
                 at: Some(at),
@@ -60,7 +60,7 @@ fn twice(case: &Case<'_>, breaches: &mut Vec<Breach>) {
             .last();
         breaches.push(Breach {
             judge: Judge::Once,
-            what: format!("it succeeded, and `{text}` ran more often than without faults"),
+            what: format!("it succeeded, and `{}` ran more often than without faults", super::end::plain(case, text)),
             host: Some(host.to_owned()),
             site: last.and_then(|(at, ..)| case.moment_site(at)),
             at: None,
@@ -93,7 +93,7 @@ fn never(case: &Case<'_>, breaches: &mut Vec<Breach>) {
         }
         breaches.push(Breach {
             judge: Judge::Once,
-            what: format!("it succeeded, and `{text}` never ran"),
+            what: format!("it succeeded, and `{}` never ran", super::end::plain(case, text)),
             host: Some(host.to_owned()),
             site: moment.key().and_then(|key| case.site(key)),
             at: None,
