@@ -9,6 +9,7 @@
 mod case;
 mod controller;
 mod deploy;
+mod faults;
 mod guarded;
 mod host;
 mod hostile_connection;
