@@ -1,7 +1,7 @@
 # make quickstart   deploy an example to three throwaway hosts on this machine, see a bad version undone, and go back
 # make test         every test, also those on real hosts (root, or sudo)
 # make check        formatting, lints and documentation
-# make bench        the parts and the standard deploy, timed, the latter beside other tools (root; see benches/README.md)
+# make bench        the parts, a plan and the standard deploy, timed, the latter beside other tools (root; see benches/README.md)
 
 TARGET = $${CARGO_TARGET_DIR:-target}
 # What cargo runs tests with: those on real hosts need root.
@@ -35,6 +35,7 @@ check:
 bench:
 	cargo build --release --locked
 	benches/parts.py --windlass $(TARGET)/release/windlass $(TARGET)/bench
+	benches/plan.py --windlass $(TARGET)/release/windlass $(TARGET)/bench
 	benches/compare.py --windlass $(TARGET)/release/windlass $(BENCH) $(TARGET)/bench
 
 packages:

@@ -10,7 +10,7 @@ use crate::artifact::InUse;
 use crate::event::{Event, Watcher};
 use crate::fleet::{Environment, Project, World, selector};
 use crate::interp::Marks;
-use crate::ledger::{Ledger, SqliteLedger, StoredRun, known_good};
+use crate::ledger::{Ledger, MemoryLedger, StoredRun, known_good};
 use crate::op::Registry;
 use crate::report::{Tone, plain, plan_lines, plan_summary};
 use crate::run::{Finish, Outset, Plan, Runner, StackBuilder, plan_layers};
@@ -37,7 +37,7 @@ pub(super) fn plan(common: &Common, args: &PlanArgs, printer: &Printer) -> Resul
     let fleet = match args.fresh {
         true => empty_fleet(&wanted.environment, &world)?,
         false => {
-            let (fleet, known) = simulated_start(&wanted.project, &wanted.stored, &world, &wanted.scratch.0)?;
+            let (fleet, known) = simulated_start(&wanted.project, &wanted.stored, &world)?;
             begins(&known, printer);
             fleet
         }
@@ -92,7 +92,7 @@ fn predict(
     printer: &Printer,
 ) -> Result<u8, CliError> {
     let outset = Outset { id: new_id(), stored: wanted.stored.clone(), by: who() };
-    let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&wanted.scratch.0.join("ledger.db"))?);
+    let ledger: Arc<dyn Ledger> = Arc::new(MemoryLedger::default());
     let registry = Arc::new(Registry::standard());
     let watcher = Arc::new(Nobody);
     let runner = Runner { ledger: ledger.clone(), registry, stack, watcher, interrupt, stop, crash: None, programs: None };
@@ -153,7 +153,7 @@ impl Watcher for Nobody {
     fn see(&self, _: &Event) {}
 }
 
-/// A directory that is thrown away: for the ledger of a prediction, and for what it reads of the project.
+/// A directory that is thrown away, for what a prediction reads of the project.
 pub(super) struct Scratch(pub(super) PathBuf);
 
 impl Scratch {

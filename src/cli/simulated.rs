@@ -11,7 +11,6 @@ use crate::ledger::StoredRun;
 use crate::report::plain;
 use crate::run::{Known, play_known};
 use serde_json::json;
-use std::path::Path;
 use std::sync::Arc;
 
 /// The hosts of an environment as the description wants them; no run has been there.
@@ -19,16 +18,11 @@ pub(super) fn empty_fleet(environment: &Environment, world: &World) -> Result<Ar
     Fleet::new(environment, world).map(Arc::new).map_err(|error| CliError::input(error.to_string()))
 }
 
-/// The same with what the ledger knows to be live there. The project's store is held by the caller; `scratch` is thrown away.
-pub(super) fn simulated_start(
-    project: &Project,
-    wanted: &StoredRun,
-    world: &World,
-    scratch: &Path,
-) -> Result<(Arc<Fleet>, Known), CliError> {
+/// The same with what the ledger knows to be live there. The project's store is held by the caller.
+pub(super) fn simulated_start(project: &Project, wanted: &StoredRun, world: &World) -> Result<(Arc<Fleet>, Known), CliError> {
     let fleet = empty_fleet(&wanted.environment, world)?;
     let ledger = ledger(project)?;
-    let mut known = play_known(&fleet, ledger.as_ref(), wanted, scratch)?;
+    let mut known = play_known(&fleet, ledger.as_ref(), wanted)?;
     if let Some(row) = unfinished(&wanted.environment.name, ledger.as_ref())? {
         known.notes.push(format!("run {} is not finished: what it has changed by now is not in memory", row.id));
     }

@@ -12,7 +12,7 @@ use crate::fleet::{Environment, selector};
 use crate::id::{HostName, RunId};
 use crate::interp::{Controller, Fleet, plan_stack};
 use crate::journal::RunState;
-use crate::ledger::{Ledger, LedgerError, Release, SqliteLedger, Standing, StoredRun, tracks};
+use crate::ledger::{Ledger, LedgerError, MemoryLedger, Release, Standing, StoredRun, tracks};
 use crate::op::Registry;
 use crate::stop::Stop;
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,18 +50,18 @@ impl Played {
 
 /// Plays on a fleet in memory what the ledger knows to be live in the environment of this run, and known-good before it. A run
 /// that does not end well leaves the hosts as they were, and a note. Artifacts and kept files are looked for where the `wanted`
-/// run has its own. `scratch` is a directory that is thrown away.
+/// run has its own.
 ///
 /// # Errors
-/// When the ledger cannot be read, or `scratch` not be written.
-pub fn play_known(fleet: &Arc<Fleet>, ledger: &dyn Ledger, wanted: &StoredRun, scratch: &Path) -> Result<Known, LedgerError> {
+/// When the ledger cannot be read.
+pub fn play_known(fleet: &Arc<Fleet>, ledger: &dyn Ledger, wanted: &StoredRun) -> Result<Known, LedgerError> {
     let mut known = Known::default();
     let (runs, unsure) = runs(&ledger.releases(Some(&wanted.environment.name))?, &wanted.environment);
     known.notes.extend(unsure);
     if runs.is_empty() {
         return Ok(known);
     }
-    let kept: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&scratch.join("known.db"))?);
+    let kept: Arc<dyn Ledger> = Arc::new(MemoryLedger::default());
     for (played, left_out) in runs {
         let stored = ledger.stored(&played.run)?;
         let Some(stored) = on_hosts(&stored, &wanted.environment, &left_out) else { continue };

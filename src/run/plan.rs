@@ -156,11 +156,12 @@ impl Plan {
                 _ => {}
             }
         }
-        let order: Vec<&str> = stored.environment.hosts.hosts().iter().map(|host| host.name.as_str()).collect();
-        let place = |host: &HostName| order.iter().position(|name| *name == host.as_str());
-        steps.sort_by_key(|step: &PlannedStep| (ordinals(step), place(&step.host)));
+        let hosts = stored.environment.hosts.hosts().iter();
+        let order: BTreeMap<&str, usize> = hosts.zip(0..).map(|(host, place)| (host.name.as_str(), place)).collect();
+        let place = |host: &HostName| order.get(host.as_str()).copied();
+        steps.sort_by_cached_key(|step: &PlannedStep| (ordinals(step), place(&step.host)));
         let mut hosts: Vec<HostName> = steps.iter().map(|step| step.host.clone()).filter(|host| !host.is_controller()).collect();
-        hosts.sort_by_key(place);
+        hosts.sort_by_cached_key(place);
         hosts.dedup();
         let is_last = |step: &&PlannedStep| step.op == crate::op::PointOfNoReturn::WORD;
         Self {

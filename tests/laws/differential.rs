@@ -11,7 +11,8 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use windlass::artifact::{DirectoryStore, KeptSources};
 use windlass::effect::{
-    Attributes, Content, Effect, EffectError, Effects, FileKind, Invocation, Login, Reply, ServiceUnit, UnitScope, Verb, Words,
+    Attributes, Content, Effect, EffectError, Effects, FileKind, Invocation, Login, Reply, ServiceUnit, SourceInfo, SourceName,
+    UnitScope, Verb, Words,
 };
 use windlass::event::{Event, Watcher};
 use windlass::fleet::{Environment, Operator, Project, World};
@@ -55,6 +56,8 @@ impl Pair {
         let project = temp.path().join("project");
         std::fs::create_dir(&project).unwrap();
         std::fs::write(project.join("windlass.toml"), "name = \"laws\"\n").unwrap();
+        let made = std::process::Command::new("sh").args(["-euc", SOURCES]).current_dir(&project).status().unwrap();
+        assert!(made.success());
         let host = &lab.hosts[0];
         let value = serde_json::json!({
             "class": "lab",
@@ -87,6 +90,11 @@ impl Pair {
         let (real, memory) = (self.real.perform(&self.login, effect), self.memory.perform(&self.login, effect));
         let (real, memory) = (plain(real), plain(memory));
         assert_eq!(real, memory, "\nthe first is the lab's, to {effect:?} after\n{log}\n{}", self.difference());
+    }
+
+    /// What a path of the project is.
+    fn source(&self, name: &str) -> Reply {
+        self.memory.perform(&self.login, &Effect::Source { source: SourceName::Project(name.to_owned()) }).unwrap()
     }
 
     fn shell(&self, text: &str) -> String {
@@ -176,7 +184,14 @@ enum Deed {
     /// The last change is taken back.
     Back,
     Service(Verb),
+    Status,
     Unit(u8),
+    /// A file of the project.
+    Upload(u8, u8),
+    /// A directory of the project; what is not in it goes, or stays.
+    Tree(u8, u8, bool),
+    /// What lies at the one path is unpacked to the other.
+    Unpack(u8, u8, u8),
 }
 
 fn deed() -> impl Strategy<Value = Deed> {
@@ -203,8 +218,12 @@ fn deed() -> impl Strategy<Value = Deed> {
         2 => (path(), path()).prop_map(|(from, to)| Deed::Copy(from, to)),
         2 => Just(Deed::Again),
         2 => Just(Deed::Back),
-        1 => verb.prop_map(Deed::Service),
+        2 => verb.prop_map(Deed::Service),
+        1 => Just(Deed::Status),
         1 => (0..3_u8).prop_map(Deed::Unit),
+        3 => (path(), 0..4_u8).prop_map(|(path, file)| Deed::Upload(path, file)),
+        3 => (path(), 0..3_u8, any::<bool>()).prop_map(|(path, tree, delete)| Deed::Tree(path, tree, delete)),
+        4 => (path(), path(), 0..3_u8).prop_map(|(from, to, strip)| Deed::Unpack(from, to, strip)),
     ]
 }
 
@@ -232,7 +251,17 @@ fn unit_text(n: u8) -> &'static str {
     ][usize::from(n) % 3]
 }
 
-fn effect(deed: &Deed, save: SaveId) -> Effect {
+/// What is sent: two archives, one of them with links, a file that is none, and directories that have names in common.
+const SOURCES: &str =
+    "mkdir -p t/x/y t/z two/x && echo x >t/x/f && echo y >t/x/y/g && ln -s ../x/f t/z/l && chmod 750 t/x/y && chmod 755 t/x/f
+    echo two >two/x/f && mkdir two/a two/empty && echo a >two/a/a && mkdir flat && echo flat >flat/b
+    tar -C t -czf one.tgz . && tar -C two -cf two.tar x a && echo none >none && echo plain >plain";
+
+fn file(n: u8) -> &'static str {
+    ["one.tgz", "two.tar", "none", "plain"][usize::from(n) % 4]
+}
+
+fn effect(pair: &Pair, deed: &Deed, save: SaveId) -> Effect {
     let attributes = |mode: Option<u16>| Attributes { mode: mode.map(u32::from), ..Attributes::default() };
     match deed {
         Deed::Stat(at) => Effect::Stat { path: path(*at) },
@@ -257,6 +286,22 @@ fn effect(deed: &Deed, save: SaveId) -> Effect {
             validate: None,
             save,
         },
+        Deed::Status => Effect::ServiceStatus { unit: service() },
+        Deed::Upload(at, from) => {
+            let Reply::Source(SourceInfo { path: source, digest, size, .. }) = pair.source(file(*from)) else {
+                panic!("it is no such source")
+            };
+            Effect::Upload { path: path(*at), source, digest, size, attributes: attributes(Some(0o644)), save }
+        }
+        Deed::Tree(at, from, delete) => {
+            let Reply::Tree(tree) = pair.source(["t", "two", "flat"][usize::from(*from) % 3]) else {
+                panic!("it is no such source")
+            };
+            Effect::UploadTree { path: path(*at), tree, owner: None, group: None, delete: *delete, save }
+        }
+        Deed::Unpack(from, to, strip) => {
+            Effect::Unpack { archive: path(*from), directory: path(*to), strip: u32::from(*strip), digest: None, save }
+        }
         Deed::Again | Deed::Back => Effect::Now,
     }
 }
@@ -271,13 +316,13 @@ fn play(pair: &Pair, deeds: &[Deed]) {
             (Deed::Again, Some((_, last))) => last.clone(),
             (Deed::Back, Some((save, _))) => Effect::Restore { save: save.clone(), surely: false },
             (Deed::Again | Deed::Back, None) => continue,
-            (deed, _) => effect(deed, save.clone()),
+            (deed, _) => effect(pair, deed, save.clone()),
         };
         pair.both(&effect, &log);
         log += &format!("{effect:?}\n");
         match deed {
             Deed::Back => drop(done.pop()),
-            Deed::Again | Deed::Stat(_) | Deed::Read(_) | Deed::List(_) => {}
+            Deed::Again | Deed::Stat(_) | Deed::Read(_) | Deed::List(_) | Deed::Status => {}
             _ => done.push((save, effect)),
         }
     }

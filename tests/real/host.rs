@@ -43,6 +43,21 @@ impl Host {
         Path::new("/proc").join(init.trim())
     }
 
+    /// The main process of a service, as this machine numbers it.
+    pub(crate) fn outer_pid(&self, service: &str) -> u32 {
+        let inner = self.say(&format!("systemctl show -p MainPID --value {service}"));
+        let space = std::fs::read_link(self.init().join("ns/pid")).unwrap();
+        let pids = std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+        let is_it = |pid: &u32| {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+            numbers.split_whitespace().last() == Some(&inner)
+                && std::fs::read_link(format!("/proc/{pid}/ns/pid")).is_ok_and(|other| other == space)
+        };
+        let mut found = pids.filter(is_it);
+        found.next().unwrap_or_else(|| panic!("{} runs no {service}", self.name))
+    }
+
     /// Where the other hosts and the tool find it.
     pub(crate) fn address(&self) -> String {
         lab_address(self.number)

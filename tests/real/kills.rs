@@ -2,7 +2,7 @@
 //! also when the one that continues or puts back is killed in turn.
 
 use super::host::{Host, assert_same, states};
-use super::lab::lab;
+use super::lab::{asked, lab};
 use super::project::Project;
 use super::wait::pause;
 use rustix::process::Signal;
@@ -21,11 +21,6 @@ impl Chance {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % end
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "who runs the test says how long it is to last")]
-fn asked<T: std::str::FromStr>(variable: &str, usual: T) -> T {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
 /// What a round of it did, to be told when it fails.

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
+/// How many hosts there are; as many as `WINDLASS_HOSTS` says when that is more.
 const HOSTS: usize = 12;
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/lab.sh");
 /// Programs that the lab needs, with the Debian package of each.
-const NEEDS: [(&str, &str); 12] = [
+const NEEDS: [(&str, &str); 13] = [
     ("bash", "bash"),
     ("flock", "util-linux"),
     ("ip", "iproute2"),
@@ -22,6 +23,7 @@ const NEEDS: [(&str, &str); 12] = [
     ("ssh", "openssh-client"),
     ("ssh-agent", "openssh-client"),
     ("ssh-keygen", "openssh-client"),
+    ("strace", "strace"),
     ("tar", "tar"),
     ("unshare", "util-linux"),
 ];
@@ -56,11 +58,18 @@ pub(crate) fn lab_sh(words: &[&str]) -> Output {
     output
 }
 
+/// What a variable says, for who wants a test to last longer.
+#[expect(clippy::disallowed_methods, reason = "who runs the test says how long it is to last")]
+pub(crate) fn asked<T: std::str::FromStr>(variable: &str, usual: T) -> T {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
 impl Lab {
     fn up() -> Result<Self, String> {
         check_needs()?;
+        let count = asked("WINDLASS_HOSTS", HOSTS).max(HOSTS);
         let mut command = Command::new("setsid");
-        command.args([SCRIPT, "hold", &HOSTS.to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args([SCRIPT, "hold", &count.to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut keeper = command.spawn().map_err(|error| format!("the lab cannot be started: {error}"))?;
         let mut line = String::new();
         let told = keeper.stdout.take().map(|out| BufReader::new(out).read_line(&mut line));
@@ -68,13 +77,13 @@ impl Lab {
             (Some(Ok(_)), Some(dir)) => {
                 let lab = Self {
                     dir: dir.into(),
-                    free: Mutex::new((1..=HOSTS).rev().collect()),
+                    free: Mutex::new((1..=count).rev().collect()),
                     freed: Condvar::new(),
                     _keeper: keeper,
                 };
                 Ok(lab)
             }
-            _ => Err(format!("the lab did not come up; try `tests/lab/lab.sh up {HOSTS}` to see why, and `down` after it")),
+            _ => Err(format!("the lab did not come up; try `tests/lab/lab.sh up {count}` to see why, and `down` after it")),
         }
     }
 

@@ -28,6 +28,7 @@ mod releases;
 mod security_key;
 mod site;
 mod units;
+mod untouched;
 mod uploads;
 mod vantage;
 mod wait;

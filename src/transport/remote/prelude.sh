@@ -795,6 +795,8 @@ wl_untree() {
 #: forget
 wl_forget() { # [RECORDS HEAD]
   wl_here
+  # Who only looked, and left nothing, takes nothing away: a dry run asks for no change at all.
+  [ -n "$2$wl_e" ] || [ -d "$W" ] || { echo changed; exit 0; }
   [ -z "$2" ] || [ -z "$wl_e" ] || [ ! -d "$wl_f" ] || wl_anchor "$1 $2"
   for f in "$W"/p/*.at; do
     [ -s "$f" ] || continue
