@@ -1,18 +1,19 @@
 //! `windlass plan` and `windlass dry-run`: what a run would do, without doing it.
 
 use super::args::{Common, DryRunArgs, Format, PlanArgs, PredictArgs};
+use super::confirm::ask_password;
 use super::error::{CliError, shown};
 use super::printer::Printer;
-use super::run::{Desk, ask_password, new_id, read_all};
+use super::run::{Desk, new_id, read_all};
 use super::settings::{Labs, environment, environment_name, ledger, project, script, store, who};
 use crate::artifact::InUse;
 use crate::event::{Event, Watcher};
 use crate::fleet::{Environment, Project, World, selector};
-use crate::interp::{Fleet, Marks};
+use crate::interp::{Fleet, Grounds};
 use crate::ledger::{Ledger, SqliteLedger, StoredRun, known_good};
 use crate::op::Registry;
 use crate::report::{Tone, plain, plan_lines, plan_summary};
-use crate::run::{Finish, Outset, Plan, Runner, StackBuilder, plan_layers};
+use crate::run::{Finish, Made, Outset, Plan, Predicted, Runner, StackBuilder, plan_layers};
 use crate::stop::Stop;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ struct Wanted {
     project: Project,
     environment: Environment,
     stored: StoredRun,
-    marks: Arc<Marks>,
+    grounds: Grounds,
     scratch: Scratch,
     /// Nothing is removed from the store meanwhile.
     _in_use: InUse,
@@ -34,8 +35,8 @@ pub(super) fn plan(common: &Common, args: &PlanArgs, printer: &Printer) -> Resul
     let mut world = world(&wanted.project, args.world.as_deref())?;
     world.answers.extend(args.predict.answers.iter().map(|answer| (answer.name.clone(), answer.value.clone())));
     let fleet = Fleet::new(&wanted.environment, &world).map_err(|error| CliError::input(error.to_string()))?;
-    let stack = plan_layers(Arc::new(fleet), wanted.marks.clone(), &wanted.scratch.0);
-    predict("plan", &wanted, stack, (Stop::default(), Stop::default()), &args.predict, printer)
+    let stack = plan_layers(Arc::new(fleet), wanted.grounds.clone(), &wanted.scratch.0);
+    predict(Made::Plan, &wanted, stack, (Stop::default(), Stop::default()), &args.predict, printer)
 }
 
 pub(super) fn dry_run(common: &Common, args: &DryRunArgs, printer: &Printer) -> Result<u8, CliError> {
@@ -44,10 +45,10 @@ pub(super) fn dry_run(common: &Common, args: &DryRunArgs, printer: &Printer) -> 
     let stack = desk.dry_run_layers(
         ask_password(args.ask_sudo_password)?,
         &args.predict.answers,
-        wanted.marks.clone(),
+        wanted.grounds.clone(),
         &wanted.scratch.0,
     );
-    desk.watch_signals(|| predict("dry run", &wanted, stack, desk.stops(), &args.predict, printer))
+    desk.watch_signals(|| predict(Made::DryRun, &wanted, stack, desk.stops(), &args.predict, printer))
 }
 
 fn wanted(common: &Common, args: &PredictArgs, labs: Labs) -> Result<Wanted, CliError> {
@@ -62,7 +63,7 @@ fn wanted(common: &Common, args: &PredictArgs, labs: Labs) -> Result<Wanted, Cli
     let mut stored = read_all(&project, &script, &environment, (&args.selection, &args.answers), &new_id())?;
     stored.known_good = known_good(&ledger(&project)?.releases(Some(&name))?);
     let scratch = Scratch::new(&project)?;
-    Ok(Wanted { project, environment, stored, marks: Arc::default(), scratch, _in_use: in_use })
+    Ok(Wanted { project, environment, stored, grounds: Grounds::default(), scratch, _in_use: in_use })
 }
 
 /// What the simulated fleet is to be like: the file that is named, else `world.toml` of the project, else nothing special.
@@ -76,7 +77,7 @@ fn world(project: &Project, named: Option<&Path>) -> Result<World, CliError> {
 }
 
 fn predict(
-    word: &str,
+    made: Made,
     wanted: &Wanted,
     stack: StackBuilder,
     (interrupt, stop): (Stop, Stop),
@@ -88,14 +89,21 @@ fn predict(
     let registry = Arc::new(Registry::standard());
     let runner = Runner { ledger: ledger.clone(), registry, stack, watcher: Arc::new(Nobody), interrupt, stop, crash: None };
     let finish = runner.start(&outset)?;
-    let plan = Plan::new(&outset.stored, &ledger.records(&outset.id)?, &wanted.marks, &finish);
+    let plan = Plan::new(Predicted {
+        stored: &outset.stored,
+        records: &ledger.records(&outset.id)?,
+        grounds: &wanted.grounds,
+        finish: &finish,
+        made,
+        answers: args.answers.iter().map(|answer| (answer.name.clone(), answer.value.clone())).collect(),
+    });
     if let Some(path) = &args.out {
         let text = serde_json::to_string_pretty(&plan).map_err(|error| CliError::input(error.to_string()))?;
         let written = std::fs::write(path, text + "\n");
         written.map_err(|error| CliError::input(format!("{} cannot be written: {error}", shown(path))))?;
     }
     let exit = exit(&plan, &finish, args);
-    tell(word, &plan, &finish, exit, printer);
+    tell(&plan, &finish, exit, printer);
     Ok(exit)
 }
 
@@ -108,7 +116,7 @@ fn exit(plan: &Plan, finish: &Finish, args: &PredictArgs) -> u8 {
     }
 }
 
-fn tell(word: &str, plan: &Plan, finish: &Finish, exit: u8, printer: &Printer) {
+fn tell(plan: &Plan, finish: &Finish, exit: u8, printer: &Printer) {
     if printer.format == Format::Json {
         for step in &plan.steps {
             let mut object = serde_json::to_value(step).unwrap_or_default();
@@ -134,6 +142,7 @@ fn tell(word: &str, plan: &Plan, finish: &Finish, exit: u8, printer: &Printer) {
         printer.diagnostic(diagnostic);
     }
     let (tone, how) = if finish.exit == 0 { (Tone::Good, "") } else { (Tone::Bad, " ends in a failure") };
+    let word = if plan.made == Made::Plan { "plan" } else { "dry run" };
     let head = printer.paint.tone(tone, &format!("{word} of {} on {}{how}", plan.script, plan.environment));
     printer.say(&format!("{head}: {}", plan_summary(plan.counts)));
 }
@@ -145,10 +154,10 @@ impl Watcher for Nobody {
 }
 
 /// A directory that is thrown away: for the ledger of a prediction, and for what it reads of the project.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(pub(super) PathBuf);
 
 impl Scratch {
-    fn new(project: &Project) -> Result<Self, CliError> {
+    pub(super) fn new(project: &Project) -> Result<Self, CliError> {
         let path = project.root.join(format!(".windlass/tmp/prediction-{}", std::process::id()));
         let made = std::fs::create_dir_all(&path);
         made.map_err(|error| CliError::input(format!("{} cannot be made: {error}", shown(&path))))?;

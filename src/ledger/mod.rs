@@ -2,6 +2,7 @@
 
 mod aim;
 mod chain;
+mod held;
 mod lease;
 mod migrations;
 mod protected;
@@ -14,6 +15,7 @@ mod track;
 
 pub use aim::{Move, Remains, RemainsKind, aim, moves, remains};
 pub use chain::{Against, Altered, Chain, Link};
+pub use held::{Held, HeldStep, arguments};
 pub use lease::{Claim, Hold, HoldKind, Intent, Lease, Locks, Refusal, judge};
 pub use protected::{Protected, protected};
 pub use release::{KnownGood, Made, Release, Standing};
@@ -108,6 +110,9 @@ pub struct StoredRun {
     /// What was known-good where when it began.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known_good: Vec<KnownGood>,
+    /// The plan that it is held to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
 }
 
 impl StoredRun {

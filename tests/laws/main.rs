@@ -13,6 +13,7 @@ mod effects;
 mod fence;
 mod forks;
 mod guarded;
+mod held;
 mod interrupts;
 mod journal;
 mod lease;
