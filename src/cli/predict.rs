@@ -12,7 +12,7 @@ use crate::fleet::{Environment, Project, World, selector};
 use crate::interp::{Fleet, Grounds};
 use crate::ledger::{Ledger, SqliteLedger, StoredRun, known_good};
 use crate::op::Registry;
-use crate::report::{Tone, plain, plan_lines, plan_summary};
+use crate::report::{Tone, outlook, plain, plan_lines, plan_page, plan_summary};
 use crate::run::{Finish, Made, Outset, Plan, Predicted, Runner, StackBuilder, plan_layers};
 use crate::stop::Stop;
 use serde_json::json;
@@ -99,18 +99,24 @@ fn predict(
     });
     if let Some(path) = &args.out {
         let text = serde_json::to_string_pretty(&plan).map_err(|error| CliError::input(error.to_string()))?;
-        let written = std::fs::write(path, text + "\n");
-        written.map_err(|error| CliError::input(format!("{} cannot be written: {error}", shown(path))))?;
+        write(path, &(text + "\n"))?;
+    }
+    if let Some(path) = &args.html {
+        write(path, &plan_page(&plan))?;
     }
     let exit = exit(&plan, &finish, args);
     tell(&plan, &finish, exit, printer);
     Ok(exit)
 }
 
+fn write(path: &Path, text: &str) -> Result<(), CliError> {
+    std::fs::write(path, text).map_err(|error| CliError::input(format!("{} cannot be written: {error}", shown(path))))
+}
+
 /// A prediction that something fails is a finding; what is not known is one where that is asked for.
 fn exit(plan: &Plan, finish: &Finish, args: &PredictArgs) -> u8 {
     match finish.exit {
-        0 if args.strict && plan.counts.assumed + plan.counts.unknown > 0 => 1,
+        0 if args.strict && (plan.counts.assumed + plan.counts.unknown > 0 || !plan.findings.is_empty()) => 1,
         code @ (0 | 6 | 7) => code,
         _ => 1,
     }
@@ -127,10 +133,13 @@ fn tell(plan: &Plan, finish: &Finish, exit: u8, printer: &Printer) {
             plan.points_of_no_return.iter().map(|step| json!({ "site": step.site, "reason": step.summary })).collect();
         return printer.json(&json!({
             "event": "prediction_ended", "exit": exit, "counts": plan.counts, "error": finish.error, "hosts": plan.hosts,
-            "points_of_no_return": points, "bundle": plan.bundle,
+            "points_of_no_return": points, "findings": plan.findings, "questions": plan.questions, "bundle": plan.bundle,
         }));
     }
     for line in plan_lines(plan, printer.out_paint, printer.wordiness) {
+        printer.data(&line);
+    }
+    for line in outlook(plan, printer.out_paint) {
         printer.data(&line);
     }
     for step in &plan.points_of_no_return {

@@ -3,6 +3,7 @@
 mod duration;
 pub mod html;
 mod json;
+mod outlook;
 mod plan;
 mod progress;
 mod size;
@@ -10,7 +11,9 @@ mod style;
 mod text;
 
 pub use duration::{ago, clock, millis};
+pub use html::plan_page;
 pub use json::{JsonReport, event as json_event};
+pub use outlook::outlook;
 pub use plan::{plan_lines, plan_summary};
 pub use progress::{LiveReport, Where};
 pub use size::size;

@@ -12,7 +12,7 @@ use crate::journal::{Cursor, Entry, Group, Recorded, RunPhase, RunState, group_d
 use crate::ledger::Held;
 use crate::op::{AnyOperation, Registry, StepContext};
 use crate::saga;
-use crate::script::{Bracket, Branch, Conductor, ForkSpec, Task, UndoClosure};
+use crate::script::{Bracket, Branch, Conductor, Finding, ForkSpec, Task, UndoClosure};
 use crate::step::{Command, ErrorKind, Outcome, Site, StepError};
 use crate::stop::Stop;
 use serde_json::Value;
@@ -71,6 +71,8 @@ pub(super) struct Run {
     pub(super) fenced: OnceLock<StepError>,
     /// The plan that it is held to.
     pub(super) held: OnceLock<Held>,
+    /// Where the script goes on by something that nobody knows.
+    pub(super) findings: Mutex<Vec<Finding>>,
     /// A step was left without an end, to be taken up again: so are the groups around it.
     pub(super) left_open: AtomicBool,
 }
@@ -439,6 +441,10 @@ impl Conductor for Run {
         let begun = recorded == Recorded::InDoubt;
         let entries = (!begun).then_some(start).into_iter().chain((!known).then_some(undo)).chain([end]).collect();
         self.writer.commit(entries)
+    }
+
+    fn found(&self, finding: Finding) {
+        self.findings.lock().unwrap_or_else(PoisonError::into_inner).push(finding);
     }
 
     fn guard(&self, at: &Login) -> Result<(), StepError> {

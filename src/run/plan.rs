@@ -8,6 +8,7 @@ use crate::interp::{Certainty, Grounds, Look, Marks};
 use crate::journal::{Entry, Group, Record, RunPhase};
 use crate::ledger::StoredRun;
 use crate::op::{Ask, Operation};
+use crate::script::Finding;
 use crate::step::{Command, Outcome, Site, StepError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -163,6 +164,9 @@ pub struct Plan {
     /// The answers that were given beforehand.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub answers: BTreeMap<String, String>,
+    /// Where the script goes on by something that nobody knows: once a line, in the order of the script.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
     /// What it was made of.
     pub basis: Basis,
     /// What was looked at on the hosts and in the project.
@@ -218,6 +222,7 @@ impl Plan {
                 _ => {}
             }
         }
+        steps.iter_mut().for_each(|step| rests_on(step, &finish.findings));
         let order: Vec<&str> = stored.environment.hosts.hosts().iter().map(|host| host.name.as_str()).collect();
         let place = |host: &HostName| order.iter().position(|name| *name == host.as_str());
         steps.sort_by_key(|step: &PlannedStep| (ordinals(step), place(&step.host)));
@@ -241,11 +246,46 @@ impl Plan {
             steps,
             questions,
             answers,
+            findings: by_line(&finish.findings),
             basis: Basis::of(stored),
             reads: grounds.looks.all(),
             error: finish.error.clone(),
         }
     }
+}
+
+/// A step that comes after the script went on by something that nobody knows is not known either.
+fn rests_on(step: &mut PlannedStep, findings: &[Finding]) {
+    let key = StepKey { task: step.task.clone(), n: step.n };
+    if step.prediction == Prediction::Fails {
+        return;
+    }
+    for finding in findings.iter().filter(|finding| comes_after(&key, &finding.after)) {
+        let why = format!("{} ({})", finding.message.replacen("from here on this", "this", 1), finding.site);
+        step.prediction = Prediction::Unknown;
+        if !step.why.contains(&why) {
+            step.why.push(why);
+        }
+    }
+}
+
+/// Whether a step comes later in the same task, or in a task that was made there later.
+fn comes_after(key: &StepKey, before: &StepKey) -> bool {
+    let mut at = Some(key.clone());
+    while let Some(key) = at {
+        if key.task == before.task {
+            return key.n > before.n;
+        }
+        at = key.task.parent();
+    }
+    false
+}
+
+/// One of each line, in the order of the script.
+fn by_line(findings: &[Finding]) -> Vec<Finding> {
+    let lines: BTreeMap<(&str, u32), &Finding> =
+        findings.iter().rev().map(|finding| ((finding.site.source.as_str(), finding.site.line), finding)).collect();
+    lines.into_values().cloned().collect()
 }
 
 /// What a step asks a person, and what the prediction went on with.

@@ -19,7 +19,7 @@ use crate::stop::Stop;
 use crate::transport::{Credentials, Pool, PoolOptions};
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
 /// Blocks of a script nest; each level of Rhai takes its share of the stack.
@@ -137,6 +137,7 @@ impl Runner {
             once: Mutex::default(),
             fenced: OnceLock::new(),
             held: OnceLock::new(),
+            findings: Mutex::default(),
             left_open: false.into(),
         })
     }
@@ -184,7 +185,8 @@ impl Runner {
     pub(super) fn close(&self, run: &Run, finish: Finish) -> Finish {
         run.writer.close();
         let finish = run.writer.state(|state| finish.told_by(state));
-        self.unless_lost(run.fenced.get(), Finish { head: run.writer.head(), ..finish })
+        let findings = std::mem::take(&mut *run.findings.lock().unwrap_or_else(PoisonError::into_inner));
+        self.unless_lost(run.fenced.get(), Finish { head: run.writer.head(), findings, ..finish })
     }
 
     /// A run whose lock is somebody else's by now has ended of that, whatever else it failed of; `refused` is what a host said.

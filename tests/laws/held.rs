@@ -12,7 +12,7 @@ use windlass::run::{Basis, Finish, Job, Made, Outset, Plan, Predicted, held_to};
 use windlass::stop::Stop;
 
 /// The plan of a script, by way of its document.
-fn plan(world: &World, script: &str) -> (Plan, String) {
+pub(crate) fn plan(world: &World, script: &str) -> (Plan, String) {
     let (layer, grounds) = world.foreseeing();
     let dry = world.run(script, &layer).unwrap();
     let stored = world.stored(script).unwrap();

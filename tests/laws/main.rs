@@ -35,4 +35,5 @@ mod standard;
 mod store;
 mod templates;
 mod tree;
+mod unknown;
 mod world;

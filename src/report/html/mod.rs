@@ -3,6 +3,10 @@
 //! A report makes its body of escaped text and the classes of `page.css`, and puts it into [`page`]. Elements of the class `row` that
 //! have `data-KEY` are shown as the controls `<select data-filter="KEY">` and `<input data-filter="KEY">` say.
 
+mod plan;
+
+pub use plan::plan_page;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
