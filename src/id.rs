@@ -203,6 +203,11 @@ impl TaskPath {
         Self(format!("once/{name}"))
     }
 
+    /// The task whose path has these parts.
+    pub(crate) fn from_parts(parts: &[&str]) -> Self {
+        Self(parts.join("/"))
+    }
+
     /// Whether it is the task of such a body, and not of something within it.
     #[must_use]
     pub fn is_once(&self) -> bool {

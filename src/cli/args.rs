@@ -127,7 +127,7 @@ pub struct Selection {
 }
 
 /// `run`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct RunArgs {
     /// What is run.
     #[command(flatten)]
@@ -135,6 +135,9 @@ pub struct RunArgs {
     /// Do not ask before a production environment is changed
     #[arg(short, long)]
     pub yes: bool,
+    /// Do what this plan says, and nothing else: a document of `dry-run --out`. What is not given is taken from it
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
     /// Ask for the password that sudo wants on the hosts, once
     #[arg(short = 'K', long)]
     pub ask_sudo_password: bool,
@@ -155,9 +158,12 @@ pub struct PredictArgs {
     /// The answer to a question that the script asks
     #[arg(long = "answer", value_name = "NAME=VALUE", value_parser = parse_answer)]
     pub answers: Vec<Answer>,
-    /// Write the prediction as JSON, too
+    /// Write the prediction as JSON, too: `run --plan FILE` is held to it
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Write the prediction as a page for a browser, too
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// End with exit code 1 when something had to be assumed
     #[arg(long)]
     pub strict: bool,

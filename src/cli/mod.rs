@@ -8,6 +8,7 @@ mod check;
 mod components;
 mod confirm;
 mod error;
+mod held;
 mod history;
 mod init;
 mod lab;

@@ -1,19 +1,20 @@
 //! `windlass plan` and `windlass dry-run`: what a run would do, without doing it.
 
 use super::args::{Common, DryRunArgs, Format, PlanArgs, PredictArgs};
+use super::confirm::ask_password;
 use super::error::{CliError, shown};
 use super::printer::Printer;
-use super::run::{Desk, ask_password, new_id, read_all};
+use super::run::{Desk, new_id, read_all};
 use super::settings::{Labs, environment, environment_name, ledger, project, script, store, who};
 use super::simulated::{begins, empty_fleet, simulated_start};
 use crate::artifact::InUse;
 use crate::event::{Event, Watcher};
 use crate::fleet::{Environment, Project, World, selector};
-use crate::interp::Marks;
+use crate::interp::Grounds;
 use crate::ledger::{Ledger, MemoryLedger, StoredRun, known_good};
 use crate::op::Registry;
-use crate::report::{Tone, plain, plan_lines, plan_summary};
-use crate::run::{Finish, Outset, Plan, Runner, StackBuilder, plan_layers};
+use crate::report::{Tone, outlook, plain, plan_lines, plan_page, plan_summary};
+use crate::run::{Finish, Made, Outset, Plan, Predicted, Runner, StackBuilder, plan_layers};
 use crate::stop::Stop;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -24,7 +25,7 @@ struct Wanted {
     project: Project,
     environment: Environment,
     stored: StoredRun,
-    marks: Arc<Marks>,
+    grounds: Grounds,
     scratch: Scratch,
     /// Nothing is removed from the store meanwhile.
     _in_use: InUse,
@@ -42,8 +43,8 @@ pub(super) fn plan(common: &Common, args: &PlanArgs, printer: &Printer) -> Resul
             fleet
         }
     };
-    let stack = plan_layers(fleet, wanted.marks.clone(), &wanted.scratch.0);
-    predict("plan", &wanted, stack, (Stop::default(), Stop::default()), &args.predict, printer)
+    let stack = plan_layers(fleet, wanted.grounds.clone(), &wanted.scratch.0);
+    predict(Made::Plan, &wanted, stack, (Stop::default(), Stop::default()), &args.predict, printer)
 }
 
 pub(super) fn dry_run(common: &Common, args: &DryRunArgs, printer: &Printer) -> Result<u8, CliError> {
@@ -52,10 +53,10 @@ pub(super) fn dry_run(common: &Common, args: &DryRunArgs, printer: &Printer) -> 
     let stack = desk.dry_run_layers(
         ask_password(args.ask_sudo_password)?,
         &args.predict.answers,
-        wanted.marks.clone(),
+        wanted.grounds.clone(),
         &wanted.scratch.0,
     );
-    desk.watch_signals(|| predict("dry run", &wanted, stack, desk.stops(), &args.predict, printer))
+    desk.watch_signals(|| predict(Made::DryRun, &wanted, stack, desk.stops(), &args.predict, printer))
 }
 
 fn wanted(common: &Common, args: &PredictArgs, labs: Labs) -> Result<Wanted, CliError> {
@@ -70,7 +71,7 @@ fn wanted(common: &Common, args: &PredictArgs, labs: Labs) -> Result<Wanted, Cli
     let mut stored = read_all(&project, &script, &environment, (&args.selection, &args.answers), &new_id())?;
     stored.known_good = known_good(&ledger(&project)?.releases(Some(&name))?);
     let scratch = Scratch::new(&project)?;
-    Ok(Wanted { project, environment, stored, marks: Arc::default(), scratch, _in_use: in_use })
+    Ok(Wanted { project, environment, stored, grounds: Grounds::default(), scratch, _in_use: in_use })
 }
 
 /// What the simulated fleet is to be like: the file that is named, else `world.toml` of the project, else nothing special.
@@ -84,7 +85,7 @@ pub(super) fn world(project: &Project, named: Option<&Path>) -> Result<World, Cl
 }
 
 fn predict(
-    word: &str,
+    made: Made,
     wanted: &Wanted,
     stack: StackBuilder,
     (interrupt, stop): (Stop, Stop),
@@ -97,27 +98,40 @@ fn predict(
     let watcher = Arc::new(Nobody);
     let runner = Runner { ledger: ledger.clone(), registry, stack, watcher, interrupt, stop, crash: None, programs: None };
     let finish = runner.start(&outset)?;
-    let plan = Plan::new(&outset.stored, &ledger.records(&outset.id)?, &wanted.marks, &finish);
+    let plan = Plan::new(Predicted {
+        stored: &outset.stored,
+        records: &ledger.records(&outset.id)?,
+        grounds: &wanted.grounds,
+        finish: &finish,
+        made,
+        answers: args.answers.iter().map(|answer| (answer.name.clone(), answer.value.clone())).collect(),
+    });
     if let Some(path) = &args.out {
         let text = serde_json::to_string_pretty(&plan).map_err(|error| CliError::input(error.to_string()))?;
-        let written = std::fs::write(path, text + "\n");
-        written.map_err(|error| CliError::input(format!("{} cannot be written: {error}", shown(path))))?;
+        write(path, &(text + "\n"))?;
+    }
+    if let Some(path) = &args.html {
+        write(path, &plan_page(&plan))?;
     }
     let exit = exit(&plan, &finish, args);
-    tell(word, &plan, &finish, exit, printer);
+    tell(&plan, &finish, exit, printer);
     Ok(exit)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), CliError> {
+    std::fs::write(path, text).map_err(|error| CliError::input(format!("{} cannot be written: {error}", shown(path))))
 }
 
 /// A prediction that something fails is a finding; what is not known is one where that is asked for.
 fn exit(plan: &Plan, finish: &Finish, args: &PredictArgs) -> u8 {
     match finish.exit {
-        0 if args.strict && plan.counts.assumed + plan.counts.unknown > 0 => 1,
+        0 if args.strict && (plan.counts.assumed + plan.counts.unknown > 0 || !plan.findings.is_empty()) => 1,
         code @ (0 | 6 | 7) => code,
         _ => 1,
     }
 }
 
-fn tell(word: &str, plan: &Plan, finish: &Finish, exit: u8, printer: &Printer) {
+fn tell(plan: &Plan, finish: &Finish, exit: u8, printer: &Printer) {
     if printer.format == Format::Json {
         for step in &plan.steps {
             let mut object = serde_json::to_value(step).unwrap_or_default();
@@ -128,10 +142,13 @@ fn tell(word: &str, plan: &Plan, finish: &Finish, exit: u8, printer: &Printer) {
             plan.points_of_no_return.iter().map(|step| json!({ "site": step.site, "reason": step.summary })).collect();
         return printer.json(&json!({
             "event": "prediction_ended", "exit": exit, "counts": plan.counts, "error": finish.error, "hosts": plan.hosts,
-            "points_of_no_return": points, "bundle": plan.bundle,
+            "points_of_no_return": points, "findings": plan.findings, "questions": plan.questions, "bundle": plan.bundle,
         }));
     }
     for line in plan_lines(plan, printer.out_paint, printer.wordiness) {
+        printer.data(&line);
+    }
+    for line in outlook(plan, printer.out_paint) {
         printer.data(&line);
     }
     for step in &plan.points_of_no_return {
@@ -143,6 +160,7 @@ fn tell(word: &str, plan: &Plan, finish: &Finish, exit: u8, printer: &Printer) {
         printer.diagnostic(diagnostic);
     }
     let (tone, how) = if finish.exit == 0 { (Tone::Good, "") } else { (Tone::Bad, " ends in a failure") };
+    let word = if plan.made == Made::Plan { "plan" } else { "dry run" };
     let head = printer.paint.tone(tone, &format!("{word} of {} on {}{how}", plan.script, plan.environment));
     printer.say(&format!("{head}: {}", plan_summary(plan.counts)));
 }

@@ -50,7 +50,7 @@ pub(super) fn rollback(common: &Common, args: &RollbackArgs, printer: &Printer) 
     if now.class == Class::Production && !args.yes {
         confirm(&stored.environment, printer)?;
     }
-    let given = Given { answers: &args.answers, crash: args.crash_at, ask_sudo_password: args.ask_sudo_password };
+    let given = Given { answers: &args.answers, crash: args.crash_at, ask_sudo_password: args.ask_sudo_password, looks: &[] };
     begin(&project, &held, Outset { id, stored, by: who() }, &given, printer)
 }
 
@@ -81,6 +81,7 @@ fn stored(
         root: root.display().to_string(),
         store: store.root().display().to_string(),
         goes_back_to: Some(run.clone()),
+        held: None,
         ..earlier.clone()
     }
 }

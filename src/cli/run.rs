@@ -2,16 +2,19 @@
 
 use super::args::{Answer, Common, Format, RunArgs, Selection};
 use super::check::{refuse_errors, refuse_unknown_answers, refuse_unknown_channels, refuse_unknown_params};
+use super::confirm::ask_password;
 use super::error::CliError;
+use super::held::HeldPlan;
 use super::lease::{Held, hold};
 use super::people::{Aside, people};
 use super::pins::{self, Purpose};
+use super::predict::Scratch;
 use super::printer::Printer;
 use super::settings::{Labs, agent, environment, environment_name, executable, ledger, params, project, script, store, who};
 use crate::event::Watcher;
 use crate::fleet::{Channels, Class, Environment, Project, selector};
 use crate::id::{RunId, StepKey};
-use crate::interp::{Marks, Origin, People, Unsent};
+use crate::interp::{Grounds, Look, Origin, People, Unsent};
 use crate::journal::{Record, RunPhase};
 use crate::ledger::{Intent, Ledger, LedgerError, RunRow, StoredRun, known_good};
 use crate::op::Registry;
@@ -28,6 +31,8 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 pub(super) fn run(common: &Common, args: &RunArgs, printer: &Printer) -> Result<u8, CliError> {
+    let (plan, args) = (args.plan.as_deref().map(HeldPlan::load).transpose()?, &mut args.clone());
+    plan.iter().for_each(|plan| plan.complete(args));
     let project = project(common)?;
     let name = environment_name(&project, args.selection.env.as_deref())?;
     let script = script(&project, &args.selection)?;
@@ -38,15 +43,21 @@ pub(super) fn run(common: &Common, args: &RunArgs, printer: &Printer) -> Result<
     refuse_policy(&environment)?;
     let _in_use = store(&project)?.hold()?;
     let mut stored = read_all(&project, &script, &environment, (&args.selection, &args.answers), &new_id())?;
+    if let Some(plan) = &plan {
+        plan.hold(&project, &mut stored, &Scratch::new(&project)?.0)?;
+        plan.told().iter().for_each(|told| printer.say(told));
+    }
     let ledger = ledger(&project)?;
-    let id = unused_id(ledger.as_ref())?;
+    let id = plan.as_ref().map_or_else(|| unused_id(ledger.as_ref()), |plan| plan.id(ledger.as_ref()))?;
     let held = hold(&project, &ledger, &name, &id, Intent::Begin)?;
     refuse_while_unfinished(&name, ledger.as_ref())?;
     stored.known_good = known_good(&ledger.releases(Some(&name))?);
-    if environment.class == Class::Production && !args.yes {
+    if environment.class == Class::Production && !args.yes && plan.is_none() {
         confirm(&environment, printer)?;
     }
-    let given = Given { answers: &args.answers, crash: args.crash_at, ask_sudo_password: args.ask_sudo_password };
+    let looks = plan.as_ref().map(HeldPlan::looks).unwrap_or_default();
+    let (answers, crash) = (&args.answers, args.crash_at);
+    let given = Given { answers, crash, ask_sudo_password: args.ask_sudo_password, looks: &looks };
     begin(&project, &held, Outset { id, stored, by: who() }, &given, printer)
 }
 
@@ -55,6 +66,8 @@ pub(super) struct Given<'a> {
     pub(super) answers: &'a [Answer],
     pub(super) crash: Option<Crash>,
     pub(super) ask_sudo_password: bool,
+    /// What must be as a plan saw it.
+    pub(super) looks: &'a [Look],
 }
 
 /// Starts a run that nothing stands before, and brings it to its end. Gives the exit code.
@@ -76,7 +89,7 @@ pub(super) fn begin(
     let origin = Origin { run: id.to_string(), environment: name.clone(), project: project.name.clone() };
     let desk = Desk::new(printer, environment).with_people(given.answers, &environment.notify, origin);
     let runner = desk.runner(held, given.crash, ask_password(given.ask_sudo_password)?);
-    let finish = desk.watch_signals(|| runner.start(&outset))?;
+    let finish = desk.watch_signals(|| runner.start_seeing(&outset, given.looks))?;
     Ok(desk.conclude(printer, &finish))
 }
 
@@ -125,6 +138,7 @@ pub(super) fn read_all(
         store: store.root().display().to_string(),
         goes_back_to: None,
         known_good: Vec::new(),
+        held: None,
     })
 }
 
@@ -183,26 +197,6 @@ pub(super) fn confirm(environment: &Environment, printer: &Printer) -> Result<()
     let hosts: Vec<&str> = environment.hosts.hosts().iter().map(|host| host.name.as_str()).collect();
     printer.note(&format!("{} is a production environment: {} hosts ({})", environment.name, hosts.len(), hosts.join(", ")));
     super::confirm::confirm(&environment.name, "nothing was changed")
-}
-
-/// Asks for sudo's password, where that is wanted: unseen on a terminal, a line of standard input elsewhere.
-pub(super) fn ask_password(wanted: bool) -> Result<Password, CliError> {
-    if !wanted {
-        return Ok(Password::default());
-    }
-    let terminal = std::io::stdin().is_terminal();
-    let read = if terminal {
-        rpassword::prompt_password("sudo password: ")
-    } else {
-        std::io::stdin().lines().next().unwrap_or_else(|| Ok(String::new()))
-    };
-    match read {
-        Ok(text) if !text.is_empty() => Ok(Password::new(text)),
-        Ok(_) => {
-            Err(CliError::usage("no password was given").with_help("type it, or give it as the first line of standard input"))
-        }
-        Err(error) => Err(CliError::input(format!("the password cannot be read: {error}"))),
-    }
 }
 
 /// A name that no run of the ledger has: many runs may begin in one minute.
@@ -318,13 +312,13 @@ impl Desk {
         &self,
         password: Password,
         answers: &[Answer],
-        marks: Arc<Marks>,
+        grounds: Grounds,
         scratch: &Path,
     ) -> StackBuilder {
         let credentials = Credentials { password, passphrases: self.passphrases(), agent: agent() };
         let aside: Aside = Arc::new(|work| work());
         let people = people(answers, &Channels::default(), Origin::default(), self.interrupt.clone(), aside);
-        dry_run_layers(credentials, people, marks, scratch)
+        dry_run_layers(credentials, people, grounds, scratch)
     }
 
     /// The words to stop.

@@ -1,9 +1,9 @@
 //! `windlass show`: one run, from its journal.
 
 use super::args::{Common, Format, ShowArgs};
+use super::confirm::ask_password;
 use super::error::CliError;
 use super::printer::Printer;
-use super::run::ask_password;
 use super::settings::{ledger, project};
 use super::verify::verify;
 use crate::journal::{Entry, RunState};

@@ -2,10 +2,11 @@
 
 use super::args::{Answer, Common, ResumeArgs, SettleArgs, TakeUpArgs, UnwindArgs};
 use super::check::{refuse_errors, refuse_unknown_answers};
+use super::confirm::ask_password;
 use super::error::CliError;
 use super::lease::hold;
 use super::printer::Printer;
-use super::run::{Desk, ask_password};
+use super::run::Desk;
 use super::settings::{channels, ledger, project, script_name, who};
 use crate::artifact::DirectoryStore;
 use crate::fleet::Project;

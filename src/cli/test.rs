@@ -149,7 +149,7 @@ impl Ground<'_> {
 
     /// The same, with what the ledger knows to be live; nothing when it knows nothing.
     fn known(&self, stored: StoredRun, printer: &Printer) -> Result<Option<Subject>, CliError> {
-        let (fleet, known) = simulated_start(self.project, &stored, self.world, &self.scratch.0)?;
+        let (fleet, known) = simulated_start(self.project, &stored, self.world)?;
         for note in &known.notes {
             printer.note(&plain(note));
         }

@@ -144,6 +144,9 @@ pub struct CommandResult {
     pub stderr: Content,
     /// Whether there was more than the limit.
     pub truncated: bool,
+    /// Whether nobody knows: it was not run, and nothing foretold it. Never of a live host.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unknown: bool,
 }
 
 /// What an HTTP server said.

@@ -36,6 +36,18 @@ impl Controller {
         Self { people, ..self }
     }
 
+    /// Answers what is asked of the project, and waits for nothing.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no look at the project.
+    pub fn answer(&self, effect: &Effect) -> Result<Reply, EffectError> {
+        match effect {
+            Effect::Source { source } => self.source(source),
+            Effect::Template { name } => self.template(name),
+            other => Err(EffectError::Unsupported(format!("this is no look at the project: {other:?}"))),
+        }
+    }
+
     pub(super) fn perform(&self, effect: &Effect, stop: &Stop) -> Result<Reply, EffectError> {
         match effect {
             Effect::Now => Ok(Reply::Time(now())),

@@ -1,6 +1,6 @@
 //! Every mode's stack of layers, outermost first.
 
-use super::{Apply, Controller, Fleet, Marks, Overlay, ReadOnly, Retry, Simulate};
+use super::{Apply, Controller, Fleet, Looks, Marks, Observe, Overlay, ReadOnly, Retry, Seen, Simulate};
 use crate::effect::Effects;
 use crate::event::Watcher;
 use crate::fleet::Environment;
@@ -18,10 +18,21 @@ pub fn apply(pool: Arc<Pool>, controller: Controller, stop: Stop, watcher: Arc<d
     Arc::new(Retry::new(apply, stop).telling(move |host| theirs.hurry(host)))
 }
 
-/// `plan`: Simulate. The fleet is thrown away afterwards, so nothing has to lie over it.
+/// `plan`: Observe, Simulate. The fleet is thrown away afterwards, so nothing has to lie over it; and it is no host whose state says
+/// anything, so only looks at the project are noted.
 #[must_use]
-pub fn plan(fleet: Arc<Fleet>, run: RunId, controller: Controller, stop: Stop, marks: Arc<Marks>) -> Arc<dyn Effects> {
-    Arc::new(Simulate::new(fleet, run, controller, stop).with_marks(marks))
+pub fn plan(fleet: Arc<Fleet>, run: RunId, controller: Controller, stop: Stop, basis: Grounds) -> Arc<dyn Effects> {
+    let simulate = Simulate::new(fleet, run, controller, stop).with_marks(basis.marks);
+    Arc::new(Observe::new(simulate, basis.looks, Seen::Project))
+}
+
+/// What a prediction turns out to rest on.
+#[derive(Debug, Clone, Default)]
+pub struct Grounds {
+    /// What was taken to be so, by step.
+    pub marks: Arc<Marks>,
+    /// What was looked at.
+    pub looks: Arc<Looks>,
 }
 
 /// What a dry run is made of, beside the layers themselves.
@@ -33,13 +44,14 @@ pub struct DryRun<'a> {
     /// The project, for the layer that only reads; and once more, for what is compared with it.
     pub controllers: [Controller; 2],
     /// What it rests on.
-    pub marks: Arc<Marks>,
+    pub grounds: Grounds,
 }
 
-/// `dry-run`: Overlay, ReadOnly, Retry, Apply.
+/// `dry-run`: Overlay, Observe, ReadOnly, Retry, Apply.
 #[must_use]
 pub fn dry_run(pool: Arc<Pool>, dry: DryRun<'_>, stop: Stop, watcher: Arc<dyn Watcher>) -> Arc<dyn Effects> {
     let [reads, compared] = dry.controllers;
     let live = ReadOnly::new(Retry::new(Apply::new(pool, reads, stop.clone(), watcher), stop));
-    Arc::new(Overlay::new(live, dry.environment, dry.run, compared, dry.marks, super::controller::now()))
+    let seen = Observe::new(live, dry.grounds.looks, Seen::All);
+    Arc::new(Overlay::new(seen, dry.environment, dry.run, compared, dry.grounds.marks, super::controller::now()))
 }

@@ -2,6 +2,7 @@
 
 mod aim;
 mod chain;
+mod held;
 mod lease;
 mod memory;
 mod migrations;
@@ -15,6 +16,7 @@ mod track;
 
 pub use aim::{Move, Remains, RemainsKind, aim, moves, remains};
 pub use chain::{Against, Altered, Chain, Link};
+pub use held::{Held, HeldStep, arguments};
 pub use lease::{Claim, Hold, HoldKind, Intent, Lease, Locks, Refusal, judge};
 pub use memory::MemoryLedger;
 pub use protected::{Protected, protected};
@@ -110,6 +112,9 @@ pub struct StoredRun {
     /// What was known-good where when it began.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known_good: Vec<KnownGood>,
+    /// The plan that it is held to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
 }
 
 impl StoredRun {

@@ -92,6 +92,9 @@ pub struct Output {
     pub lines: Vec<String>,
     /// Whether there was more output than is kept (1 MiB each).
     pub truncated: bool,
+    /// Whether nobody knows: a prediction did not run it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unknown: bool,
 }
 
 impl Operation for Run {
@@ -109,7 +112,7 @@ impl Operation for Run {
             && let Some(why) = self.not_needed(cx)?
         {
             cx.skipped(why);
-            return Ok(Output { code: 0, stdout: String::new(), stderr: String::new(), lines: Vec::new(), truncated: false });
+            return Ok(Output { code: 0, stdout: String::new(), stderr: String::new(), lines: Vec::new(), truncated: false, unknown: false });
         }
         let command = self.how.invocation(&self.command);
         if self.again == Some(Again::Safe) && command.stdin.is_some() {
@@ -140,7 +143,7 @@ impl Operation for Run {
         let dry = self.dry.clone().unwrap_or_default();
         let code = self.how.ok_codes.as_ref().and_then(|codes| codes.first().copied()).filter(|_| self.dry.is_none());
         let lines = dry.stdout.lines().map(ToOwned::to_owned).collect();
-        Some(Output { code: code.unwrap_or(dry.code), stdout: dry.stdout, stderr: dry.stderr, lines, truncated: false })
+        Some(Output { code: code.unwrap_or(dry.code), stdout: dry.stdout, stderr: dry.stderr, lines, truncated: false, unknown: false })
     }
 }
 
@@ -242,7 +245,7 @@ impl Output {
         let stdout = String::from_utf8_lossy(result.stdout.bytes()).into_owned();
         let lines = stdout.lines().map(ToOwned::to_owned).collect();
         let stderr = String::from_utf8_lossy(result.stderr.bytes()).into_owned();
-        Self { code: result.code, stdout, stderr, lines, truncated: result.truncated }
+        Self { code: result.code, stdout, stderr, lines, truncated: result.truncated, unknown: result.unknown }
     }
 }
 

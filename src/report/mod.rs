@@ -5,6 +5,7 @@ mod fault_test;
 pub mod html;
 mod json;
 mod junit;
+mod outlook;
 mod plan;
 mod progress;
 mod size;
@@ -13,8 +14,10 @@ mod text;
 
 pub use duration::{ago, clock, millis};
 pub use fault_test::{trace_lines, verdict_lines, verdict_summary};
+pub use html::plan_page;
 pub use json::{JsonReport, event as json_event};
 pub use junit::junit;
+pub use outlook::outlook;
 pub use plan::{plan_lines, plan_summary};
 pub use progress::{LiveReport, Where};
 pub use size::size;

@@ -39,12 +39,12 @@ pub fn plan_summary(counts: PlanCounts) -> String {
 }
 
 /// The same step on several hosts.
-struct Fold<'a> {
-    steps: Vec<&'a PlannedStep>,
+pub(super) struct Fold<'a> {
+    pub(super) steps: Vec<&'a PlannedStep>,
 }
 
 /// Puts together what stands at one place of the script and comes to the same.
-fn folded(steps: &[PlannedStep]) -> Vec<Fold<'_>> {
+pub(super) fn folded(steps: &[PlannedStep]) -> Vec<Fold<'_>> {
     let mut folds: Vec<Fold<'_>> = Vec::new();
     for step in steps {
         let alike = |other: &PlannedStep| {
@@ -61,11 +61,11 @@ fn folded(steps: &[PlannedStep]) -> Vec<Fold<'_>> {
 }
 
 /// The group of hosts that a step's task is of, as in `main/3.rolling`; empty outside of one.
-fn group_of(step: &PlannedStep) -> String {
+pub(super) fn group_of(step: &PlannedStep) -> String {
     step.task.as_str().rsplit_once('/').map(|(group, _)| group.to_owned()).unwrap_or_default()
 }
 
-fn heading(plan: &Plan, group: &str) -> Option<String> {
+pub(super) fn heading(plan: &Plan, group: &str) -> Option<String> {
     if group.is_empty() {
         return Some("==".to_owned());
     }
@@ -95,15 +95,40 @@ fn fold_lines(plan: &Plan, fold: &Fold<'_>, paint: Paint, wordiness: Wordiness) 
             first.why.iter().map(|why| paint.tone(Tone::Faint, &format!("           {}", plain(why).replace('\n', " ")))),
         );
     }
-    if wordiness == Wordiness::Wordy {
-        let diff = first.diff.as_deref().unwrap_or_default();
-        lines.extend(diff.lines().map(|line| paint.tone(Tone::Faint, &format!("           {}", plain(line)))));
+    if first.prediction == Prediction::Would || wordiness == Wordiness::Wordy {
+        let most = if wordiness == Wordiness::Wordy { usize::MAX } else { DIFF_LINES };
+        lines.extend(diff_lines(first.diff.as_deref().unwrap_or_default(), paint, most));
+    }
+    lines
+}
+
+/// Lines of a difference that are shown without asking for more.
+const DIFF_LINES: usize = 12;
+
+/// A difference in colours, cut behind so many lines. Which file it is of stands in the line above.
+fn diff_lines(diff: &str, paint: Paint, most: usize) -> Vec<String> {
+    let tone = |line: &str| match line.as_bytes().first() {
+        Some(b'+') => Some(Tone::Good),
+        Some(b'-') => Some(Tone::Gone),
+        Some(b'@') => Some(Tone::Faint),
+        _ => None,
+    };
+    let is_head = |line: &&str| line.starts_with("--- ") || line.starts_with("+++ ");
+    let all: Vec<&str> = diff.lines().take(2).filter(|line| !is_head(line)).chain(diff.lines().skip(2)).collect();
+    let most = if all.len() <= most + 1 { all.len() } else { most };
+    let painted = |line: &&str| {
+        let text = format!("           {}", plain(line));
+        tone(line).map_or_else(|| text.clone(), |tone| paint.tone(tone, &text))
+    };
+    let mut lines: Vec<String> = all.iter().take(most).map(painted).collect();
+    if most < all.len() {
+        lines.push(paint.tone(Tone::Faint, &format!("           … {} more lines, -v shows all", all.len() - most)));
     }
     lines
 }
 
 /// The hosts of a line: by name when they are few.
-fn hosts(plan: &Plan, fold: &Fold<'_>) -> String {
+pub(super) fn hosts(plan: &Plan, fold: &Fold<'_>) -> String {
     let names: Vec<&str> = fold.steps.iter().map(|step| step.host.as_str()).collect();
     let whole =
         plan.forks.iter().find(|fork| fork.path == group_of(fold.steps[0])).map(|fork| fork.batches.iter().sum::<usize>());

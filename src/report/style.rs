@@ -18,6 +18,8 @@ pub enum Tone {
     Changed,
     /// As it should be.
     Good,
+    /// Taken away.
+    Gone,
     /// Wrong.
     Bad,
     /// Less important.
@@ -33,6 +35,7 @@ impl Paint {
         let code = match tone {
             Tone::Changed => "33",
             Tone::Good => "32",
+            Tone::Gone => "31",
             Tone::Bad => "1;31",
             Tone::Faint => "2",
             Tone::Strong => "1",

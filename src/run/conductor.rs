@@ -9,10 +9,11 @@ use crate::effect::{Compensation, Content, Effects, Login};
 use crate::event::{Event, Holds, Watcher};
 use crate::id::{HostName, RemotePath, StepKey, TaskPath};
 use crate::interp::turns;
-use crate::journal::{Cursor, Entry, Group, Recorded, RunState, group_divergence};
+use crate::journal::{Cursor, Entry, Group, Recorded, RunPhase, RunState, group_divergence};
+use crate::ledger::Held;
 use crate::op::{AnyOperation, Registry, StepContext};
 use crate::saga;
-use crate::script::{Bracket, Branch, Conductor, ForkSpec, Task, UndoClosure};
+use crate::script::{Bracket, Branch, Conductor, Finding, ForkSpec, Task, UndoClosure};
 use crate::step::{Command, ErrorKind, Outcome, Site, StepError};
 use crate::stop::Stop;
 use serde_json::Value;
@@ -69,6 +70,10 @@ pub(super) struct Run {
     pub(super) once: Mutex<BTreeMap<String, OnceCell>>,
     /// That a host refused this run as an earlier holder of the lock: no task does anything more.
     pub(super) fenced: OnceLock<StepError>,
+    /// The plan that it is held to.
+    pub(super) held: OnceLock<Held>,
+    /// Where the script goes on by something that nobody knows.
+    pub(super) findings: Mutex<Vec<Finding>>,
     /// A step was left without an end, to be taken up again: so are the groups around it.
     pub(super) left_open: AtomicBool,
 }
@@ -84,6 +89,13 @@ impl Run {
             return Err(StepError::new(ErrorKind::Interrupted, "the run was asked to stop"));
         }
         Ok(())
+    }
+
+    /// Refuses a step that the plan does not have, before it begins. Undoing is not held: it goes back to what was there.
+    fn hold(&self, key: &StepKey, command: &Command, summary: impl FnOnce() -> String) -> Result<(), StepError> {
+        let Some(held) = self.held.get() else { return Ok(()) };
+        let undoes = key.task.is_of_undo() || self.writer.state(|state| state.phase == Some(RunPhase::Unwinding));
+        if undoes { Ok(()) } else { held.hold(key, command, &summary()) }
     }
 
     /// Refuses all work once a host has refused this run.
@@ -338,6 +350,7 @@ impl Conductor for Run {
             return result;
         }
         self.may_begin().map_err(|error| error.at(&command))?;
+        self.hold(&key, &command, || operation.summary())?;
         self.perform(&key, &command, operation, &recorded).map_err(|mut error| {
             // What fails in a host's task fails there, whatever primitive says so.
             error.host = error.host.or_else(|| task.host.clone());
@@ -424,6 +437,7 @@ impl Conductor for Run {
             return Ok(());
         }
         self.may_begin()?;
+        self.hold(&key, &command, || name.to_owned())?;
         let start = Entry::Started { key: key.clone(), command, summary: name.to_owned() };
         let known = self.writer.state(|state| state.steps.get(&key).is_some_and(|step| !step.undos.is_empty()));
         let undo = Entry::compensation(key.clone(), 1, Compensation::Closure { name: name.to_owned() });
@@ -435,6 +449,10 @@ impl Conductor for Run {
 
     fn invariant(&self, holds: Holds) {
         self.watcher.see(&Event::Invariant(holds));
+    }
+
+    fn found(&self, finding: Finding) {
+        self.findings.lock().unwrap_or_else(PoisonError::into_inner).push(finding);
     }
 
     fn guard(&self, at: &Login) -> Result<(), StepError> {

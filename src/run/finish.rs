@@ -4,7 +4,7 @@ use super::drift::Drift;
 use super::unwind::Unwound;
 use crate::id::{Digest, HostName, RunId, StepKey};
 use crate::journal::{RunPhase, RunState, StepState};
-use crate::script::{Diagnostic, ScriptFailure};
+use crate::script::{Diagnostic, Finding, ScriptFailure};
 use crate::step::StepError;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -36,6 +36,8 @@ pub struct Finish {
     pub open: Vec<(StepKey, String)>,
     /// What is not as the run left it.
     pub drift: Option<Drift>,
+    /// Where its script goes on by something that nobody knows; only of predictions.
+    pub findings: Vec<Finding>,
     /// The head of the journal's hash chain.
     pub head: Option<Digest>,
 }
@@ -109,6 +111,7 @@ pub(super) fn finish(id: &RunId, state: RunPhase, exit: u8, end: Unwound, failur
         doubts: Vec::new(),
         open: Vec::new(),
         drift: None,
+        findings: Vec::new(),
         head: None,
     }
 }

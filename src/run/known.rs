@@ -10,7 +10,7 @@ use crate::artifact::{ArtifactName, DirectoryStore, KeptSources, Version};
 use crate::event::{Event, Watcher};
 use crate::fleet::{Environment, selector};
 use crate::id::{HostName, RunId};
-use crate::interp::{Controller, Fleet, plan_stack};
+use crate::interp::{Controller, Fleet, Grounds, plan_stack};
 use crate::journal::RunState;
 use crate::ledger::{Ledger, LedgerError, MemoryLedger, Release, Standing, StoredRun, tracks};
 use crate::op::Registry;
@@ -187,7 +187,7 @@ fn layers(fleet: Arc<Fleet>, origin: Option<RunId>) -> StackBuilder {
         let store = Arc::new(DirectoryStore::new(stored.store_directory()));
         let kept = KeptSources::of_ended(store.root(), id.clone(), origin.clone());
         let controller = Controller::new(Path::new(&stored.root), store, kept);
-        plan_stack(fleet.clone(), id.clone(), controller, stop, Arc::default())
+        plan_stack(fleet.clone(), id.clone(), controller, stop, Grounds::default())
     })
 }
 

@@ -2,6 +2,7 @@
 //! what an unfinished run changed. It knows no script: that room calls it through [`crate::script::Conductor`].
 
 mod anchors;
+mod basis;
 mod bracket;
 mod capacity;
 mod capture;
@@ -9,6 +10,7 @@ mod conductor;
 mod drift;
 mod finish;
 mod fork;
+mod held;
 mod known;
 mod plan;
 mod port;
@@ -20,12 +22,16 @@ mod unwind;
 mod writer;
 
 pub use anchors::{Kept, anchors};
+pub use basis::{Basis, BasisHost};
 pub use conductor::Mode;
 pub use drift::{Drift, Drifted};
 pub use finish::{Finish, NotUndone};
+pub use held::{differences, held_to, stale};
 pub use known::{Known, Played, play_known};
-pub use plan::{Plan, PlanCounts, PlannedFork, PlannedStep, Prediction};
-pub use predict::{dry_run_layers, plan_layers};
+pub use plan::{
+    Made, Plan, PlanCounts, PlannedFork, PlannedQuestion, PlannedStep, Predicted, Prediction, VERSION as PLAN_VERSION,
+};
+pub use predict::{dry_run_layers, plan_layers, project_layer};
 pub use runner::{Outset, Programs, Runner, StackBuilder, live_stack, live_stack_with};
 pub use take_up::{DecideError, Job, MendedScript, OnDrift, TakeUp};
 pub use writer::{Crash, Writer};

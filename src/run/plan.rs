@@ -1,20 +1,33 @@
 //! A prediction as a document: the steps that a run would take, and what would become of each. Made from the records of a run
 //! that changed nothing, and from what its layers took to be so. Pure.
 
+use super::basis::Basis;
 use super::finish::Finish;
-use crate::id::{HostName, StepKey, TaskPath};
-use crate::interp::{Certainty, Marks};
+use crate::id::{Digest, HostName, RunId, StepKey, TaskPath};
+use crate::interp::{Certainty, Grounds, Look, Marks};
 use crate::journal::{Entry, Group, Record, RunPhase};
 use crate::ledger::StoredRun;
+use crate::op::{Ask, Operation};
+use crate::script::Finding;
 use crate::step::{Command, Outcome, Site, StepError};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The version of the document that is written.
-const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+
+/// How a prediction was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Made {
+    /// By looking at the hosts.
+    DryRun,
+    /// On a fleet in memory: nothing of the hosts is in it.
+    Plan,
+}
 
 /// What would become of a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Prediction {
     /// It would change something.
@@ -44,7 +57,7 @@ impl Prediction {
 }
 
 /// A step that a run would take.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PlannedStep {
     /// Its task.
     pub task: TaskPath,
@@ -53,7 +66,7 @@ pub struct PlannedStep {
     /// The host.
     pub host: HostName,
     /// Who it becomes there.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// The primitive.
     pub op: String,
@@ -66,15 +79,15 @@ pub struct PlannedStep {
     /// What would become of it.
     pub prediction: Prediction,
     /// What that rests on, or why it would fail or be left out.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub why: Vec<String>,
     /// The difference in text that it would make.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diff: Option<String>,
 }
 
 /// How many steps of which kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanCounts {
     /// Would change something.
     pub would: u32,
@@ -89,7 +102,7 @@ pub struct PlanCounts {
 }
 
 /// A group of hosts that a script works on: its key, its word, and how many hosts.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PlannedFork {
     /// The task that it is in, its number there and its word, as in `main/3.rolling`.
     pub path: String,
@@ -99,19 +112,40 @@ pub struct PlannedFork {
     pub batches: Vec<usize>,
 }
 
+/// A question that a run asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedQuestion {
+    /// What `--answer NAME=VALUE` calls it.
+    pub name: String,
+    /// What is asked.
+    pub question: String,
+    /// The answers that there are; any text when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
+    /// The answer that the prediction went on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<String>,
+    /// Where the script asks it.
+    pub site: Site,
+}
+
 /// The whole prediction.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Plan {
     /// The document's version.
     pub version: u32,
     /// The version of Windlass that made it.
     pub windlass: String,
+    /// How it was made.
+    pub made: Made,
+    /// The name of the run that is held to it.
+    pub run: RunId,
     /// The environment.
     pub environment: String,
     /// The script.
     pub script: String,
     /// The digest of all its sources.
-    pub bundle: crate::id::Digest,
+    pub bundle: Digest,
     /// The artifacts that it is pinned to.
     pub artifacts: Vec<crate::artifact::Pin>,
     /// The hosts that a step speaks to.
@@ -124,24 +158,56 @@ pub struct Plan {
     pub points_of_no_return: Vec<PlannedStep>,
     /// How many steps of which kind.
     pub counts: PlanCounts,
+    /// What the run asks a person.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub questions: Vec<PlannedQuestion>,
+    /// The answers that were given beforehand.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub answers: BTreeMap<String, String>,
+    /// Where the script goes on by something that nobody knows: once a line, in the order of the script.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// What it was made of.
+    pub basis: Basis,
+    /// What was looked at on the hosts and in the project.
+    pub reads: Vec<Look>,
     /// What the run would fail of.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<StepError>,
+}
+
+/// What a plan is made from: a run that changed nothing.
+pub struct Predicted<'a> {
+    /// What it was given.
+    pub stored: &'a StoredRun,
+    /// Its journal.
+    pub records: &'a [Record],
+    /// What its layers took to be so, and looked at.
+    pub grounds: &'a Grounds,
+    /// How it ended.
+    pub finish: &'a Finish,
+    /// How it was made.
+    pub made: Made,
+    /// The answers that were given beforehand.
+    pub answers: BTreeMap<String, String>,
 }
 
 impl Plan {
     /// Makes the document.
     #[must_use]
-    pub fn new(stored: &StoredRun, records: &[Record], marks: &Marks, finish: &Finish) -> Self {
+    pub fn new(predicted: Predicted<'_>) -> Self {
+        let Predicted { stored, records, grounds, finish, made, answers } = predicted;
+        let marks = grounds.marks.as_ref();
         // What comes behind is undoing.
         let end = records.iter().position(|record| matches!(record.entry, Entry::Phase { phase: RunPhase::Unwinding, .. }));
         let records = &records[..end.unwrap_or(records.len())];
         let mut begun: BTreeMap<&StepKey, (&Command, &str)> = BTreeMap::new();
-        let (mut steps, mut forks) = (Vec::new(), Vec::new());
+        let (mut steps, mut forks, mut questions) = (Vec::new(), Vec::new(), Vec::new());
         for record in records {
             match &record.entry {
                 Entry::Started { key, command, summary } => drop(begun.insert(key, (command, summary))),
-                Entry::Succeeded { key, outcome, diff, .. } => {
+                Entry::Succeeded { key, outcome, diff, output, .. } => {
+                    questions.extend(begun.get(key).and_then(|(command, _)| question(command, output.as_str())));
                     steps.extend(begun.get(key).map(|begun| planned(key, begun, succeeded(key, outcome, marks), diff.clone())));
                 }
                 Entry::Failed { key, error, .. } => {
@@ -156,6 +222,7 @@ impl Plan {
                 _ => {}
             }
         }
+        steps.iter_mut().for_each(|step| rests_on(step, &finish.findings));
         let hosts = stored.environment.hosts.hosts().iter();
         let order: BTreeMap<&str, usize> = hosts.zip(0..).map(|(host, place)| (host.name.as_str(), place)).collect();
         let place = |host: &HostName| order.get(host.as_str()).copied();
@@ -167,6 +234,8 @@ impl Plan {
         Self {
             version: VERSION,
             windlass: stored.windlass.clone(),
+            made,
+            run: finish.run.clone(),
             environment: stored.environment.name.clone(),
             script: stored.script.clone(),
             bundle: stored.bundle_digest(),
@@ -176,9 +245,65 @@ impl Plan {
             points_of_no_return: steps.iter().filter(is_last).cloned().collect(),
             counts: count(&steps),
             steps,
+            questions,
+            answers,
+            findings: by_line(&finish.findings),
+            basis: Basis::of(stored),
+            reads: grounds.looks.all(),
             error: finish.error.clone(),
         }
     }
+}
+
+/// A step that comes after the script went on by something that nobody knows is not known either.
+fn rests_on(step: &mut PlannedStep, findings: &[Finding]) {
+    let key = StepKey { task: step.task.clone(), n: step.n };
+    if step.prediction == Prediction::Fails {
+        return;
+    }
+    for finding in findings.iter().filter(|finding| comes_after(&key, &finding.after)) {
+        let why = format!("{} ({})", finding.message.replacen("from here on this", "this", 1), finding.site);
+        step.prediction = Prediction::Unknown;
+        if !step.why.contains(&why) {
+            step.why.push(why);
+        }
+    }
+}
+
+/// Whether a step comes later in the same task, or in a task that was made there later.
+fn comes_after(key: &StepKey, before: &StepKey) -> bool {
+    let mut at = Some(key.clone());
+    while let Some(key) = at {
+        if key.task == before.task {
+            return key.n > before.n;
+        }
+        at = key.task.parent();
+    }
+    false
+}
+
+/// One of each line, in the order of the script.
+fn by_line(findings: &[Finding]) -> Vec<Finding> {
+    let lines: BTreeMap<(&str, u32), &Finding> =
+        findings.iter().rev().map(|finding| ((finding.site.source.as_str(), finding.site.line), finding)).collect();
+    lines.into_values().cloned().collect()
+}
+
+/// What a step asks a person, and what the prediction went on with.
+fn question(command: &Command, taken: Option<&str>) -> Option<PlannedQuestion> {
+    if command.op != Ask::NAME {
+        return None;
+    }
+    let text = |name: &str| command.args[name].as_str().map(ToOwned::to_owned);
+    let choices = command.args["choices"].as_array().into_iter().flatten();
+    let question = text("question").unwrap_or_default();
+    Some(PlannedQuestion {
+        name: text("name").unwrap_or_else(|| question.clone()),
+        question,
+        choices: choices.filter_map(|choice| choice.as_str().map(ToOwned::to_owned)).collect(),
+        taken: taken.map(ToOwned::to_owned),
+        site: command.site.clone(),
+    })
 }
 
 fn planned(

@@ -8,7 +8,7 @@ use crate::artifact::{DirectoryStore, KeptSources};
 use crate::effect::{Anchor, Effect, EffectError, Effects, Fence, Login};
 use crate::event::Watcher;
 use crate::id::RunId;
-use crate::interp::{Controller, People, apply_stack};
+use crate::interp::{Controller, Look, People, apply_stack};
 use crate::journal::{BracketSide, Cursor, Entry, Obligation, RunPhase, RunState, StartInfo, WhenHalted};
 use crate::ledger::{Ledger, LedgerError, StoredRun};
 use crate::op::Registry;
@@ -92,9 +92,23 @@ impl Runner {
     /// # Errors
     /// When it cannot even be put on record.
     pub fn start(&self, outset: &Outset) -> Result<Finish, LedgerError> {
-        let at = now();
-        self.ledger.begin(&outset.id, &outset.stored, &outset.by, at)?;
+        self.start_seeing(outset, &[])
+    }
+
+    /// The same, once everything that was looked at is as it was: else nothing is put on record, and nothing is done.
+    ///
+    /// # Errors
+    /// When it cannot even be put on record.
+    pub fn start_seeing(&self, outset: &Outset, looks: &[Look]) -> Result<Finish, LedgerError> {
         let effects = self.effects(&outset.id, &outset.stored);
+        let differences = super::held::differences(looks, effects.as_ref());
+        if !differences.is_empty() {
+            let logins = looks.iter().map(|look| look.at.clone()).collect();
+            forget(effects.as_ref(), &logins, None);
+            let failure = refusal(super::held::stale(&differences));
+            return Ok(finish(&outset.id, RunPhase::Refused, 6, Unwound::default(), Some(failure)));
+        }
+        self.ledger.begin(&outset.id, &outset.stored, &outset.by, now())?;
         let run = self.open(&outset.id, RunState::default(), Mode::Perform, effects);
         let info = StartInfo {
             environment: outset.stored.environment.name.to_string(),
@@ -128,6 +142,8 @@ impl Runner {
             guards: Mutex::default(),
             once: Mutex::default(),
             fenced: OnceLock::new(),
+            held: OnceLock::new(),
+            findings: Mutex::default(),
             left_open: false.into(),
         })
     }
@@ -162,6 +178,10 @@ impl Runner {
 
     /// Runs the script and brings the run to its end.
     pub(super) fn play(&self, id: &RunId, stored: &StoredRun, run: &Arc<Run>) -> Finish {
+        if let Some(held) = stored.held.clone() {
+            // It is played once.
+            let _ = run.held.set(held);
+        }
         let finish = match self.program(id, stored, "run") {
             Ok(program) => {
                 let end = match on_big_stack(|| program.run(run.clone())) {
@@ -179,7 +199,8 @@ impl Runner {
     pub(super) fn close(&self, run: &Run, finish: Finish) -> Finish {
         run.writer.close();
         let finish = run.writer.state(|state| finish.told_by(state));
-        self.unless_lost(run.fenced.get(), Finish { head: run.writer.head(), ..finish })
+        let findings = std::mem::take(&mut *run.findings.lock().unwrap_or_else(PoisonError::into_inner));
+        self.unless_lost(run.fenced.get(), Finish { head: run.writer.head(), findings, ..finish })
     }
 
     /// A run whose lock is somebody else's by now has ended of that, whatever else it failed of; `refused` is what a host said.

@@ -3,6 +3,7 @@
 
 use super::options::{json, json_of_option, wrong};
 use super::runtime::{Raised, raise, tag};
+use super::unknown::Unknown;
 use super::values::{ScriptExternal, ScriptHost, ScriptService};
 use crate::effect::Login;
 use crate::op::{BadArguments, Entry, Registry, Subject};
@@ -102,8 +103,14 @@ fn call(ctx: &NativeCallContext<'_>, entry: &Entry, form: Form, args: &mut [&mut
     let command =
         Command { op: entry.name.to_owned(), host: login.host, user: login.user, args: operation.args(), site: tag.site(ctx) };
     let at = |error| raise(error, ctx.call_position());
-    let output = tag.conductor().map_err(at)?.step(&tag.task, command, operation.as_ref()).map_err(at)?;
-    dynamic(output)
+    for unknown in args.iter().filter_map(|value| value.read_lock::<Unknown>()) {
+        unknown.seen(&tag, command.site.clone());
+    }
+    let output = tag.conductor().map_err(at)?.step(&tag.task, command.clone(), operation.as_ref()).map_err(at)?;
+    match Unknown::of(&command, operation.summary(), &output) {
+        Some(unknown) => Ok(Dynamic::from(unknown)),
+        None => dynamic(output),
+    }
 }
 
 /// Takes `sudo` and `user` out of the options of a primitive on a host: they say as whom, not what.

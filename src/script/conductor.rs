@@ -6,7 +6,7 @@ use crate::id::{HostName, StepKey, TaskPath};
 use crate::journal::WhenHalted;
 use crate::op::{AnyOperation, Span};
 use crate::step::{Command, Site, StepError};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -39,6 +39,25 @@ impl Task {
     pub fn next_key(&self) -> StepKey {
         StepKey { task: self.path.clone(), n: self.last.fetch_add(1, Ordering::SeqCst) + 1 }
     }
+
+    /// The key of the last step; number 0 when there was none.
+    #[must_use]
+    pub fn last_key(&self) -> StepKey {
+        StepKey { task: self.path.clone(), n: self.last.load(Ordering::SeqCst) }
+    }
+}
+
+/// A prediction goes on by something that nobody knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Where the script does so.
+    pub site: Site,
+    /// What it goes by.
+    pub message: String,
+    /// How that would be known.
+    pub help: String,
+    /// The last step of its task before.
+    pub after: StepKey,
 }
 
 /// A closure that undoes; it runs as a task of its own.
@@ -221,6 +240,9 @@ pub trait Conductor: Send + Sync {
 
     /// Something must hold from now on: for whoever sees the whole world.
     fn invariant(&self, holds: Holds);
+
+    /// The script goes on by something that nobody knows. Only predictions are told.
+    fn found(&self, finding: Finding);
 
     /// From now on a host takes back by itself what is changed there as this user, until [`Conductor::unguard`].
     ///

@@ -4,7 +4,8 @@ use super::explain::OptionError;
 use super::memory::Watch;
 use super::runtime::{Runtime, Tag};
 use super::{
-    artifacts, bind, brackets, constructs, forks, guarded, invariant, known_good, preflight, resolver::Resolver, values, wait,
+    artifacts, bind, brackets, constructs, forks, guarded, invariant, known_good, preflight, resolver::Resolver, unknown, values,
+    wait,
 };
 use crate::id::TaskPath;
 use crate::op::Registry;
@@ -35,6 +36,7 @@ pub(super) fn engine(runtime: &Arc<Runtime>, registry: &Registry, resolver: Reso
     engine.on_progress(move |_| watch.halt.is_stopped().then(|| Dynamic::from(why(&watch))));
     let mut module = Module::new();
     values::register(&mut engine, &mut module);
+    unknown::register(&mut engine, &mut module);
     artifacts::register(&mut engine, &mut module);
     constructs::register(&mut engine, &mut module);
     forks::register(&mut module);

@@ -29,11 +29,12 @@ mod standard;
 mod symbols;
 #[cfg(test)]
 mod test_engine;
+mod unknown;
 mod values;
 mod wait;
 
 pub use artifacts::AskedArtifacts;
-pub use conductor::{BatchSize, Bracket, Branch, Conductor, ForkSpec, OnFailure, Order, Task, UndoClosure};
+pub use conductor::{BatchSize, Bracket, Branch, Conductor, Finding, ForkSpec, OnFailure, Order, Task, UndoClosure};
 pub use diagnostic::{Diagnostic, Label, Severity};
 pub use failure::ScriptFailure;
 pub use program::{Load, Program};

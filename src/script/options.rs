@@ -45,6 +45,9 @@ pub(super) fn json(value: &Dynamic) -> Result<Value, String> {
     if let Some(artifact) = value.read_lock::<super::artifacts::ScriptArtifact>() {
         return Ok(artifact.json());
     }
+    if let Some(unknown) = value.read_lock::<super::unknown::Unknown>() {
+        return json(&unknown.value());
+    }
     serde_json::to_value(value).map_err(|_| {
         let kind = super::symbols::kind_name(value.type_name());
         format!("holds a value that cannot be given to a primitive ({kind}); give its name or a plain value")

@@ -124,7 +124,7 @@ impl Memory {
         let most = 1 << 20;
         let truncated = stdout.len() > most || stderr.len() > most;
         let kept = |bytes: Vec<u8>| Content::new(&bytes[..bytes.len().min(most)]);
-        Ok(CommandResult { code, stdout: kept(stdout), stderr: kept(stderr), truncated })
+        Ok(CommandResult { code, stdout: kept(stdout), stderr: kept(stderr), truncated, unknown: false })
     }
 }
 

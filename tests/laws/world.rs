@@ -15,7 +15,7 @@ use windlass::effect::{Effects, Fence};
 use windlass::event::{Event, Watcher};
 use windlass::fleet::{Environment, Operator, Project};
 use windlass::id::{Epoch, LockName, RunId};
-use windlass::interp::{Controller, Marks, Overlay, ReadOnly, apply_stack};
+use windlass::interp::{Controller, Grounds, Marks, Observe, Overlay, ReadOnly, Seen, apply_stack};
 use windlass::journal::{Entry, Record, RunState};
 use windlass::ledger::{Ledger, StoredRun};
 use windlass::op::{Operation, Registry, StepContext, Subject};
@@ -189,16 +189,23 @@ impl World {
 
     /// Layers that predict a run over what stands behind it here, and what the prediction rests on.
     pub(crate) fn predicting(&self) -> (Layer, Arc<Marks>) {
-        let (environment, root, marks) = (self.environment(), self.root(), Arc::new(Marks::default()));
+        let (layer, grounds) = self.foreseeing();
+        (layer, grounds.marks)
+    }
+
+    /// The same, with what was looked at.
+    pub(crate) fn foreseeing(&self) -> (Layer, Grounds) {
+        let (environment, root, grounds) = (self.environment(), self.root(), Grounds::default());
         let kept = self.temp.path().join("store");
-        let theirs = marks.clone();
+        let theirs = grounds.clone();
         let layer: Layer = Arc::new(move |inner| {
             let id = RunId::new("20260101-0000", "over");
             let kept = KeptSources::new(&kept, id.clone(), None);
             let controller = Controller::new(&root, Arc::new(DirectoryStore::new(store::directory())), kept);
-            Arc::new(Overlay::new(ReadOnly::new(inner), &environment, id, controller, theirs.clone(), 1_767_268_800_000))
+            let seen = Observe::new(ReadOnly::new(inner), theirs.looks.clone(), Seen::All);
+            Arc::new(Overlay::new(seen, &environment, id, controller, theirs.marks.clone(), 1_767_268_800_000))
         });
-        (layer, marks)
+        (layer, grounds)
     }
 
     /// What a run of this script is given. It may have no errors that are found without running it.
@@ -234,6 +241,7 @@ impl World {
             store: store::directory().display().to_string(),
             goes_back_to: None,
             known_good: Vec::new(),
+            held: None,
         })
     }
 

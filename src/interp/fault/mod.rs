@@ -132,7 +132,7 @@ impl<E: Effects> Faulty<E> {
                 let units = injector.fleet().units(at.host.as_str());
                 let unit = units.into_iter().find(|unit| injector.is_ill(at.host.as_str(), &unit.unit))?;
                 let stderr = Content::new("made to be sick\n");
-                let result = CommandResult { code: 1, stdout: Content::new(""), stderr, truncated: false };
+                let result = CommandResult { code: 1, stdout: Content::new(""), stderr, truncated: false, unknown: false };
                 Some((unit.unit, Ok(Reply::Command(result))))
             }
             _ => None,

@@ -107,10 +107,11 @@ impl At<'_> {
         }
         let Some(exec) = exec else {
             self.opaque(&shown, Answered::Assumed);
-            return Ok(ended(0, "", ""));
+            return Ok(CommandResult { unknown: true, ..ended(0, "", "") });
         };
         let answer = exec.contract.answer.as_ref();
-        let result = answer.map_or_else(|| ended(0, "", ""), |answer| ended(answer.code, &answer.stdout, &answer.stderr));
+        let assumed = || CommandResult { unknown: true, ..ended(0, "", "") };
+        let result = answer.map_or_else(assumed, |answer| ended(answer.code, &answer.stdout, &answer.stderr));
         if result.code == 0 {
             self.make_what_it_makes(exec, &shown)?;
         }
@@ -225,7 +226,7 @@ pub(super) fn plain(words: Vec<String>) -> Invocation {
 }
 
 pub(super) fn ended(code: i32, stdout: &str, stderr: &str) -> CommandResult {
-    CommandResult { code, stdout: Content::new(stdout), stderr: Content::new(stderr), truncated: false }
+    CommandResult { code, stdout: Content::new(stdout), stderr: Content::new(stderr), truncated: false, unknown: false }
 }
 
 /// A command on one line.

@@ -149,7 +149,7 @@ impl CommandKept {
     pub(super) fn of(ended: &Result<CommandResult, EffectError>) -> Option<Self> {
         let bytes = |content: &Content| Bytes(content.clone());
         match ended {
-            Ok(CommandResult { code, stdout, stderr, truncated }) => {
+            Ok(CommandResult { code, stdout, stderr, truncated, .. }) => {
                 Some(Self { code: *code, stdout: bytes(stdout), stderr: bytes(stderr), over: None, truncated: *truncated })
             }
             Err(EffectError::Timeout { message, stderr }) => {
@@ -169,7 +169,7 @@ impl CommandKept {
                 let stderr = String::from_utf8_lossy(stderr.bytes()).into_owned();
                 Err(EffectError::Timeout { message: message.clone(), stderr })
             }
-            None => Ok(CommandResult { code: self.code, stdout, stderr, truncated: self.truncated }),
+            None => Ok(CommandResult { code: self.code, stdout, stderr, truncated: self.truncated, unknown: false }),
         }
     }
 }

@@ -4,8 +4,10 @@
 //! have `data-KEY` are shown as the controls `<select data-filter="KEY">` and `<input data-filter="KEY">` say.
 
 mod fault_test;
+mod plan;
 
 pub use fault_test::fault_test_page;
+pub use plan::plan_page;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

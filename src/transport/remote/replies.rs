@@ -180,5 +180,5 @@ fn command(host: &HostName, said: &CallReply) -> Result<Reply, EffectError> {
     let most = usize::try_from(EXEC_LIMIT).unwrap_or(usize::MAX);
     let truncated = stdout.len() > most || stderr.len() > most;
     let kept = |bytes: &[u8]| Content::new(&bytes[..bytes.len().min(most)]);
-    Ok(Reply::Command(CommandResult { code, stdout: kept(stdout), stderr: kept(stderr), truncated }))
+    Ok(Reply::Command(CommandResult { code, stdout: kept(stdout), stderr: kept(stderr), truncated, unknown: false }))
 }
