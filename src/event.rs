@@ -3,6 +3,43 @@
 
 use crate::id::{HostName, RunId, SaveId, StepKey};
 use crate::journal::Record;
+use crate::step::Site;
+use std::fmt;
+use std::sync::Arc;
+
+/// A whole world in memory, as somebody who may look at all of it sees it.
+pub trait WorldView: Send + Sync {
+    /// The names of its hosts.
+    fn hosts(&self) -> Vec<String>;
+    /// Whether a service runs on a host.
+    fn runs(&self, host: &str, unit: &str) -> bool;
+    /// What the files say that a service was started from which version it is; nothing when it does not run.
+    fn versions(&self, host: &str, unit: &str) -> Vec<String>;
+    /// Whether something is at a path of a host.
+    fn exists(&self, host: &str, path: &str) -> bool;
+    /// The text of a file of a host.
+    fn text(&self, host: &str, path: &str) -> Option<String>;
+}
+
+/// What must hold at every moment, as a script says it.
+#[derive(Clone)]
+pub struct Holds {
+    /// Its name.
+    pub name: String,
+    /// Where the script says so.
+    pub site: Site,
+    /// Looks at the world; gives why it does not hold, empty when there is no more to say.
+    pub look: Arc<Look>,
+}
+
+/// A look at a world.
+pub type Look = dyn Fn(&Arc<dyn WorldView>) -> Result<(), String> + Send + Sync;
+
+impl fmt::Debug for Holds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Holds").field(&self.name).finish()
+    }
+}
 
 /// Something to show.
 #[derive(Debug, Clone)]
@@ -25,6 +62,15 @@ pub enum Event {
         /// What a line says of it.
         summary: String,
     },
+    /// A group of hosts begins to be worked on.
+    Forked {
+        /// Its hosts.
+        hosts: Vec<HostName>,
+        /// How many of them must serve at every moment, where that is said.
+        keeps: Option<usize>,
+    },
+    /// Something must hold from now on: for whoever can look at the whole world at once.
+    Invariant(Holds),
     /// A step waits, and for what.
     Progress {
         /// Which.

@@ -20,6 +20,8 @@ pub struct KeptSources {
     run: RunId,
     /// The run whose files it reads, when it makes live again what that one made.
     origin: Option<RunId>,
+    /// Whether only what is on record is read, and nothing put down.
+    ended: bool,
     names: Mutex<Option<BTreeMap<String, Cell>>>,
     /// One line at a time.
     writing: Mutex<()>,
@@ -96,7 +98,14 @@ impl KeptSources {
     /// What this run reads, kept in this store. A rollback reads what the `origin` read, and nothing else.
     #[must_use]
     pub fn new(store: &Path, run: RunId, origin: Option<RunId>) -> Self {
-        Self { place: Place(store.join("kept")), run, origin, names: Mutex::default(), writing: Mutex::default() }
+        let (names, writing) = (Mutex::default(), Mutex::default());
+        Self { place: Place(store.join("kept")), run, origin, ended: false, names, writing }
+    }
+
+    /// What a run that has ended read, and nothing else; nothing is put down.
+    #[must_use]
+    pub fn of_ended(store: &Path, run: RunId, origin: Option<RunId>) -> Self {
+        Self { ended: true, ..Self::new(store, run, origin) }
     }
 
     /// What a name of the project stands for in this run; `full` is where it is read when that is not known yet.
@@ -107,13 +116,13 @@ impl KeptSources {
         let cell = self.cell(name)?;
         let mut line = lock(&cell);
         match line.as_ref().map(|line| &line.is) {
-            Some(Is::Anew) => {}
-            Some(is) => return self.again(name, is, full),
-            None if self.origin.is_some() => {
+            Some(Is::Anew) if !self.ended => {}
+            Some(is) if *is != Is::Anew => return self.again(name, is, full),
+            _ if self.ended || self.origin.is_some() => {
                 let origin = self.origin.clone().unwrap_or_else(|| self.run.clone());
                 return Err(ArtifactError::NeverRead { name: name.to_owned(), run: origin });
             }
-            None => {}
+            _ => {}
         }
         let is = self.place.keep(full)?;
         let kept = self.place.open(&is).ok_or_else(|| self.gone(name, &is))?;
@@ -126,6 +135,9 @@ impl KeptSources {
     /// # Errors
     /// When that cannot be put down.
     pub fn forget(&self, name: &str) -> Result<(), ArtifactError> {
+        if self.ended {
+            return Ok(());
+        }
         let name = clean(name);
         let around = |other: &String| Path::new(&name).starts_with(other);
         let known: Vec<String> = self.names(|names| names.keys().filter(|other| around(other)).cloned().collect())?;
@@ -164,6 +176,9 @@ impl KeptSources {
     fn again(&self, name: &str, is: &Is, full: &Path) -> Result<Kept, ArtifactError> {
         if let Some(kept) = self.place.open(is) {
             return Ok(kept);
+        }
+        if self.ended {
+            return Err(self.gone(name, is));
         }
         let same = |found: &Is| found.digests() == is.digests();
         match self.place.keep(full).ok().filter(same).and_then(|_| self.place.open(is)) {

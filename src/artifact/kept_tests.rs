@@ -30,6 +30,10 @@ impl Project {
         KeptSources::new(&self.store(), RunId::from_ledger(run), None)
     }
 
+    fn ended(&self, run: &str) -> KeptSources {
+        KeptSources::of_ended(&self.store(), RunId::from_ledger(run), None)
+    }
+
     fn back(&self, run: &str, to: &str) -> KeptSources {
         KeptSources::new(&self.store(), RunId::from_ledger(run), Some(RunId::from_ledger(to)))
     }
@@ -112,6 +116,24 @@ fn what_the_run_itself_fetches_is_read_anew() {
     back.forget("files/new").unwrap();
     assert_eq!(project.read(&back, "files/new").unwrap(), "now");
     assert_eq!(project.read(&project.back("r2", "r1"), "files/new").unwrap(), "now");
+}
+
+#[test]
+fn what_an_ended_run_read_is_read_and_nothing_put_down() {
+    let project = Project::new();
+    project.write("files/a", "one");
+    project.read(&project.run("r1"), "files/a").unwrap();
+    project.write("files/a", "two");
+    project.write("files/b", "two");
+    let ended = project.ended("r1");
+    assert_eq!(project.read(&ended, "files/a").unwrap(), "one");
+    assert!(project.read(&ended, "files/b").unwrap_err().contains("was not read by run r1"));
+    // What it fetched itself is not known.
+    ended.forget("files/a").unwrap();
+    project.run("r1").forget("files/a").unwrap();
+    assert_eq!(project.read(&ended, "files/a").unwrap(), "one");
+    assert!(project.read(&project.ended("r1"), "files/a").unwrap_err().contains("was not read by run r1"));
+    assert_eq!(project.read(&project.run("r2"), "files/a").unwrap(), "two");
 }
 
 #[test]

@@ -66,6 +66,8 @@ pub enum Command {
     Plan(PlanArgs),
     /// Predict a run by looking at the hosts, without changing any
     DryRun(DryRunArgs),
+    /// Try the script against everything that can go wrong, on a fleet in memory
+    Test(TestArgs),
     /// Find mistakes in the script without touching any host
     Check(CheckArgs),
     /// Go on with a run that was interrupted or killed
@@ -176,6 +178,9 @@ pub struct PlanArgs {
     /// What the fleet in memory is to be like; world.toml of the project when it is there
     #[arg(long, value_name = "FILE")]
     pub world: Option<PathBuf>,
+    /// Begin with hosts on which no run has made anything live, whatever the ledger says
+    #[arg(long)]
+    pub fresh: bool,
 }
 
 /// `dry-run`.
@@ -187,6 +192,72 @@ pub struct DryRunArgs {
     /// Ask for the password that sudo wants on the hosts, once
     #[arg(short = 'K', long)]
     pub ask_sudo_password: bool,
+}
+
+/// `test`.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// What is tested.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// The answer to a question that the script asks
+    #[arg(long = "answer", value_name = "NAME=VALUE", value_parser = parse_answer)]
+    pub answers: Vec<Answer>,
+    /// What the fleet in memory is to be like; world.toml of the project when it is there
+    #[arg(long, value_name = "FILE")]
+    pub world: Option<PathBuf>,
+    /// A parameter of the run that is live before
+    #[arg(long = "live-set", value_name = "NAME=VALUE", value_parser = parse_pair)]
+    pub live_set: Vec<(String, String)>,
+    /// Which version of an artifact is live before; another one of the store otherwise
+    #[arg(long = "live-artifact", value_name = "NAME=VERSION", value_parser = parse_pin)]
+    pub live_artifacts: Vec<(ArtifactName, Version)>,
+    /// Only from hosts on which nothing is deployed, or only from those where something is live
+    #[arg(long, value_enum)]
+    pub from: Option<From_>,
+    /// Only these faults, by name, with commas between
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub faults: Vec<String>,
+    /// Also on each of the hosts that do the same
+    #[arg(long)]
+    pub all_hosts: bool,
+    /// Only single faults: none while another one is undone or taken up
+    #[arg(long)]
+    pub single: bool,
+    /// Try so many pairs of faults, too, drawn by chance
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub pairs: usize,
+    /// What the pairs are drawn by: the same number draws the same pairs
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Play one scenario, by the name that a breach gives, and show every moment of it
+    #[arg(long, value_name = "NAME")]
+    pub scenario: Option<String>,
+    /// Write the findings as a page for a browser, too
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// Write the findings as JUnit XML, too
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// End with exit code 1 when something is not covered
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// What a fault test begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum From_ {
+    /// Hosts on which nothing is deployed
+    Fresh,
+    /// Hosts on which something is live
+    Live,
+}
+
+impl From_ {
+    /// Whether this is how such a start is told.
+    pub(super) fn fits(self, start: &str) -> bool {
+        (self == Self::Live) == start.ends_with("is live")
+    }
 }
 
 /// `check`.

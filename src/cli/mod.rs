@@ -22,10 +22,12 @@ mod rollback;
 mod run;
 mod settings;
 mod show;
+mod simulated;
 mod status;
 mod table;
 mod take_up;
 mod templates;
+mod test;
 mod verify;
 
 pub use args::Cli;
@@ -55,6 +57,7 @@ pub fn main(argv: Vec<OsString>) -> ExitCode {
         Command::Run(args) => run::run(&cli.common, args, &printer),
         Command::Plan(args) => predict::plan(&cli.common, args, &printer),
         Command::DryRun(args) => predict::dry_run(&cli.common, args, &printer),
+        Command::Test(args) => test::test(&cli.common, args, &printer),
         Command::Check(args) => check::check(&cli.common, args, &printer),
         Command::Resume(args) => take_up::resume(&cli.common, args, &printer),
         Command::Unwind(args) => take_up::unwind(&cli.common, args, &printer),

@@ -1,20 +1,22 @@
 //! `windlass plan` and `windlass dry-run`: what a run would do, without doing it.
 
-use super::args::{Common, DryRunArgs, Format, PlanArgs, PredictArgs};
+use super::args::{Answer, Common, DryRunArgs, Format, PlanArgs, PredictArgs};
 use super::confirm::ask_password;
 use super::error::{CliError, shown};
 use super::printer::Printer;
 use super::run::{Desk, new_id, read_all};
 use super::settings::{Labs, environment, environment_name, ledger, project, script, store, who};
+use super::simulated::{begins, empty_fleet, simulated_start};
 use crate::artifact::InUse;
 use crate::event::{Event, Watcher};
 use crate::fleet::{Environment, Project, World, selector};
-use crate::interp::{Fleet, Grounds};
+use crate::interp::Grounds;
 use crate::ledger::{Ledger, SqliteLedger, StoredRun, known_good};
 use crate::op::Registry;
 use crate::report::{Tone, outlook, plain, plan_lines, plan_page, plan_summary};
 use crate::run::{Finish, Made, Outset, Plan, Predicted, Runner, StackBuilder, plan_layers};
 use crate::stop::Stop;
+use crate::transport::Password;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,8 +36,15 @@ pub(super) fn plan(common: &Common, args: &PlanArgs, printer: &Printer) -> Resul
     let wanted = wanted(common, &args.predict, Labs::Leave)?;
     let mut world = world(&wanted.project, args.world.as_deref())?;
     world.answers.extend(args.predict.answers.iter().map(|answer| (answer.name.clone(), answer.value.clone())));
-    let fleet = Fleet::new(&wanted.environment, &world).map_err(|error| CliError::input(error.to_string()))?;
-    let stack = plan_layers(Arc::new(fleet), wanted.grounds.clone(), &wanted.scratch.0);
+    let fleet = match args.fresh {
+        true => empty_fleet(&wanted.environment, &world)?,
+        false => {
+            let (fleet, known) = simulated_start(&wanted.project, &wanted.stored, &world, &wanted.scratch.0)?;
+            begins(&known, printer);
+            fleet
+        }
+    };
+    let stack = plan_layers(fleet, wanted.grounds.clone(), &wanted.scratch.0);
     predict(Made::Plan, &wanted, stack, (Stop::default(), Stop::default()), &args.predict, printer)
 }
 
@@ -67,7 +76,7 @@ fn wanted(common: &Common, args: &PredictArgs, labs: Labs) -> Result<Wanted, Cli
 }
 
 /// What the simulated fleet is to be like: the file that is named, else `world.toml` of the project, else nothing special.
-fn world(project: &Project, named: Option<&Path>) -> Result<World, CliError> {
+pub(super) fn world(project: &Project, named: Option<&Path>) -> Result<World, CliError> {
     let usual = project.root.join("world.toml");
     match named {
         Some(file) => Ok(World::load(file)?),
@@ -84,19 +93,7 @@ fn predict(
     args: &PredictArgs,
     printer: &Printer,
 ) -> Result<u8, CliError> {
-    let outset = Outset { id: new_id(), stored: wanted.stored.clone(), by: who() };
-    let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&wanted.scratch.0.join("ledger.db"))?);
-    let registry = Arc::new(Registry::standard());
-    let runner = Runner { ledger: ledger.clone(), registry, stack, watcher: Arc::new(Nobody), interrupt, stop, crash: None };
-    let finish = runner.start(&outset)?;
-    let plan = Plan::new(Predicted {
-        stored: &outset.stored,
-        records: &ledger.records(&outset.id)?,
-        grounds: &wanted.grounds,
-        finish: &finish,
-        made,
-        answers: args.answers.iter().map(|answer| (answer.name.clone(), answer.value.clone())).collect(),
-    });
+    let (plan, finish) = foresee(made, wanted, stack, (interrupt, stop), &args.answers)?;
     if let Some(path) = &args.out {
         let text = serde_json::to_string_pretty(&plan).map_err(|error| CliError::input(error.to_string()))?;
         write(path, &(text + "\n"))?;
@@ -107,6 +104,51 @@ fn predict(
     let exit = exit(&plan, &finish, args);
     tell(&plan, &finish, exit, printer);
     Ok(exit)
+}
+
+/// Runs the script with nothing behind it that changes anything.
+fn foresee(
+    made: Made,
+    wanted: &Wanted,
+    stack: StackBuilder,
+    (interrupt, stop): (Stop, Stop),
+    answers: &[Answer],
+) -> Result<(Plan, Finish), CliError> {
+    let outset = Outset { id: new_id(), stored: wanted.stored.clone(), by: who() };
+    let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&wanted.scratch.0.join("ledger.db"))?);
+    let registry = Arc::new(Registry::standard());
+    let watcher = Arc::new(Nobody);
+    let runner = Runner { ledger: ledger.clone(), registry, stack, watcher, interrupt, stop, crash: None, programs: None };
+    let finish = runner.start(&outset)?;
+    let plan = Plan::new(Predicted {
+        stored: &outset.stored,
+        records: &ledger.records(&outset.id)?,
+        grounds: &wanted.grounds,
+        finish: &finish,
+        made,
+        answers: answers.iter().map(|answer| (answer.name.clone(), answer.value.clone())).collect(),
+    });
+    Ok((plan, finish))
+}
+
+/// Shows what a run would do, before somebody is asked whether it may: by looking at the hosts.
+pub(super) fn show_before(
+    project: &Project,
+    stored: &StoredRun,
+    (answers, password): (&[Answer], Password),
+    printer: &Printer,
+) -> Result<(), CliError> {
+    let (grounds, scratch, environment) = (Grounds::default(), Scratch::new(project)?, stored.environment.clone());
+    let in_use = store(project)?.hold()?;
+    let wanted = Wanted { project: project.clone(), environment, stored: stored.clone(), grounds, scratch, _in_use: in_use };
+    let desk = Desk::new(printer, &wanted.environment);
+    let stack = desk.dry_run_layers(password, answers, wanted.grounds.clone(), &wanted.scratch.0);
+    let (plan, finish) = desk.watch_signals(|| foresee(Made::DryRun, &wanted, stack, desk.stops(), answers))?;
+    if desk.stops().0.is_stopped() {
+        return Err(CliError::new(6, "not confirmed; nothing was changed"));
+    }
+    tell(&plan, &finish, 0, printer);
+    Ok(())
 }
 
 fn write(path: &Path, text: &str) -> Result<(), CliError> {

@@ -66,6 +66,17 @@ impl Printer {
     }
 
     /// A line for people, even when asked to be quiet.
+    /// A line that the next one takes the place of.
+    pub(super) fn passing(&self, line: &str) {
+        if self.wordiness > Wordiness::Quiet {
+            use std::io::Write as _;
+            let mut stderr = std::io::stderr();
+            // Nobody misses it when it cannot be written.
+            let _ = write!(stderr, "\r\x1b[2K{line}");
+            let _ = stderr.flush();
+        }
+    }
+
     pub(super) fn note(&self, line: &str) {
         // Nobody can be told that nobody can be told.
         let _ = writeln!(std::io::stderr(), "{line}");

@@ -157,7 +157,17 @@ mod tests {
         let (script, store, ledger) = (PathBuf::new(), String::new(), String::new());
         let (defaults, artifacts) = (Defaults::default(), Wishes::default());
         let notify = Channels::new();
-        Project { root: PathBuf::from("/project"), name: "shop".to_owned(), script, ledger, store, artifacts, notify, defaults }
+        Project {
+            root: PathBuf::from("/project"),
+            name: "shop".to_owned(),
+            script,
+            ledger,
+            store,
+            artifacts,
+            notify,
+            defaults,
+            test: Default::default(),
+        }
     }
 
     fn operator() -> Operator {

@@ -8,6 +8,7 @@ use super::{
 use crate::artifact::Wishes;
 use serde::Deserialize;
 use std::{
+    collections::BTreeMap,
     num::NonZeroU32,
     path::{Path, PathBuf},
 };
@@ -42,6 +43,31 @@ pub struct Project {
     /// What applies when the command line does not say.
     #[serde(default)]
     pub defaults: Defaults,
+    /// What `windlass test` tries when the command line does not say.
+    #[serde(default)]
+    pub test: TestDefaults,
+}
+
+/// What `windlass test` tries when the command line does not say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TestDefaults {
+    /// Parameters of the run.
+    pub set: BTreeMap<String, String>,
+    /// Versions of artifacts.
+    pub artifacts: Wishes,
+    /// What is live before.
+    pub live: LiveDefaults,
+}
+
+/// What is live before the run that is tested: the same script with these is played first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LiveDefaults {
+    /// Parameters of the run.
+    pub set: BTreeMap<String, String>,
+    /// Versions of artifacts.
+    pub artifacts: Wishes,
 }
 
 /// What applies when the command line does not say.

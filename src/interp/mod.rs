@@ -2,6 +2,7 @@
 
 mod apply;
 mod controller;
+pub mod fault;
 mod fetch;
 mod follow;
 mod guard;
@@ -15,6 +16,7 @@ mod reboot;
 mod retry;
 pub mod simulate;
 mod stack;
+pub mod turns;
 mod vantage;
 mod whose;
 

@@ -17,6 +17,8 @@ pub struct Retry<E> {
     inner: E,
     stop: Stop,
     reached: Mutex<BTreeSet<HostName>>,
+    /// How often it is tried again where no time passes; by the clock otherwise.
+    tries: Option<u32>,
     /// Told of a host that stayed away.
     given_up: Box<dyn Fn(&HostName) + Send + Sync>,
 }
@@ -24,13 +26,19 @@ pub struct Retry<E> {
 impl<E: Effects> Retry<E> {
     /// Tries again what the inner layer lost.
     pub fn new(inner: E, stop: Stop) -> Self {
-        Self { inner, stop, reached: Mutex::default(), given_up: Box::new(|_| {}) }
+        Self { inner, stop, reached: Mutex::default(), tries: None, given_up: Box::new(|_| {}) }
     }
 
     /// With somebody who is told of each host that stayed away for the whole time.
     #[must_use]
     pub fn telling(self, given_up: impl Fn(&HostName) + Send + Sync + 'static) -> Self {
         Self { given_up: Box::new(given_up), ..self }
+    }
+
+    /// Tries again so often, without waiting: for a world in memory, where waiting changes nothing.
+    #[must_use]
+    pub fn at_once(self, tries: u32) -> Self {
+        Self { tries: Some(tries), ..self }
     }
 
     fn reached(&self) -> MutexGuard<'_, BTreeSet<HostName>> {
@@ -69,8 +77,12 @@ impl<E: Effects> Effects for Retry<E> {
         };
         tracing::info!(%at, %last, "trying again");
         let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline && !self.stop.is_stopped() {
-            wait(&self.stop, PAUSE);
+        let mut tried = 0;
+        while self.tries.map_or_else(|| Instant::now() < deadline, |tries| tried < tries) && !self.stop.is_stopped() {
+            tried += 1;
+            if self.tries.is_none() {
+                wait(&self.stop, PAUSE);
+            }
             match self.inner.perform(at, effect) {
                 Err(EffectError::Lost { reason, .. }) => last = reason,
                 Err(EffectError::Unreachable { reason, .. }) => last = format!("it cannot be reached again: {reason}"),

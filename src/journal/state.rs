@@ -181,6 +181,16 @@ impl RunState {
         open.map(|(key, _)| key.clone()).chain(brackets.map(|(key, _)| key.clone())).collect()
     }
 
+    /// Whether something that ran on a host was, or may have been, started again in the course of undoing.
+    #[must_use]
+    pub fn was_resumed(&self, host: &HostName) -> bool {
+        let resumed = |undo: &UndoState| {
+            matches!(undo.parts.get(&Part::Follow), Some(UndoStatus::Started | UndoStatus::Done { changed: true }))
+                && !matches!(undo.undo, Compensation::Check { .. })
+        };
+        self.steps.values().any(|step| step.command.host == *host && step.undos.values().any(resumed))
+    }
+
     /// Where steps took place, on hosts that did not go away.
     #[must_use]
     pub fn logins_within_reach(&self) -> BTreeSet<Login> {
@@ -208,13 +218,12 @@ impl RunState {
 
     /// Commands that ran and for which the script gave no undo: what they did is still there after unwinding.
     #[must_use]
-    pub fn commands_without_undo(&self) -> Vec<&StepState> {
+    pub fn commands_without_undo(&self) -> Vec<(&StepKey, &StepState)> {
         let undoes = |undo: &UndoState| {
             matches!(undo.undo, Compensation::Command { .. } | Compensation::Again { .. } | Compensation::Restore { .. })
         };
-        let left = |step: &&StepState| step.command.op == "run" && step.may_have_changed() && !step.undos.values().any(undoes);
-        let own = self.steps.iter().filter(|(key, _)| !key.task.is_of_bracket()).map(|(_, step)| step);
-        own.filter(left).collect()
+        let left = |step: &StepState| step.command.op == "run" && step.may_have_changed() && !step.undos.values().any(undoes);
+        self.steps.iter().filter(|(key, step)| !key.task.is_of_bracket() && left(step)).collect()
     }
 
     /// How often a person said that a step in doubt is to be done again.
@@ -466,7 +475,9 @@ impl StepState {
             _ if self.is_void() => false,
             StepStatus::Succeeded { outcome, .. } => *outcome == Outcome::Changed,
             StepStatus::Started => {
-                self.command.op == "run" || self.undos.values().any(|undo| undo.parts.is_empty() || undo.found_a_change())
+                // What undoes a command, its end at least, is on record before it begins.
+                (self.command.op == "run" && !self.undos.is_empty())
+                    || self.undos.values().any(|undo| undo.parts.is_empty() || undo.found_a_change())
             }
             StepStatus::Failed(error) => {
                 let began = !matches!(error.kind, ErrorKind::BadInput | ErrorKind::Unreachable);

@@ -101,7 +101,7 @@ pub fn remains(run: &RunId, state: &RunState) -> Vec<Remains> {
     let commands = state.commands_without_undo();
     let kinds = passed
         .map(|step| (RemainsKind::PointOfNoReturn, step))
-        .chain(commands.into_iter().map(|step| (RemainsKind::Command, step)));
+        .chain(commands.into_iter().map(|(_, step)| (RemainsKind::Command, step)));
     let mut found: BTreeMap<(RemainsKind, Site, String), BTreeSet<HostName>> = BTreeMap::new();
     for (kind, StepState { command, summary, .. }) in kinds {
         let hosts = found.entry((kind, command.site.clone(), summary.clone())).or_default();

@@ -4,6 +4,7 @@ mod aim;
 mod chain;
 mod held;
 mod lease;
+mod memory;
 mod migrations;
 mod protected;
 mod release;
@@ -17,6 +18,7 @@ pub use aim::{Move, Remains, RemainsKind, aim, moves, remains};
 pub use chain::{Against, Altered, Chain, Link};
 pub use held::{Held, HeldStep, arguments};
 pub use lease::{Claim, Hold, HoldKind, Intent, Lease, Locks, Refusal, judge};
+pub use memory::MemoryLedger;
 pub use protected::{Protected, protected};
 pub use release::{KnownGood, Made, Release, Standing};
 pub use released::released;
@@ -169,6 +171,11 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// When they cannot be written; then none of them is.
     fn append(&self, id: &RunId, records: &[Record]) -> Result<Digest, LedgerError>;
+
+    /// Whether appending waits for nothing: no disk, no network.
+    fn takes_no_time(&self) -> bool {
+        false
+    }
 
     /// Whether what is appended would still be taken.
     ///

@@ -22,6 +22,9 @@ pub struct Component {
     /// The bundle that it is made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact: Option<Bundle>,
+    /// Whether two versions of it may be live at the same time; they may when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tolerates_mixed: Option<bool>,
 }
 
 /// What `artifact(..)` gives.
@@ -41,6 +44,12 @@ pub struct Bundle {
 impl Component {
     /// The name by which the journal knows it.
     pub const WORD: &'static str = "component";
+
+    /// Whether two versions of it may be live at the same time.
+    #[must_use]
+    pub fn may_be_mixed(&self) -> bool {
+        self.tolerates_mixed != Some(false)
+    }
 }
 
 impl Operation for Component {

@@ -56,6 +56,11 @@ pub trait Operation: Serialize + DeserializeOwned + Send + Sync + 'static {
     fn assumed(&self) -> Option<Self::Output> {
         None
     }
+
+    /// Whether it may be done once more when it is not known whether it took effect: the script says so.
+    fn may_repeat(&self) -> bool {
+        false
+    }
 }
 
 /// Declares the primitives: a module, its type, and its place in the registry. A new primitive is one line here.

@@ -45,6 +45,8 @@ pub trait AnyOperation: Send + Sync {
     fn when_unwound(&self) -> Option<Value>;
     /// What is given of a step in doubt that a person says is done.
     fn assumed(&self) -> Option<Value>;
+    /// Whether it may be done once more when it is in doubt.
+    fn may_repeat(&self) -> bool;
 }
 
 impl<O: Operation> AnyOperation for O {
@@ -67,6 +69,10 @@ impl<O: Operation> AnyOperation for O {
 
     fn assumed(&self) -> Option<Value> {
         Operation::assumed(self).and_then(|output| serde_json::to_value(output).ok())
+    }
+
+    fn may_repeat(&self) -> bool {
+        Operation::may_repeat(self)
     }
 }
 

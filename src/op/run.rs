@@ -134,6 +134,10 @@ impl Operation for Run {
         show(&self.command)
     }
 
+    fn may_repeat(&self) -> bool {
+        self.again == Some(Again::Safe)
+    }
+
     /// As its contract says, or nothing said and a good end.
     fn assumed(&self) -> Option<Output> {
         let dry = self.dry.clone().unwrap_or_default();

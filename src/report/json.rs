@@ -74,7 +74,12 @@ impl<W: Write + Send> Watcher for JsonReport<W> {
                     let stream = if *is_error { "stderr" } else { "stdout" };
                     inner.printed(host, receipt, &json!({"stream": stream, "text": text, "at": at}))
                 }
-                Event::Began { .. } | Event::Progress { .. } | Event::Ended { .. } | Event::Sent { .. } => None,
+                Event::Began { .. }
+                | Event::Forked { .. }
+                | Event::Invariant(_)
+                | Event::Progress { .. }
+                | Event::Ended { .. }
+                | Event::Sent { .. } => None,
             }
         };
         if let Some(object) = object {

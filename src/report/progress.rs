@@ -140,6 +140,7 @@ impl Watcher for LiveReport {
             }
             Event::Began { key, host, op, summary } => inner.begin(key, host, op, self.message(host, op, summary)),
             Event::Ended { key } => drop(inner.finish(key)),
+            Event::Forked { .. } | Event::Invariant(_) => {}
             Event::Progress { key, host, text } => {
                 if let Some(Busy { bar: Some(bar), .. }) = inner.busy.get(key) {
                     bar.set_message(self.message(host, "waiting", text));

@@ -6,8 +6,9 @@ use super::port::{Keeps, Port};
 use super::unwind::unwind;
 use super::writer::Writer;
 use crate::effect::{Compensation, Content, Effects, Login};
-use crate::event::{Event, Watcher};
+use crate::event::{Event, Holds, Watcher};
 use crate::id::{HostName, RemotePath, StepKey, TaskPath};
+use crate::interp::turns;
 use crate::journal::{Cursor, Entry, Group, Recorded, RunPhase, RunState, group_divergence};
 use crate::ledger::Held;
 use crate::op::{AnyOperation, Registry, StepContext};
@@ -152,11 +153,12 @@ impl Run {
     ) -> Result<Value, StepError> {
         let (repeats, is_done) = self.writer.state(|state| (state.repeats(key), state.is_assumed_done(key)));
         let mut result = self.perform_once(key, command, operation, recorded, 0);
-        for repeat in 1..=repeats {
+        // What the script says may be repeated needs no person to say so.
+        for repeat in 1..=repeats + u32::from(operation.may_repeat()) {
             if !is_in_doubt(&result) {
                 break;
             }
-            result = self.perform_once(key, command, operation, recorded, repeat);
+            result = self.perform_once(key, command, operation, &Recorded::InDoubt, repeat);
         }
         if is_done
             && is_in_doubt(&result)
@@ -166,6 +168,9 @@ impl Run {
                 Entry::Succeeded { key: key.clone(), output: output.clone(), outcome: Outcome::Changed, millis: 0, diff: None };
             self.writer.submit(vec![end])?;
             return Ok(output);
+        }
+        if result.as_ref().is_err_and(leaves_open) {
+            self.left_open.store(true, Ordering::SeqCst);
         }
         result.map_err(|error| if error.kind == ErrorKind::InDoubt { self.doubtful(key, operation, error) } else { error })
     }
@@ -219,20 +224,10 @@ impl Run {
         let millis = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
         let end = match &result {
             // Left without an end, for a resume to settle: the run stops here.
-            Err(error)
-                if matches!(
-                    error.kind,
-                    ErrorKind::Interrupted | ErrorKind::Ledger | ErrorKind::Fenced | ErrorKind::Internal | ErrorKind::InDoubt
-                ) =>
-            {
-                None
-            }
+            Err(error) if leaves_open(error) => None,
             Err(error) => Some(Entry::Failed { key: key.clone(), error: error.clone(), millis }),
             Ok(output) => Some(succeeded(key, output, &context, millis)),
         };
-        if end.is_none() {
-            self.left_open.store(true, Ordering::SeqCst);
-        }
         if let Some(end) = end {
             let entries = port.start_entry().into_iter().chain([end]).collect();
             self.writer.submit(entries)?;
@@ -334,6 +329,14 @@ fn succeeded(key: &StepKey, output: &Value, context: &StepContext<'_>, millis: u
     Entry::Succeeded { key: key.clone(), output: output.clone(), outcome, millis, diff }
 }
 
+/// Whether a step that fails so gets no end: it is settled by whoever takes the run up.
+fn leaves_open(error: &StepError) -> bool {
+    matches!(
+        error.kind,
+        ErrorKind::Interrupted | ErrorKind::Ledger | ErrorKind::Fenced | ErrorKind::Internal | ErrorKind::InDoubt
+    )
+}
+
 fn is_in_doubt(result: &Result<Value, StepError>) -> bool {
     matches!(result, Err(error) if error.kind == ErrorKind::InDoubt)
 }
@@ -408,6 +411,7 @@ impl Conductor for Run {
                         format!("stopped while waiting for `{name}`, which runs once"),
                     ));
                 }
+                Err(TryLockError::WouldBlock) if turns::has_turns() => turns::pass(),
                 Err(TryLockError::WouldBlock) => std::thread::park_timeout(Duration::from_millis(20)),
             }
         };
@@ -445,6 +449,10 @@ impl Conductor for Run {
 
     fn found(&self, finding: Finding) {
         self.findings.lock().unwrap_or_else(PoisonError::into_inner).push(finding);
+    }
+
+    fn invariant(&self, holds: Holds) {
+        self.watcher.see(&Event::Invariant(holds));
     }
 
     fn guard(&self, at: &Login) -> Result<(), StepError> {

@@ -6,6 +6,7 @@ use super::unwind;
 use crate::effect::{Effect, Login};
 use crate::event::Event;
 use crate::id::{HostName, StepKey};
+use crate::interp::turns;
 use crate::journal::{Entry, Group};
 use crate::op::Span;
 use crate::saga;
@@ -36,6 +37,8 @@ pub(super) fn fork(run: &Run, task: &Task, spec: &ForkSpec, branch: &Branch<'_>)
             batches
         }
     };
+    let keeps = spec.min_available.map(|needed| needed.at_least(spec.hosts.len()));
+    run.watcher.see(&Event::Forked { hosts: spec.hosts.clone(), keeps });
     let mut missed = Missed::default();
     let result = batches_in_turn(run, task, spec, branch, &key, &batches, &mut missed);
     let hosts = match &result {
@@ -183,13 +186,14 @@ fn at_once(_run: &Run, task: &Task, spec: &ForkSpec, branch: &Branch<'_>, key: &
         branch(&child, host)
     };
     let ended = |host: &HostName| StepError::new(ErrorKind::Internal, format!("the task of {host} ended by a defect"));
-    thread::scope(|scope| {
-        let spawn = |host: &HostName| {
+    let seats = turns::side_by_side(batch.len());
+    let failures = thread::scope(|scope| {
+        let spawn = |host: &HostName, seat: turns::Seat| {
             let (host, one) = (host.clone(), &one);
             let name = host.to_string();
-            thread::Builder::new().name(name).stack_size(STACK).spawn_scoped(scope, move || one(&host))
+            thread::Builder::new().name(name).stack_size(STACK).spawn_scoped(scope, move || seat.within(|| one(&host)))
         };
-        let threads: Vec<_> = batch.iter().map(|host| (host.clone(), spawn(host))).collect();
+        let threads: Vec<_> = batch.iter().zip(seats).map(|(host, seat)| (host.clone(), spawn(host, seat))).collect();
         let join = |(host, thread): (HostName, std::io::Result<thread::ScopedJoinHandle<'_, Result<(), StepError>>>)| {
             let result = match thread {
                 Ok(thread) => thread.join().unwrap_or_else(|_| Err(ended(&host))),
@@ -198,7 +202,9 @@ fn at_once(_run: &Run, task: &Task, spec: &ForkSpec, branch: &Branch<'_>, key: &
             result.err().map(|error| (host, error))
         };
         threads.into_iter().filter_map(join).collect()
-    })
+    });
+    turns::again();
+    failures
 }
 
 fn stops_the_run(error: &StepError) -> bool {

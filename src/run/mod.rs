@@ -11,6 +11,7 @@ mod drift;
 mod finish;
 mod fork;
 mod held;
+mod known;
 mod plan;
 mod port;
 mod predict;
@@ -26,10 +27,11 @@ pub use conductor::Mode;
 pub use drift::{Drift, Drifted};
 pub use finish::{Finish, NotUndone};
 pub use held::{differences, held_to, stale};
+pub use known::{Known, Played, play_known};
 pub use plan::{
     Made, Plan, PlanCounts, PlannedFork, PlannedQuestion, PlannedStep, Predicted, Prediction, VERSION as PLAN_VERSION,
 };
 pub use predict::{dry_run_layers, plan_layers, project_layer};
-pub use runner::{Outset, Runner, StackBuilder, live_stack, live_stack_with};
+pub use runner::{Outset, Programs, Runner, StackBuilder, live_stack, live_stack_with};
 pub use take_up::{DecideError, Job, MendedScript, OnDrift, TakeUp};
 pub use writer::{Crash, Writer};

@@ -17,7 +17,7 @@ use crate::script::{Diagnostic, Facts, Load, Program, ScriptFailure, StoredSourc
 use crate::step::{ErrorKind, StepError};
 use crate::stop::Stop;
 use crate::transport::{Credentials, Pool, PoolOptions};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -68,7 +68,13 @@ pub struct Runner {
     pub stop: Stop,
     /// Where a test wants this process to be killed.
     pub crash: Option<Crash>,
+    /// Programs that were read before, where the same run is played again and again; one run at a time.
+    pub programs: Option<Arc<Programs>>,
 }
+
+/// Programs that were read, by what they are read for. All of the same run.
+#[derive(Default)]
+pub struct Programs(Mutex<BTreeMap<&'static str, Arc<Program>>>);
 
 /// The start of a new run.
 pub struct Outset {
@@ -142,7 +148,11 @@ impl Runner {
         })
     }
 
-    pub(super) fn program(&self, id: &RunId, stored: &StoredRun, mode: &'static str) -> Result<Program, Box<Diagnostic>> {
+    pub(super) fn program(&self, id: &RunId, stored: &StoredRun, mode: &'static str) -> Result<Arc<Program>, Box<Diagnostic>> {
+        let known = self.programs.as_ref().map(|programs| programs.0.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(program) = known.as_ref().and_then(|known| known.get(mode)) {
+            return Ok(program.clone());
+        }
         let facts = Facts {
             environment: Some(stored.environment.clone()),
             params: stored.params.clone(),
@@ -153,13 +163,17 @@ impl Runner {
             mode,
         };
         let sources = Arc::new(StoredSources::new(stored.bundle.clone()));
-        Program::load(Load {
+        let program = Arc::new(Program::load(Load {
             sources,
             script: stored.script.clone(),
             registry: self.registry.clone(),
             facts,
             stop: self.stop.clone(),
-        })
+        })?);
+        if let Some(mut known) = known {
+            known.insert(mode, program.clone());
+        }
+        Ok(program)
     }
 
     /// Runs the script and brings the run to its end.
@@ -289,7 +303,8 @@ impl Runner {
             (true, true) => 3,
             (true, false) => 1,
         };
-        let not_undone = run.writer.state(|state| state.commands_without_undo().into_iter().map(NotUndone::of).collect());
+        let not_undone =
+            run.writer.state(|state| state.commands_without_undo().into_iter().map(|(_, step)| NotUndone::of(step)).collect());
         Finish { not_undone, ..self.end(id, run, RunPhase::Unwound, exit, end, failure) }
     }
 
@@ -375,7 +390,9 @@ pub(super) fn show_fence(effects: &dyn Effects, logins: &BTreeSet<Login>) -> Res
 }
 
 pub(super) fn on_big_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let seat = crate::interp::turns::carried();
     thread::scope(|scope| {
+        let work = move || seat.within(work);
         let spawned = thread::Builder::new().name("script".to_owned()).stack_size(STACK).spawn_scoped(scope, work);
         match spawned.map(thread::ScopedJoinHandle::join) {
             Ok(Ok(value)) => value,

@@ -4,6 +4,7 @@ use super::bracket;
 use super::conductor::Run;
 use crate::effect::{Login, Reply};
 use crate::id::{HostName, StepKey, TaskPath};
+use crate::interp::turns;
 use crate::journal::{BracketSide, Entry, Part, UndoStatus};
 use crate::saga::{Action, Work};
 use crate::script::Task;
@@ -65,12 +66,13 @@ pub(super) fn unwind(run: &Run, work: &[Work]) -> Unwound {
 }
 
 fn at_once(run: &Run, batch: &[(TaskPath, HostName, Vec<Work>)]) -> Vec<Unwound> {
-    thread::scope(|scope| {
-        let spawn = |work: &'_ Vec<Work>| {
+    let seats = turns::side_by_side(batch.len());
+    let ends = thread::scope(|scope| {
+        let spawn = |work: &'_ Vec<Work>, seat: turns::Seat| {
             let work = work.clone();
-            thread::Builder::new().stack_size(4 << 20).spawn_scoped(scope, move || unwind(run, &work))
+            thread::Builder::new().stack_size(4 << 20).spawn_scoped(scope, move || seat.within(|| unwind(run, &work)))
         };
-        let threads: Vec<_> = batch.iter().map(|(_, host, work)| (host, spawn(work))).collect();
+        let threads: Vec<_> = batch.iter().zip(seats).map(|((_, host, work), seat)| (host, spawn(work, seat))).collect();
         let broken = |host: &HostName| {
             let error = StepError::new(ErrorKind::Internal, format!("the unwinding of {host} ended by a defect"));
             Unwound { stuck: vec![error], ..Unwound::default() }
@@ -80,7 +82,9 @@ fn at_once(run: &Run, batch: &[(TaskPath, HostName, Vec<Work>)]) -> Vec<Unwound>
             Err(_) => broken(host),
         };
         threads.into_iter().map(join).collect()
-    })
+    });
+    turns::again();
+    ends
 }
 
 impl Unwound {
@@ -96,7 +100,9 @@ impl Unwound {
 
     fn perform(&mut self, run: &Run, key: &StepKey, n: u32, part: Part, at: &Login, action: &Action) -> Result<(), StepError> {
         let host = &at.host;
-        if matches!(action, Action::Check { .. }) && !self.resumed.contains(host) {
+        // Also by an earlier process, which may not have come to look.
+        let resumed = || self.resumed.contains(host) || run.writer.state(|state| state.was_resumed(host));
+        if matches!(action, Action::Check { .. }) && !resumed() {
             return Ok(());
         }
         let task = closure_task(run, key, n, part);

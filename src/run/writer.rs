@@ -23,8 +23,16 @@ pub struct Crash {
 /// Writes one run's journal.
 pub struct Writer {
     shared: Arc<Shared>,
-    outbox: Mutex<Option<Sender<Record>>>,
+    outbox: Mutex<Option<Outbox>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Where records go.
+enum Outbox {
+    /// To a thread, which waits for the disk, and takes several at a time.
+    Thread(Sender<Record>),
+    /// Straight into a ledger that needs no disk.
+    Here(Arc<dyn Ledger>),
 }
 
 struct Shared {
@@ -47,10 +55,13 @@ impl Writer {
     pub fn new(run: RunId, state: RunState, ledger: Arc<dyn Ledger>, watcher: Arc<dyn Watcher>, crash: Option<Crash>) -> Self {
         let durable = Mutex::new(Durable { seq: state.seq, head: None, failure: None });
         let shared = Arc::new(Shared { run, watcher, state: Mutex::new(state), durable, changed: Condvar::new() });
+        if ledger.takes_no_time() {
+            return Self { shared, outbox: Mutex::new(Some(Outbox::Here(ledger))), thread: Mutex::new(None) };
+        }
         let (outbox, inbox) = channel();
         let theirs = shared.clone();
         let thread = std::thread::spawn(move || theirs.commit_all(&inbox, ledger.as_ref(), crash));
-        Self { shared, outbox: Mutex::new(Some(outbox)), thread: Mutex::new(Some(thread)) }
+        Self { shared, outbox: Mutex::new(Some(Outbox::Thread(outbox))), thread: Mutex::new(Some(thread)) }
     }
 
     /// Hands in entries; they are on disk some time later, in this order. Gives the number of the last one.
@@ -65,8 +76,12 @@ impl Writer {
             *state = next(std::mem::take(&mut *state), &record).map_err(|illegal| broken(&illegal))?;
             self.shared.watcher.see(&Event::Recorded { run: self.shared.run.clone(), record: record.clone() });
             let outbox = lock(&self.outbox);
-            let sent = outbox.as_ref().map(|outbox| outbox.send(record));
-            if !matches!(sent, Some(Ok(()))) {
+            let sent = match outbox.as_ref() {
+                Some(Outbox::Thread(outbox)) => outbox.send(record).is_ok(),
+                Some(Outbox::Here(ledger)) => self.shared.append(ledger.as_ref(), &[record]),
+                None => false,
+            };
+            if !sent {
                 return Err(self.failed());
             }
         }
@@ -129,20 +144,25 @@ impl Shared {
                 let _ = ledger.append(&self.run, &records);
                 die();
             }
-            let result = ledger.append(&self.run, &records);
-            let mut durable = lock(&self.durable);
-            match result {
-                Ok(head) => {
-                    durable.seq = records.last().map_or(durable.seq, |record| record.seq);
-                    durable.head = Some(head);
-                }
-                Err(error) => durable.failure = Some(error.to_string()),
-            }
-            self.changed.notify_all();
-            if durable.failure.is_some() {
+            if !self.append(ledger, &records) {
                 return;
             }
         }
+    }
+
+    /// Has records in the ledger; gives whether they are.
+    fn append(&self, ledger: &dyn Ledger, records: &[Record]) -> bool {
+        let result = ledger.append(&self.run, records);
+        let mut durable = lock(&self.durable);
+        match result {
+            Ok(head) => {
+                durable.seq = records.last().map_or(durable.seq, |record| record.seq);
+                durable.head = Some(head);
+            }
+            Err(error) => durable.failure = Some(error.to_string()),
+        }
+        self.changed.notify_all();
+        durable.failure.is_none()
     }
 }
 

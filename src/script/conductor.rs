@@ -1,6 +1,7 @@
 //! What a script has of the runtime: plain calls, in terms of steps and groups. The run room stands behind it.
 
 use crate::effect::Login;
+use crate::event::Holds;
 use crate::id::{HostName, StepKey, TaskPath};
 use crate::journal::WhenHalted;
 use crate::op::{AnyOperation, Span};
@@ -26,6 +27,11 @@ impl Task {
     #[must_use]
     pub fn new(path: TaskPath, host: Option<HostName>) -> Self {
         Self { path, host, last: Arc::new(AtomicU32::new(0)) }
+    }
+
+    /// Its next step is its first again.
+    pub(super) fn begin_anew(&self) {
+        self.last.store(0, Ordering::SeqCst);
     }
 
     /// The key of the next step.
@@ -234,6 +240,9 @@ pub trait Conductor: Send + Sync {
 
     /// The script goes on by something that nobody knows. Only predictions are told.
     fn found(&self, finding: Finding);
+
+    /// Something must hold from now on: for whoever sees the whole world.
+    fn invariant(&self, holds: Holds);
 
     /// From now on a host takes back by itself what is changed there as this user, until [`Conductor::unguard`].
     ///

@@ -4,7 +4,8 @@ use super::explain::OptionError;
 use super::memory::Watch;
 use super::runtime::{Runtime, Tag};
 use super::{
-    artifacts, bind, brackets, constructs, forks, guarded, known_good, preflight, resolver::Resolver, unknown, values, wait,
+    artifacts, bind, brackets, constructs, forks, guarded, invariant, known_good, preflight, resolver::Resolver, unknown, values,
+    wait,
 };
 use crate::id::TaskPath;
 use crate::op::Registry;
@@ -43,6 +44,7 @@ pub(super) fn engine(runtime: &Arc<Runtime>, registry: &Registry, resolver: Reso
     preflight::register(&mut module);
     known_good::register(&mut module);
     guarded::register(&mut module);
+    invariant::register(&mut engine, &mut module);
     wait::register(&mut module);
     bind::register(&mut module, registry);
     engine.register_global_module(module.into());

@@ -13,6 +13,7 @@ mod explain;
 mod failure;
 mod forks;
 mod guarded;
+mod invariant;
 mod known_good;
 mod lint;
 mod memory;

@@ -9,7 +9,7 @@ use super::lint::Linter;
 use super::memory::{Meter, Watch};
 use super::options::KnownOptions;
 use super::resolver::{Resolver, Unit};
-use super::runtime::{Facts, Runtime, raise};
+use super::runtime::{Facts, Runtime, Tag, raise};
 use super::source_map::SourceMap;
 use super::sources::SourceProvider;
 use super::symbols::Symbols;
@@ -19,7 +19,7 @@ use crate::stop::Stop;
 use rhai::{Engine, Expr, Position};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// What a program is loaded from.
 pub struct Load {
@@ -51,7 +51,7 @@ impl Program {
     pub fn load(load: Load) -> Result<Self, Box<Diagnostic>> {
         let sources = SourceMap::new();
         let runtime = Arc::new(Runtime {
-            conductor: OnceLock::new(),
+            conductor: Mutex::default(),
             engine: OnceLock::new(),
             symbols: OnceLock::new(),
             sources: sources.clone(),
@@ -167,12 +167,17 @@ impl Program {
         self.runtime.sources.sources().into_iter().map(|file| (file.name.to_string(), file.text.to_string())).collect()
     }
 
-    /// Runs it to its end, on this thread. Once.
+    /// Runs it to its end, on this thread: for one run at a time. What it left to be done later, such as undoing, belongs to the run
+    /// for which it was run last.
     ///
     /// # Errors
     /// Why it ended early.
     pub fn run(&self, conductor: Arc<dyn Conductor>) -> Result<(), ScriptFailure> {
-        let _ = self.runtime.conductor.set(conductor);
+        *self.runtime.conductor.lock().unwrap_or_else(PoisonError::into_inner) = Some(conductor);
+        self.runtime.once.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        if let Some(tag) = self.engine.default_tag().read_lock::<Tag>() {
+            tag.task.begin_anew();
+        }
         let Some(main) = self.units.first() else { return Ok(()) };
         let result = catch_unwind(AssertUnwindSafe(|| self.engine.run_ast(&main.ast)));
         let panicked =

@@ -14,7 +14,7 @@ use crate::step::{Command, ErrorKind, Site, StepError};
 use rhai::{Dynamic, Engine, EvalAltResult, NativeCallContext, Position};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 /// What a script may know of its run.
 #[derive(Debug, Clone)]
@@ -37,7 +37,8 @@ pub struct Facts {
 
 /// Behind every call of one program.
 pub(super) struct Runtime {
-    pub(super) conductor: OnceLock<Arc<dyn Conductor>>,
+    /// Of the run that it was last run for.
+    pub(super) conductor: Mutex<Option<Arc<dyn Conductor>>>,
     pub(super) engine: OnceLock<Weak<Engine>>,
     pub(super) symbols: OnceLock<Symbols>,
     pub(super) sources: SourceMap,
@@ -65,6 +66,10 @@ pub(super) fn tag(ctx: &NativeCallContext<'_>) -> Raised<Tag> {
 }
 
 impl Tag {
+    /// The word in the path of a task that may look at a world, and do nothing else.
+    pub(super) const LOOKS: &'static str = "invariant";
+    const LOOKS_IN_PATH: &'static str = "/0.invariant/";
+
     /// Performs a primitive as a step of a task.
     pub(super) fn perform(&self, task: &Task, at: &Login, op: &str, args: Value, site: &Site) -> Result<Value, StepError> {
         let none = || StepError::new(ErrorKind::Internal, format!("there is no primitive `{op}`"));
@@ -79,9 +84,13 @@ impl Tag {
         self.runtime.sources.site(ctx.call_position())
     }
 
-    pub(super) fn conductor(&self) -> Result<&dyn Conductor, StepError> {
+    pub(super) fn conductor(&self) -> Result<Arc<dyn Conductor>, StepError> {
         let none = || StepError::new(ErrorKind::Internal, "no run stands behind this script");
-        self.runtime.conductor.get().map(AsRef::as_ref).ok_or_else(none)
+        if self.task.path.as_str().contains(Self::LOOKS_IN_PATH) {
+            return Err(StepError::bad_input("an invariant looks at its world, and at nothing else: no step can be taken in it")
+                .with_help("world.runs(HOST, SERVICE), world.versions(..), world.exists(HOST, PATH), world.read(..) look"));
+        }
+        self.runtime.conductor.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(none)
     }
 }
 

@@ -93,6 +93,18 @@ impl Project {
         run.last().unwrap().clone()
     }
 
+    /// A plan, which asks no host, predicts what a dry run does: it begins with what the ledger knows.
+    #[track_caller]
+    fn plans_as_a_dry_run(&self, version: &str) {
+        let artifact = format!("hello={version}");
+        let [plan, dry] = ["plan", "dry-run"].map(|word| {
+            let steps = Self::steps(&self.told(&[word, "--artifact", &artifact]), "step_predicted", "prediction");
+            // In memory it is known what answers.
+            steps.into_iter().filter(|(step, _)| !step.contains("expect_http")).collect::<BTreeMap<_, _>>()
+        });
+        assert_eq!(plan, dry, "hello {version}");
+    }
+
     /// Every host answers with this version.
     #[track_caller]
     fn serves(&self, version: &str) {
@@ -125,6 +137,8 @@ fn told(template: &str) {
     }
     project.deploy_as_predicted("1.0");
     project.serves("1.0");
+    project.plans_as_a_dry_run("1.0");
+    project.plans_as_a_dry_run("1.1");
     let again = project.deploy_as_predicted("1.0");
     assert_eq!(again["counts"]["changed"], 0, "{again}");
     project.deploy_as_predicted("1.1");
@@ -137,6 +151,7 @@ fn told(template: &str) {
     let back = project.ends(0, &["rollback"]);
     assert_eq!(back["state"], "succeeded", "{back}");
     project.serves("1.0");
+    project.plans_as_a_dry_run("1.1");
     let status = project.ends(0, &["status", "-e", "lab"]);
     let hosts = status["components"][0]["hosts"].as_array().unwrap();
     let good = |host: &Value| (&host["live"]["version"], &host["known_good"]["version"]) == (&"1.0".into(), &"1.0".into());

@@ -163,6 +163,7 @@ impl World {
             interrupt,
             stop: Stop::default(),
             crash: None,
+            programs: None,
         }
     }
 

@@ -14,6 +14,7 @@ const TIERS: &[&[&str]] = &[
     &["transport", "ledger"],
     &["interp", "script"],
     &["run"],
+    &["prove"],
     &["report"],
     &["cli"],
 ];

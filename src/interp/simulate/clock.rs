@@ -43,6 +43,11 @@ impl Clock {
         now
     }
 
+    /// The latest time that any task has come to.
+    pub(in crate::interp) fn latest(&self) -> i64 {
+        self.lock().values().max().copied().unwrap_or(self.begin)
+    }
+
     /// A task waits.
     pub(in crate::interp) fn sleep(&self, task: &TaskPath, millis: u64) -> i64 {
         let now = self.now(task).saturating_add(i64::try_from(millis).unwrap_or(i64::MAX));

@@ -16,6 +16,17 @@ pub(super) struct Lock {
 /// Of so many runs.
 const ANCHORS: usize = 50;
 
+impl super::host::Host {
+    /// Somebody else has the lock from now on, whoever they work as here.
+    pub(super) fn show(&mut self, lock: &LockName, epoch: Epoch) {
+        for user in [self.login.as_str(), "root"] {
+            self.locks.entry(format!("{user} {lock}")).or_default().shown = epoch;
+        }
+        let ending = format!(" {lock}");
+        self.locks.iter_mut().filter(|(key, _)| key.ends_with(&ending)).for_each(|(_, lock)| lock.shown = epoch);
+    }
+}
+
 impl At<'_> {
     fn lock_key(&self, lock: &LockName) -> String {
         format!("{} {lock}", self.who.name)

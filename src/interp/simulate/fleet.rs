@@ -47,7 +47,7 @@ const BEGIN: i64 = 1_767_268_800_000;
 
 /// Hosts in memory, and their clock. Runs that follow each other find what the earlier ones left.
 pub struct Fleet {
-    hosts: Mutex<Hosts>,
+    pub(super) hosts: Mutex<Hosts>,
     pub(super) clock: Clock,
     pub(super) answers: BTreeMap<String, String>,
     pub(super) around: Around,
@@ -115,6 +115,25 @@ impl Fleet {
             Some(host) => work(&mut Shell::new(&mut host.as_root())),
             None => die(format!("there is no host {host} in this fleet")),
         }
+    }
+
+    /// Work that may come to nothing: unless it goes well, all hosts are as they were before it. What was made of its commands is
+    /// not kept either way.
+    ///
+    /// # Errors
+    /// What the work says.
+    pub fn or_as_before<T, E>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let before = self.lock().clone();
+        let done = work();
+        let mut hosts = self.lock();
+        if done.is_err() {
+            *hosts = before;
+            return done;
+        }
+        for (name, host) in hosts.iter_mut() {
+            host.opaque.truncate(before.get(name).map_or(0, |before| before.opaque.len()));
+        }
+        done
     }
 
     /// The commands of a host that were answered without being run, in their order.
@@ -218,7 +237,12 @@ impl Host {
 
     /// Root at work, for no run.
     pub(super) fn as_root(&mut self) -> At<'_> {
-        let who = self.who("root");
+        self.as_user("root")
+    }
+
+    /// A user at work, for no run.
+    pub(super) fn as_user(&mut self, user: &str) -> At<'_> {
+        let who = self.who(user);
         At {
             host: self,
             below: &Nothing,

@@ -126,6 +126,6 @@ impl At<'_> {
             }
         }
         // Files of before the block may still be put back, and need their own restart then.
-        self.kept().firsts.values_mut().for_each(|first| first.back = false);
+        self.kept().firsts.values_mut().for_each(|first| first.back = None);
     }
 }

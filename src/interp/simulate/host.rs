@@ -128,7 +128,8 @@ pub(super) struct TreeNotes {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct First {
     pub(super) was: String,
-    pub(super) back: bool,
+    /// The step for whose undoing it was started again on what was there before.
+    pub(super) back: Option<String>,
 }
 
 /// The receipt of a command.

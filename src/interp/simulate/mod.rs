@@ -30,6 +30,7 @@ mod saves;
 mod services;
 mod shell;
 mod snapshot;
+mod tested;
 #[cfg(test)]
 mod tests;
 mod trees;
@@ -44,6 +45,7 @@ pub(super) use fleet::{channels, takes};
 pub use host::{Answered, Opaque};
 pub use shell::{Shell, ShellEntry, ShellItem, ShellKind};
 pub use snapshot::Snapshot;
+pub use tested::UnitShown;
 pub(super) use upper::{Upper, UpperMeans};
 
 use super::{Controller, Marks, whose};

@@ -14,7 +14,7 @@ pub(super) struct Listener {
 }
 
 /// What is around the fleet: the externals of its environment, by address and port.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Around(BTreeMap<(String, u16), (u16, String)>);
 
 impl Around {
@@ -77,13 +77,18 @@ impl Network<'_> {
         Ok(Reply::Connected { vantage })
     }
 
-    fn listener(&self, address: &str, port: u16) -> Result<Listener, EffectError> {
+    /// The host that an address leads to, when it is one of these.
+    pub(super) fn addressed(&self, address: &str) -> Option<&Host> {
         let own = address == "localhost" || address == "::1" || address.starts_with("127.");
-        let host = match (own, self.via) {
+        match (own, self.via) {
             (true, Via::Controller) => None,
             (true, _) => self.hosts.get(self.at.host.as_str()),
             (false, _) => self.hosts.values().find(|host| host.addresses.contains(address)),
-        };
+        }
+    }
+
+    fn listener(&self, address: &str, port: u16) -> Result<Listener, EffectError> {
+        let host = self.addressed(address);
         let outside = || {
             let (status, body) = self.around.0.get(&(address.to_owned(), port))?.clone();
             Some(Listener { status, body })
@@ -103,16 +108,26 @@ pub(super) fn hoped_body(hoped: &Hoped) -> String {
     hoped.texts.iter().map(|text| format!("{text}\n")).collect()
 }
 
-/// What answers on a port of a host: a service that runs, else what is said to listen there.
-pub(super) fn on(host: &Host, port: u16) -> Option<Listener> {
+/// The service that answers on a port of a host, by its scope and name.
+pub(super) fn owner(host: &Host, port: u16) -> Option<String> {
+    running(host, port).first().map(|(key, _)| (*key).clone())
+}
+
+/// The services that run and may own a port, the surest first.
+fn running(host: &Host, port: u16) -> Vec<(&String, &Service)> {
+    let unit = |key: &str| key.split_once(' ').map_or(key, |(_, unit)| unit).to_owned();
     // One that the description gives the port comes before one whose settings only hold that number.
     let owns = |unit: &str| host.wanted.service(unit).is_some_and(|wanted| wanted.ports.contains(&port));
-    let mut running: Vec<(&str, &Service)> = (host.services.known.iter())
-        .filter(|(_, service)| service.active == "active" && service.ports.contains(&port))
-        .filter_map(|(key, service)| Some((key.split_once(' ')?.1, service)))
-        .collect();
-    running.sort_by_key(|(unit, _)| !owns(unit));
-    if let Some((unit, service)) = running.first() {
+    let up = |service: &Service| service.active == "active" && service.ports.contains(&port);
+    let mut running: Vec<(&String, &Service)> = host.services.known.iter().filter(|(_, service)| up(service)).collect();
+    running.sort_by_key(|(key, _)| !owns(&unit(key)));
+    running
+}
+
+/// What answers on a port of a host: a service that runs, else what is said to listen there.
+pub(super) fn on(host: &Host, port: u16) -> Option<Listener> {
+    if let Some((key, service)) = running(host, port).first() {
+        let unit = key.split_once(' ').map_or(key.as_str(), |(_, unit)| unit);
         return Some(answer(unit, host.wanted.service(unit), service.versions.iter().map(String::as_str)));
     }
     let server = host.wanted.servers.iter().find(|(_, server)| server.ports.contains(&port));

@@ -73,7 +73,7 @@ impl At<'_> {
         let service = Was::Service { scope: unit.scope, verb: word.to_owned(), active: was.clone(), enabled };
         self.note(save, &unit.name, service)?;
         if !matches!(word, "enable" | "disable") {
-            self.kept().firsts.entry(unit.key()).or_insert(First { was, back: false });
+            self.kept().firsts.entry(unit.key()).or_insert(First { was, back: None });
         }
         Ok(())
     }
@@ -101,7 +101,9 @@ impl At<'_> {
                 Ok(())
             }
             "reload" => {
+                let settings = self.launched(unit).map(|launched| launched.started_from);
                 if let Some(service) = self.host.services.known.get_mut(&key) {
+                    service.reload(settings);
                     service.log.push(format!("Reloaded {}.", unit.name));
                     service.below.iter_mut().for_each(|below| below.touched = true);
                 }
@@ -176,6 +178,23 @@ impl At<'_> {
         Ok(Launch::Runs(Box::new(service)))
     }
 
+    /// How a service would be if it were started now; nothing when it would not run.
+    fn launched(&mut self, unit: &Unit) -> Option<Service> {
+        let (pid, launch) = (self.host.next_pid, self.launch(unit));
+        self.host.next_pid = pid;
+        match launch {
+            Ok(Launch::Runs(service) | Launch::Ended(service)) => Some(*service),
+            Ok(Launch::Fails(_)) | Err(_) => None,
+        }
+    }
+
+    /// The files and the unit file that a service would run from if it were started now; nothing when it would not run.
+    pub(super) fn would_run(&mut self, unit: &Unit) -> Option<(Vec<(String, Digest)>, String)> {
+        let launched = self.launched(unit)?;
+        let text = self.unit_file(unit).ok()?.and_then(|(_, text)| text).unwrap_or_default();
+        Some((launched.started_from, text))
+    }
+
     /// Takes in what one command line starts from; gives why it cannot run.
     fn program(
         &mut self,
@@ -191,6 +210,7 @@ impl At<'_> {
             return Ok(Some("Main process exited, code=exited, status=1/FAILURE".to_owned()));
         }
         let there = self.started_from(service, program)?.is_some();
+        service.code = service.started_from.len();
         if !there && !system {
             return Ok(Some(format!("Failed to execute {program}: No such file or directory")));
         }
@@ -198,6 +218,10 @@ impl At<'_> {
         let paths: Vec<&String> = words.iter().skip(1).filter(|word| word.starts_with('/')).collect();
         for (at, path) in paths.into_iter().enumerate() {
             match self.started_from(service, path)? {
+                Some(text) if at == 0 && interpreter => {
+                    service.code = service.started_from.len();
+                    texts.push(text);
+                }
                 Some(text) => texts.push(text),
                 None if at == 0 && interpreter && self.view().find(path)?.is_none() => {
                     return Ok(Some(format!("{name}: cannot open {path}: No such file or directory")));
@@ -334,7 +358,7 @@ impl At<'_> {
         done(true)
     }
 
-    fn start_anew(&mut self) -> Result<(), EffectError> {
+    pub(super) fn start_anew(&mut self) -> Result<(), EffectError> {
         self.host.boots += 1;
         let known = std::mem::take(&mut self.host.services.known);
         for (key, service) in known {

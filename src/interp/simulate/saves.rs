@@ -2,7 +2,7 @@
 
 use super::at::{Answer, At, above, beside, die, done};
 use super::files::{Ino, Node};
-use super::host::{Save, TreeNotes, Was};
+use super::host::{First, Save, TreeNotes, Was};
 use crate::effect::{Anchor, EffectError};
 use crate::id::SaveId;
 
@@ -27,7 +27,7 @@ impl At<'_> {
             Was::Tree(notes) => self.untree(save, &path, &notes)?,
         };
         // What was restarted before is restarted once more: this may be a file of it.
-        self.kept().firsts.values_mut().for_each(|first| first.back = false);
+        self.kept().firsts.values_mut().for_each(|first| first.back = None);
         if let Some(scope) = self.kept().reloads.get(save.as_str()).copied() {
             self.daemon_reload(scope)?;
         }
@@ -163,7 +163,9 @@ impl At<'_> {
         let unit = super::services::Unit { scope, name: path };
         let key = unit.key();
         match self.kept().firsts.get(&key) {
-            Some(first) if !first.back && first.was == "active" => {}
+            Some(First { was, back: None }) if was == "active" => {}
+            // Asked once more, it has done so.
+            Some(First { was, back: Some(by) }) if was == "active" => return done(by == save.as_str()),
             _ => return done(false),
         }
         self.daemon_reload(scope)?;
@@ -172,7 +174,7 @@ impl At<'_> {
         } else {
             self.act("restart", &unit)?;
             if let Some(first) = self.kept().firsts.get_mut(&key) {
-                first.back = true;
+                first.back = Some(save.to_string());
             }
         }
         done(true)

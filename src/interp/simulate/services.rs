@@ -28,6 +28,9 @@ pub(super) struct Service {
     pub(super) text: String,
     /// The files that it was started from, where links led, and what they held.
     pub(super) started_from: Vec<(String, Digest)>,
+    /// How many of these, from the first, are its settings' files and its program: what a reload may leave as it is.
+    #[serde(default)]
+    pub(super) code: usize,
     /// Numbers in its settings that may be ports.
     pub(super) ports: BTreeSet<u16>,
     /// Versions that the names and files of its release tell.
@@ -56,10 +59,21 @@ impl Default for Service {
             result: "success".to_owned(),
             text: String::new(),
             started_from: Vec::new(),
+            code: 0,
             ports: BTreeSet::new(),
             versions: BTreeSet::new(),
             log: Vec::new(),
             below: None,
+        }
+    }
+}
+
+impl Service {
+    /// It has read its settings again; its program is the one that was started.
+    pub(super) fn reload(&mut self, now: Option<Vec<(String, Digest)>>) {
+        if let Some(now) = now {
+            self.started_from.truncate(self.code);
+            self.started_from.extend(now.into_iter().skip(self.code));
         }
     }
 }

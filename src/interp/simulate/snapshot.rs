@@ -50,7 +50,8 @@ impl Host {
     pub(super) fn shown(&self) -> BTreeMap<String, String> {
         let mut things = BTreeMap::new();
         self.show_files(ROOT, "", &mut things);
-        for (key, service) in &self.services.known {
+        // One that does not run is no different from one that never ran.
+        for (key, service) in self.services.known.iter().filter(|(_, service)| service.active != "inactive") {
             let from: Vec<String> =
                 service.started_from.iter().map(|(path, digest)| format!(" {path}@{}", digest.short())).collect();
             let from = if service.active == "active" { from.concat() } else { String::new() };

@@ -3,8 +3,10 @@
 //! A report makes its body of escaped text and the classes of `page.css`, and puts it into [`page`]. Elements of the class `row` that
 //! have `data-KEY` are shown as the controls `<select data-filter="KEY">` and `<input data-filter="KEY">` say.
 
+mod fault_test;
 mod plan;
 
+pub use fault_test::fault_test_page;
 pub use plan::plan_page;
 
 use base64::Engine as _;

@@ -1,0 +1,317 @@
+//! `windlass test`: the script against everything that can go wrong, on a fleet in memory.
+
+use super::args::{Common, Format, TestArgs};
+use super::error::{CliError, shown};
+use super::predict::{Scratch, world};
+use super::printer::Printer;
+use super::run::{new_id, read_all};
+use super::settings::{Labs, environment, environment_name, ledger, project, script, store};
+use super::simulated::{empty_fleet, simulated_start};
+use crate::artifact::Store;
+use crate::fleet::{Environment, Project, World, selector};
+
+use crate::interp::Fleet;
+use crate::interp::fault::FaultKind;
+use crate::ledger::{Ledger, StoredRun, known_good};
+use crate::op::Registry;
+use crate::prove::{Choice, FaultTest, Outcome, Scenario, Subject, Verdict, Worker, legs_told, timeline};
+use crate::report::html::fault_test_page;
+use crate::report::{Tone, junit, plain, trace_lines, verdict_lines, verdict_summary};
+use crate::stop::Stop;
+use serde_json::json;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+pub(super) fn test(common: &Common, args: &TestArgs, printer: &Printer) -> Result<u8, CliError> {
+    let project = project(common)?;
+    let mut selection = args.selection.clone();
+    let usual = &project.test;
+    fill_in(&mut selection.set, usual.set.iter().map(|(name, value)| (name.clone(), value.clone())));
+    fill_in(&mut selection.artifacts, usual.artifacts.iter().map(|(name, version)| (name.clone(), version.clone())));
+    let name = environment_name(&project, selection.env.as_deref())?;
+    let environment = environment(&project, &name, Labs::Leave)?;
+    if let Some(limit) = &selection.limit {
+        selector::select(&environment.hosts, limit)?;
+    }
+    let script = script(&project, &selection)?;
+    let _in_use = store(&project)?.hold()?;
+    let scratch = Scratch::new(&project)?;
+    let stored = |selection| read_all(&project, &script, &environment, (selection, &args.answers), &new_id());
+    let mut new = stored(&selection)?;
+    new.known_good = known_good(&ledger(&project)?.releases(Some(&name))?);
+    let mut world = world(&project, args.world.as_deref())?;
+    world.answers.extend(args.answers.iter().map(|answer| (answer.name.clone(), answer.value.clone())));
+    let ground = Ground { project: &project, environment: &environment, world: &world, scratch: &scratch };
+    let mut subjects = vec![ground.fresh(new.clone())?];
+    let asked = !args.live_set.is_empty() || !args.live_artifacts.is_empty();
+    if let Some(known) = (!asked).then(|| ground.known(new.clone(), printer)).transpose()?.flatten() {
+        subjects.push(known);
+    } else if let Some(before) = before(args, &project, &selection, &new)? {
+        let old = stored(&before.selection)?;
+        subjects.push(ground.deployed(old, new, &before.told)?);
+    }
+    if let Some(name) = &args.scenario {
+        return scenario(&subjects, name, args, printer);
+    }
+    let begun = Instant::now();
+    let choice = choice(args)?;
+    let mut verdicts = Vec::new();
+    for subject in subjects.iter().filter(|subject| args.from.is_none_or(|from| from.fits(&subject.start))) {
+        verdicts.push(try_it(subject, &choice, printer)?);
+    }
+    let again = again(args, &selection.env);
+    if let Some(path) = &args.junit {
+        save(path, &junit(&project.name, &verdicts))?;
+    }
+    if let Some(path) = &args.html {
+        save(path, &fault_test_page(&project.name, &verdicts, &again))?;
+    }
+    tell(&verdicts, &again, begun, printer);
+    let uncovered = args.strict && verdicts.iter().any(|verdict| !verdict.uncovered.is_empty());
+    let stopped = verdicts.iter().any(|verdict| verdict.stopped);
+    Ok(if stopped { 7 } else { u8::from(uncovered || verdicts.iter().any(|verdict| !verdict.is_clean())) })
+}
+
+/// What the command line does not say is taken from the project.
+fn fill_in<K: PartialEq, V>(given: &mut Vec<(K, V)>, usual: impl Iterator<Item = (K, V)>) {
+    for (name, value) in usual {
+        if !given.iter().any(|(other, _)| *other == name) {
+            given.push((name, value));
+        }
+    }
+}
+
+/// What is live before the run that is tested.
+struct Before {
+    selection: super::args::Selection,
+    told: String,
+}
+
+/// The run before: what the command line, or the project, says; else another version of an artifact in the store.
+fn before(
+    args: &TestArgs,
+    project: &Project,
+    selection: &super::args::Selection,
+    new: &StoredRun,
+) -> Result<Option<Before>, CliError> {
+    let mut before = selection.clone();
+    let (mut set, mut artifacts) = (args.live_set.clone(), args.live_artifacts.clone());
+    let live = &project.test.live;
+    fill_in(&mut set, live.set.iter().map(|(name, value)| (name.clone(), value.clone())));
+    fill_in(&mut artifacts, live.artifacts.iter().map(|(name, version)| (name.clone(), version.clone())));
+    if set.is_empty() && artifacts.is_empty() {
+        let all = store(project)?.list()?;
+        for pin in &new.artifacts {
+            let other = all.iter().rev().find(|artifact| artifact.name == pin.name && artifact.version != pin.version);
+            artifacts.extend(other.map(|artifact| (artifact.name.clone(), artifact.version.clone())));
+        }
+    }
+    if set.is_empty() && artifacts.is_empty() {
+        return Ok(None);
+    }
+    let told: Vec<String> = (artifacts.iter().map(|(name, version)| format!("{name} {version}")))
+        .chain(set.iter().map(|(name, value)| format!("{name}={value}")))
+        .collect();
+    before.set.retain(|(name, _)| !set.iter().any(|(other, _)| other == name));
+    before.artifacts.retain(|(name, _)| !artifacts.iter().any(|(other, _)| other == name));
+    before.set.extend(set);
+    before.artifacts.extend(artifacts);
+    Ok(Some(Before { selection: before, told: told.join(", ") }))
+}
+
+/// What fleets are made of.
+struct Ground<'a> {
+    project: &'a Project,
+    environment: &'a Environment,
+    world: &'a World,
+    scratch: &'a Scratch,
+}
+
+impl Ground<'_> {
+    /// Hosts as the environment and the description of the world want them.
+    fn fresh(&self, stored: StoredRun) -> Result<Subject, CliError> {
+        let fleet = empty_fleet(self.environment, self.world)?;
+        Ok(self.subject(stored, fleet, "hosts on which nothing is deployed"))
+    }
+
+    /// The same, with what another run leaves.
+    fn deployed(&self, old: StoredRun, mut new: StoredRun, told: &str) -> Result<Subject, CliError> {
+        let first = self.fresh(old)?;
+        let (fleet, good) = first.deployed().map_err(|why| {
+            let error = CliError::from(why);
+            error.with_help(format!("this is the run that is to be live before, with {told}"))
+        })?;
+        new.known_good = good;
+        Ok(self.subject(new, Arc::new(fleet), &format!("hosts on which {told} is live")))
+    }
+
+    /// The same, with what the ledger knows to be live; nothing when it knows nothing.
+    fn known(&self, stored: StoredRun, printer: &Printer) -> Result<Option<Subject>, CliError> {
+        let (fleet, known) = simulated_start(self.project, &stored, self.world, &self.scratch.0)?;
+        for note in &known.notes {
+            printer.note(&plain(note));
+        }
+        if known.played.is_empty() {
+            return Ok(None);
+        }
+        let made: Vec<String> = known.played.iter().map(|played| format!("{} of run {}", played.what(), played.run)).collect();
+        Ok(Some(self.subject(stored, fleet, &format!("hosts on which {} is live", made.join(", then ")))))
+    }
+
+    fn subject(&self, stored: StoredRun, fleet: Arc<Fleet>, start: &str) -> Subject {
+        Subject {
+            stored,
+            fleet,
+            start: start.to_owned(),
+            scratch: self.scratch.0.clone(),
+            memory: Arc::default(),
+            registry: Arc::new(Registry::standard()),
+            stop: Stop::default(),
+            at_first: OnceLock::new(),
+        }
+    }
+}
+
+fn choice(args: &TestArgs) -> Result<Choice, CliError> {
+    let mut choice =
+        Choice { all_hosts: args.all_hosts, undoing: !args.single, pairs: args.pairs, seed: args.seed, ..Choice::default() };
+    if !args.faults.is_empty() {
+        let kind = |word: &String| {
+            FaultKind::parse(word).ok_or_else(|| {
+                let all: Vec<&str> = FaultKind::ALL.iter().map(|kind| kind.word()).collect();
+                CliError::usage(format!("there is no fault `{word}`")).with_help(format!("there are: {}", all.join(", ")))
+            })
+        };
+        choice.kinds = args.faults.iter().map(kind).collect::<Result<_, _>>()?;
+    }
+    Ok(choice)
+}
+
+fn try_it(subject: &Subject, choice: &Choice, printer: &Printer) -> Result<Verdict, CliError> {
+    let shows = printer.format == Format::Text && std::io::stderr().is_terminal();
+    let progress = |done: usize, all: usize| {
+        if shows && (done.is_multiple_of(16) || done == all) {
+            printer.passing(&format!("{done} of {all} scenarios, from {}", subject.start));
+        }
+    };
+    let verdict = FaultTest { subject, choice, progress: &progress }.run()?;
+    if shows {
+        printer.passing("");
+    }
+    Ok(verdict)
+}
+
+fn tell(verdicts: &[Verdict], again: &str, begun: Instant, printer: &Printer) {
+    let clean = verdicts.iter().all(Verdict::is_clean);
+    if printer.format == Format::Json {
+        for verdict in verdicts {
+            for cause in &verdict.causes {
+                let mut object = serde_json::to_value(cause).unwrap_or_default();
+                (object["event"], object["start"]) = (json!("breach"), json!(verdict.start));
+                printer.json(&object);
+            }
+            printer.json(&json!({
+                "event": "test_ended", "start": verdict.start, "breaches": verdict.causes.len(), "coverage": verdict.coverage,
+                "uncovered": verdict.uncovered, "fails": verdict.fails.as_ref().map(|diagnostic| diagnostic.message.clone()),
+                "exit": u8::from(!verdict.is_clean()),
+            }));
+        }
+        return;
+    }
+    for verdict in verdicts {
+        if let Some(diagnostic) = &verdict.fails {
+            printer.note(&format!("from {}, the run does not succeed even without faults:", plain(&verdict.start)));
+            printer.diagnostic(diagnostic);
+            continue;
+        }
+        for line in verdict_lines(verdict, again, printer.out_paint) {
+            printer.data(&line);
+        }
+    }
+    let tone = if clean { Tone::Good } else { Tone::Bad };
+    let seconds = begun.elapsed().as_secs_f64();
+    let fails = verdicts.iter().filter(|verdict| verdict.fails.is_some()).count();
+    let fails = if fails > 0 { "; it does not succeed without faults" } else { "" };
+    printer.say(&printer.paint.tone(tone, &format!("{}{fails}, {seconds:.1} s", verdict_summary(verdicts))));
+}
+
+/// Plays one scenario, and shows every moment of it.
+fn scenario(subjects: &[Subject], name: &str, args: &TestArgs, printer: &Printer) -> Result<u8, CliError> {
+    let scenario = Scenario::parse(name).map_err(CliError::usage)?;
+    let mut wanted = subjects.iter().filter(|subject| args.from.is_none_or(|from| from.fits(&subject.start)));
+    // The same name may be a scenario of both: the last one has more to tell.
+    let Some(subject) = wanted.next_back() else { return Err(CliError::usage("there is no such start")) };
+    let worker = Worker::default();
+    let calm = subject.play(&Scenario::calm(), &worker)?;
+    let outcome = subject.play(&scenario, &worker)?;
+    if outcome.history.came.len() < scenario.faults.len() {
+        let missing: Vec<String> =
+            scenario.faults.iter().filter(|fault| !outcome.history.came.contains(fault)).map(ToString::to_string).collect();
+        let message = format!("the run never comes to {}", missing.join(", "));
+        return Err(CliError::usage(message)
+            .with_help("the name is of another script, other hosts or another start; `--from fresh` and `--from live` choose"));
+    }
+    let breaches = crate::prove::judge(&outcome, (!scenario.faults.is_empty()).then_some(&calm));
+    if printer.format == Format::Json {
+        for line in timeline(&outcome) {
+            let mut object = serde_json::to_value(line).unwrap_or_default();
+            object["event"] = json!("moment");
+            printer.json(&object);
+        }
+        let told: Vec<_> = breaches
+            .iter()
+            .map(|breach| json!({ "judge": breach.judge, "what": breach.what, "host": breach.host, "site": breach.site }))
+            .collect();
+        printer.json(
+            &json!({ "event": "scenario_ended", "legs": outcome.legs, "breaches": told, "exit": u8::from(!breaches.is_empty()) }),
+        );
+        return Ok(u8::from(!breaches.is_empty()));
+    }
+    for line in trace_lines(&timeline(&outcome), printer.out_paint) {
+        printer.data(&line);
+    }
+    tell_end(&outcome, printer);
+    for breach in &breaches {
+        let site = breach.site.as_ref().map(|site| format!("  {site}")).unwrap_or_default();
+        let host = breach.host.as_ref().map(|host| format!(" (on {host})")).unwrap_or_default();
+        printer.say(
+            &printer.paint.tone(Tone::Bad, &format!("breach of {}{site}: {}{host}", breach.judge.word(), plain(&breach.what))),
+        );
+    }
+    if breaches.is_empty() {
+        printer.say(&printer.paint.tone(Tone::Good, "no breach"));
+    }
+    Ok(u8::from(!breaches.is_empty()))
+}
+
+fn tell_end(outcome: &Outcome, printer: &Printer) {
+    printer.say(&legs_told(&outcome.legs));
+    for leg in &outcome.legs {
+        if let Some(error) = &leg.error {
+            printer.note(&format!("  {}: {}", leg.what, plain(error)));
+        }
+    }
+    let differs = outcome.start.diff(&outcome.end);
+    printer.note(&format!("{} things are otherwise than before", differs.len()));
+    for line in differs.iter().take(40) {
+        printer.note(&format!("  {}", plain(line)));
+    }
+}
+
+/// The command that plays one scenario again, but for its name.
+fn again(args: &TestArgs, env: &Option<String>) -> String {
+    let mut words = vec!["windlass test".to_owned()];
+    words.extend(args.selection.script.as_ref().map(|script| shown(script).to_string()));
+    words.extend(env.as_ref().map(|env| format!("-e {env}")));
+    words.extend(args.selection.set.iter().map(|(name, value)| format!("--set {name}={value}")));
+    words.extend(args.selection.artifacts.iter().map(|(name, version)| format!("--artifact {name}={version}")));
+    words.extend(args.live_set.iter().map(|(name, value)| format!("--live-set {name}={value}")));
+    words.extend(args.live_artifacts.iter().map(|(name, version)| format!("--live-artifact {name}={version}")));
+    words.join(" ")
+}
+
+fn save(path: &Path, text: &str) -> Result<(), CliError> {
+    std::fs::write(path, text).map_err(|error| CliError::input(format!("{} cannot be written: {error}", shown(path))))
+}

@@ -1,0 +1,47 @@
+//! Nothing is left open or owed, but on hosts that are gone, and then it is on record.
+
+use super::{Breach, Case, Judge};
+
+pub(super) fn judge(case: &Case<'_>, breaches: &mut Vec<Breach>) {
+    let outcome = case.outcome;
+    let Some(last) = outcome.last.as_ref().filter(|finish| finish.state.is_ended()) else { return };
+    for (key, name) in &last.open {
+        let touched =
+            outcome.history.moments.iter().filter(|moment| {
+                moment.key().is_some_and(|own| own.task.as_str().starts_with(&format!("{}/{}.", key.task, key.n)))
+            });
+        if touched.into_iter().any(|moment| outcome.is_gone(moment.host.as_str())) || !outcome.history.gone.is_empty() {
+            continue;
+        }
+        let failed = outcome.records.iter().rev().find_map(|record| match &record.entry {
+            crate::journal::Entry::ObligationFailed { key: failed, error, .. } if failed == key => Some(error),
+            _ => None,
+        });
+        let why = failed.map(|error| format!(": {}", super::end::plain(case, &error.message))).unwrap_or_default();
+        breaches.push(Breach {
+            judge: Judge::Debts,
+            what: format!("it has ended, and \"{name}\" is still open{why}"),
+            host: failed.and_then(|error| error.host.as_ref()).map(ToString::to_string),
+            site: failed.map(|error| error.site.clone()).or_else(|| case.site(key)),
+            at: None,
+            help: "what closes a bracket must work whatever became of its body, a service that does not run included",
+        });
+    }
+    // Who cannot be told that it is over, or is killed before it tells, leaves what was kept.
+    let killed = outcome.legs.iter().any(|leg| leg.state.is_none());
+    for kept in outcome.kept.iter().filter(|_| !killed) {
+        let host = kept.split(':').next().unwrap_or_default();
+        let was_gone = outcome.history.were_gone.iter().any(|gone| gone.as_str() == host);
+        if was_gone || !last.debts.is_empty() {
+            continue;
+        }
+        breaches.push(Breach {
+            judge: Judge::Debts,
+            what: "it has ended, and what it kept on a host is still there".to_owned(),
+            host: Some(host.to_owned()),
+            site: case.fault_site(),
+            at: None,
+            help: "",
+        });
+    }
+}

@@ -1,0 +1,44 @@
+//! No moment at which two versions were both live that do not go together.
+
+use super::{Breach, Case, Judge};
+use crate::interp::simulate::UnitShown;
+use crate::op::Component;
+use std::collections::BTreeMap;
+
+pub(super) fn judge(case: &Case<'_>, breaches: &mut Vec<Breach>) {
+    let declared = case.commands.values().filter(|command| command.op == Component::WORD);
+    let components = declared.filter_map(|command| {
+        let component: Component = serde_json::from_value(command.args.clone()).ok()?;
+        (!component.may_be_mixed()).then(|| (component, command.site.clone()))
+    });
+    for (component, site) in components {
+        let hosts: Vec<&str> = component.hosts.iter().map(crate::id::HostName::as_str).collect();
+        let mut live: BTreeMap<&str, Vec<UnitShown>> =
+            hosts.iter().map(|host| (*host, case.outcome.began.get(*host).cloned().unwrap_or_default())).collect();
+        let before = mixed(&live);
+        for (at, moment) in case.outcome.history.moments.iter().enumerate() {
+            let (Some(units), true) = (&moment.units, hosts.contains(&moment.host.as_str())) else { continue };
+            live.insert(hosts.iter().find(|host| **host == moment.host.as_str()).copied().unwrap_or_default(), units.clone());
+            if !before && mixed(&live) {
+                breaches.push(Breach {
+                    judge: Judge::Mixes,
+                    what: format!("two versions of {} are live at the same time, and it tolerates no mix", component.name),
+                    host: Some(moment.host.to_string()),
+                    site: case.moment_site(at).or(Some(site)),
+                    at: Some(at),
+                    help: "stop it everywhere before the first host is started on the new version; or make it tolerate a mix",
+                });
+                break;
+            }
+        }
+    }
+}
+
+/// Whether one unit runs in several versions.
+fn mixed(live: &BTreeMap<&str, Vec<UnitShown>>) -> bool {
+    let mut versions: BTreeMap<&str, &Vec<String>> = BTreeMap::new();
+    live.values().flatten().filter(|unit| unit.is_up() && !unit.versions.is_empty()).any(|unit| {
+        let known = versions.entry(unit.unit.as_str()).or_insert(&unit.versions);
+        **known != unit.versions
+    })
+}

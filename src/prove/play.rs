@@ -1,0 +1,416 @@
+//! One scenario from its beginning to its end: the run, and whoever takes it up.
+
+use super::scenario::{Scenario, Then};
+use crate::artifact::{DirectoryStore, KeptSources};
+use crate::effect::{Effects, Fence};
+use crate::event::Watcher;
+use crate::id::{Digest, Epoch, LockName, RunId, StepKey};
+use crate::interp::fault::{Faulty, History, Injector, Memory};
+use crate::interp::simulate::{Answered, Snapshot, UnitShown};
+use crate::interp::{Controller, Fleet, Retry, Simulate, turns};
+use crate::journal::{Decision, Record, RunPhase, RunState};
+use crate::ledger::{KnownGood, Lease, Ledger, LedgerError, Link, MemoryLedger, Release, RunRow, StoredRun, known_good};
+use crate::op::Registry;
+use crate::run::{Finish, Job, Outset, Programs, Runner, StackBuilder};
+use crate::script::Diagnostic;
+use crate::step::ErrorKind;
+use crate::stop::Stop;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+/// How often a cut connection is tried again.
+const TRIES: u32 = 2;
+/// How often a run is taken up.
+const MOST_LEGS: usize = 6;
+
+/// What is tested: a run, and the fleet that it begins on.
+pub struct Subject {
+    /// What it is made of.
+    pub stored: StoredRun,
+    /// The fleet at its beginning; scenarios work on copies.
+    pub fleet: Arc<Fleet>,
+    /// What the fleet is at its beginning, in words.
+    pub start: String,
+    /// A directory for what is read of the project; each scenario at a time has one of its own in it.
+    pub scratch: PathBuf,
+    /// What was read of the project.
+    pub memory: Memory,
+    /// What the primitives are.
+    pub registry: Arc<Registry>,
+    /// What ends it.
+    pub stop: Stop,
+    /// How everything was at the beginning; taken down when it is first asked for.
+    pub at_first: OnceLock<Arc<Snapshot>>,
+}
+
+/// Somebody who plays scenarios, one at a time: with programs that were read once, and a directory that it may use.
+#[derive(Default)]
+pub struct Worker {
+    name: usize,
+    programs: Arc<Programs>,
+}
+
+impl Worker {
+    /// The one of this number.
+    #[must_use]
+    pub fn new(name: usize) -> Self {
+        Self { name, programs: Arc::default() }
+    }
+}
+
+/// A process of a run: the one that began it, or one that took it up.
+#[derive(Debug, Clone, Serialize)]
+pub struct Leg {
+    /// `run`, `resume`, `unwind`, `settle`.
+    pub what: String,
+    /// How it left the run; nothing when it was killed.
+    pub state: Option<RunPhase>,
+    /// Its exit code.
+    pub exit: Option<u8>,
+    /// What it failed of.
+    pub error: Option<String>,
+}
+
+/// What came of a scenario.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// It.
+    pub scenario: Scenario,
+    /// Every moment.
+    pub history: History,
+    /// The processes.
+    pub legs: Vec<Leg>,
+    /// How the last one ended.
+    pub last: Option<Finish>,
+    /// What the journal says.
+    pub state: RunState,
+    /// The journal.
+    pub records: Vec<Record>,
+    /// The world before.
+    pub start: Arc<Snapshot>,
+    /// The world after.
+    pub end: Snapshot,
+    /// The services of each host before.
+    pub began: BTreeMap<String, Vec<UnitShown>>,
+    /// Services that run from files that are not what they were, by host.
+    pub stale: Vec<(String, UnitShown, String)>,
+    /// Services that run, and are not well.
+    pub sick: Vec<(String, String)>,
+    /// What runs keep on hosts.
+    pub kept: Vec<String>,
+    /// Commands that were taken to have gone well.
+    pub assumed: std::collections::BTreeSet<String>,
+    /// Files that ran before and are gone.
+    pub removed: Vec<(String, String)>,
+}
+
+impl Outcome {
+    /// How the run ended; nothing when it did not.
+    #[must_use]
+    pub fn phase(&self) -> Option<RunPhase> {
+        self.last.as_ref().map(|finish| finish.state)
+    }
+
+    /// Whether a host is gone for good, or could not be reached when it was to be undone.
+    #[must_use]
+    pub fn is_gone(&self, host: &str) -> bool {
+        self.history.gone.iter().any(|gone| gone.as_str() == host)
+            || self.last.as_ref().is_some_and(|finish| finish.debts.iter().any(|debt| debt.as_str() == host))
+    }
+}
+
+/// A ledger whose process may be killed, or lose its lock.
+struct Fragile {
+    inner: MemoryLedger,
+    injector: Arc<Injector>,
+    environment: String,
+}
+
+impl Fragile {
+    fn alive(&self) -> Result<(), LedgerError> {
+        if self.injector.is_dead() {
+            return Err(LedgerError::Write("the process was killed".to_owned()));
+        }
+        if !self.injector.is_lost() {
+            return Ok(());
+        }
+        let by = Lease {
+            epoch: Epoch(2),
+            run: None,
+            holder: "somebody else".to_owned(),
+            machine: String::new(),
+            since: 0,
+            until: 0,
+            reason: String::new(),
+        };
+        Err(LedgerError::Fenced { environment: self.environment.clone(), by: Box::new(by) })
+    }
+}
+
+impl Ledger for Fragile {
+    fn begin(&self, id: &RunId, run: &StoredRun, by: &str, at: i64) -> Result<(), LedgerError> {
+        self.inner.begin(id, run, by, at)
+    }
+
+    fn append(&self, id: &RunId, records: &[Record]) -> Result<Digest, LedgerError> {
+        self.alive()?;
+        for record in records {
+            self.inner.append(id, std::slice::from_ref(record))?;
+            if self.injector.kills_at(record.seq) {
+                self.injector.killed_at(record.seq);
+                self.alive()?;
+            }
+        }
+        Ok(self.inner.head(id)?.unwrap_or_else(|| Digest::of(b"")))
+    }
+
+    fn takes_no_time(&self) -> bool {
+        true
+    }
+
+    fn check(&self) -> Result<(), LedgerError> {
+        self.alive()
+    }
+
+    fn links(&self, id: &RunId) -> Result<Vec<Link>, LedgerError> {
+        self.inner.links(id)
+    }
+
+    fn head(&self, id: &RunId) -> Result<Option<Digest>, LedgerError> {
+        self.inner.head(id)
+    }
+
+    fn records(&self, id: &RunId) -> Result<Vec<Record>, LedgerError> {
+        self.inner.records(id)
+    }
+
+    fn stored(&self, id: &RunId) -> Result<StoredRun, LedgerError> {
+        self.inner.stored(id)
+    }
+
+    fn releases(&self, environment: Option<&str>) -> Result<Vec<Release>, LedgerError> {
+        self.inner.releases(environment)
+    }
+
+    fn replace_script(&self, id: &RunId, run: &StoredRun) -> Result<(), LedgerError> {
+        self.inner.replace_script(id, run)
+    }
+
+    fn runs(&self, environment: Option<&str>, most: usize) -> Result<Vec<RunRow>, LedgerError> {
+        self.inner.runs(environment, most)
+    }
+
+    fn find(&self, text: &str) -> Result<RunRow, LedgerError> {
+        self.inner.find(text)
+    }
+}
+
+impl Subject {
+    /// The fleet as the run leaves it when nothing goes wrong, with what is known-good there then.
+    ///
+    /// # Errors
+    /// Why it does not succeed.
+    pub fn deployed(&self) -> Result<(Fleet, Vec<KnownGood>), Box<Diagnostic>> {
+        let broken = |error: LedgerError| Box::new(Diagnostic::error(error.to_string()));
+        let fleet = Arc::new(self.fleet.copy());
+        let lock = LockName::new("test", &self.stored.environment.name);
+        let injector = Arc::new(Injector::new(fleet.clone(), Vec::new(), lock.clone(), self.memory.clone()));
+        let ledger = Arc::new(MemoryLedger::default());
+        let runner = Runner {
+            ledger: ledger.clone(),
+            registry: self.registry.clone(),
+            stack: self.stack(&injector, lock, &self.scratch.join("before")),
+            watcher: injector.clone(),
+            interrupt: self.stop.clone(),
+            stop: self.stop.clone(),
+            crash: None,
+            programs: None,
+        };
+        let outset = Outset { id: RunId::new("20260101-1100", "live"), stored: self.stored.clone(), by: "test".to_owned() };
+        let finish = turns::in_turns(|| runner.start(&outset)).map_err(broken)?;
+        if finish.state != RunPhase::Succeeded {
+            let said = finish.diagnostic.unwrap_or_else(|| Diagnostic::error("the run did not succeed"));
+            return Err(Box::new(said));
+        }
+        let good = known_good(&ledger.releases(None).map_err(broken)?);
+        Ok((fleet.copy(), good))
+    }
+
+    /// Plays a scenario, by one of those that play them.
+    ///
+    /// # Errors
+    /// When the run cannot even begin.
+    pub fn play(&self, scenario: &Scenario, worker: &Worker) -> Result<Outcome, LedgerError> {
+        let fleet = Arc::new(self.fleet.copy());
+        let began = fleet.names().into_iter().map(|name| (name.clone(), fleet.units(&name))).collect();
+        let lock = LockName::new("test", &self.stored.environment.name);
+        let injector = Arc::new(Injector::new(fleet.clone(), scenario.faults.clone(), lock.clone(), self.memory.clone()));
+        let ledger = Arc::new(Fragile {
+            inner: MemoryLedger::default(),
+            injector: injector.clone(),
+            environment: self.stored.environment.name.clone(),
+        });
+        let runner = Arc::new(Runner {
+            ledger: ledger.clone(),
+            registry: self.registry.clone(),
+            stack: self.stack(&injector, lock, &self.scratch.join(worker.name.to_string())),
+            watcher: injector.clone(),
+            interrupt: self.stop.clone(),
+            stop: self.stop.clone(),
+            crash: None,
+            programs: Some(worker.programs.clone()),
+        });
+        let id = RunId::new("20260101-1200", "test");
+        let play = Play { injector: &injector, runner: &runner, id: &id, scenario };
+        let (legs, last) = turns::in_turns(|| play.legs(&self.stored))?;
+        let records = ledger.records(&id)?;
+        let state = RunState::read(&records).map_err(|illegal| LedgerError::Read(illegal.to_string()))?;
+        let mut outcome = Outcome {
+            scenario: scenario.clone(),
+            history: injector.history(),
+            legs,
+            last,
+            state,
+            records,
+            start: self.at_first.get_or_init(|| Arc::new(self.fleet.snapshot())).clone(),
+            end: fleet.snapshot(),
+            began,
+            stale: Vec::new(),
+            sick: Vec::new(),
+            kept: fleet.kept(),
+            assumed: std::collections::BTreeSet::new(),
+            removed: Vec::new(),
+        };
+        outcome.look(&fleet, &injector);
+        Ok(outcome)
+    }
+
+    fn stack(&self, injector: &Arc<Injector>, lock: LockName, scratch: &Path) -> StackBuilder {
+        let (injector, scratch, stop) = (injector.clone(), scratch.to_owned(), self.stop.clone());
+        Arc::new(move |stored: &StoredRun, id: &RunId, _: Stop, _: Arc<dyn Watcher>| {
+            let store = Arc::new(DirectoryStore::new(stored.store_directory()));
+            let kept = KeptSources::new(&scratch, id.clone(), stored.goes_back_to.clone());
+            let controller = Controller::new(Path::new(&stored.root), store, kept);
+            let epoch = Epoch(u64::from(injector.leg()));
+            let fence = Fence { lock: lock.clone(), epoch };
+            let world = Simulate::new(injector.fleet().clone(), id.clone(), controller, stop.clone()).with_fence(fence);
+            let retry = Retry::new(Faulty::new(world, injector.clone()), stop.clone()).at_once(TRIES);
+            Arc::new(retry) as Arc<dyn Effects>
+        })
+    }
+}
+
+impl Outcome {
+    /// What of the world only its end tells.
+    fn look(&mut self, fleet: &Fleet, injector: &Injector) {
+        let succeeded = self.phase() == Some(RunPhase::Succeeded);
+        for host in fleet.names() {
+            let stale = if succeeded { fleet.stale(&host) } else { Vec::new() };
+            let assumed = fleet.opaque(&host).into_iter().filter(|opaque| opaque.answered == Answered::Assumed);
+            self.assumed.extend(assumed.map(|opaque| opaque.command));
+            let sick = fleet.units(&host).into_iter().filter(|unit| unit.is_up() && injector.is_sick(&host, &unit.unit));
+            self.sick.extend(sick.map(|unit| (host.clone(), unit.unit)));
+            self.stale.extend(stale.into_iter().map(|(unit, file)| (host.clone(), unit, file)));
+            let ran = self.began.get(&host).into_iter().flatten().filter(|unit| unit.is_up());
+            let there = |path: &str| self.end.hosts.get(&host).is_some_and(|things| things.contains_key(path));
+            let gone: Vec<String> =
+                ran.flat_map(|unit| unit.from.iter().map(|(path, _)| path.clone())).filter(|path| !there(path)).collect();
+            self.removed.extend(gone.into_iter().map(|path| (host.clone(), path)));
+        }
+    }
+}
+
+/// A scenario under way.
+struct Play<'a> {
+    injector: &'a Arc<Injector>,
+    runner: &'a Runner,
+    id: &'a RunId,
+    scenario: &'a Scenario,
+}
+
+impl Play<'_> {
+    fn legs(&self, stored: &StoredRun) -> Result<(Vec<Leg>, Option<Finish>), LedgerError> {
+        let mut legs = Vec::new();
+        let outset = Outset { id: self.id.clone(), stored: stored.clone(), by: "test".to_owned() };
+        let mut finish = self.runner.start(&outset);
+        let mut what = "run".to_owned();
+        let mut then = self.scenario.then;
+        while legs.len() < MOST_LEGS {
+            let dead = self.injector.is_dead();
+            let ended = match finish {
+                // A process that is killed says nothing.
+                Err(_) | Ok(_) if dead => None,
+                Err(error) => return Err(error),
+                Ok(finish) => Some(finish),
+            };
+            legs.push(leg(&what, ended.as_ref()));
+            let Some(job) = self.next(ended.as_ref(), then) else { return Ok((legs, ended)) };
+            // A run that could not go on is undone.
+            if ended.as_ref().is_some_and(|finish| finish.exit == 6 && !self.injector.is_lost()) {
+                then = Then::Unwind;
+            }
+            let job = if then == Then::Unwind && job == Job::Resume { Job::Unwind } else { job };
+            let settles = ended.as_ref().is_some_and(|finish| finish.state.is_ended());
+            self.injector.next_leg();
+            if let Some(finish) = &ended {
+                self.decide(finish, job);
+            }
+            what = match job {
+                Job::Resume => "resume",
+                Job::Unwind if settles => "settle",
+                Job::Unwind => "unwind",
+            }
+            .to_owned();
+            finish = self.runner.take_up(self.id, job);
+        }
+        let ended = finish.ok();
+        legs.push(leg(&what, ended.as_ref()));
+        Ok((legs, ended))
+    }
+
+    /// What is done next; nothing when nothing is left to do.
+    fn next(&self, ended: Option<&Finish>, then: Then) -> Option<Job> {
+        let wanted = match then {
+            Then::Resume => Job::Resume,
+            Then::Unwind => Job::Unwind,
+        };
+        let Some(finish) = ended else { return Some(wanted) };
+        match finish.state {
+            RunPhase::Running | RunPhase::Suspended | RunPhase::Interrupted => Some(wanted),
+            RunPhase::Unwinding | RunPhase::Stuck => Some(Job::Unwind),
+            _ => {
+                let owes = !finish.debts.is_empty() || !finish.open.is_empty();
+                (self.injector.back() && owes).then_some(Job::Unwind)
+            }
+        }
+    }
+
+    /// A person has looked: what is in doubt took effect, and so did what was to undo it.
+    fn decide(&self, finish: &Finish, job: Job) {
+        let doubtful = finish.stuck.iter().any(|error| error.kind == ErrorKind::InDoubt);
+        let said: Vec<(StepKey, Decision)> = match job {
+            Job::Resume => finish.doubts.iter().map(|key| (key.clone(), Decision::AssumeDone)).collect(),
+            Job::Unwind if doubtful => {
+                let records = self.runner.ledger.records(self.id).unwrap_or_default();
+                let open = RunState::read(&records).map(|state| state.not_yet_undone()).unwrap_or_default();
+                open.into_iter().map(|key| (key, Decision::MarkDone)).collect()
+            }
+            Job::Unwind => Vec::new(),
+        };
+        if !said.is_empty() {
+            // What cannot be decided stays in doubt, and the scenario ends so.
+            let _ = self.runner.decide(self.id, &said, "looked", "test");
+        }
+    }
+}
+
+fn leg(what: &str, ended: Option<&Finish>) -> Leg {
+    Leg {
+        what: what.to_owned(),
+        state: ended.map(|finish| finish.state),
+        exit: ended.map(|finish| finish.exit),
+        error: ended.and_then(|finish| finish.error.as_ref().map(ToString::to_string)),
+    }
+}
