@@ -1,6 +1,6 @@
 //! `windlass plan` and `windlass dry-run`: what a run would do, without doing it.
 
-use super::args::{Common, DryRunArgs, Format, PlanArgs, PredictArgs};
+use super::args::{Answer, Common, DryRunArgs, Format, PlanArgs, PredictArgs};
 use super::confirm::ask_password;
 use super::error::{CliError, shown};
 use super::printer::Printer;
@@ -16,6 +16,7 @@ use crate::op::Registry;
 use crate::report::{Tone, outlook, plain, plan_lines, plan_page, plan_summary};
 use crate::run::{Finish, Made, Outset, Plan, Predicted, Runner, StackBuilder, plan_layers};
 use crate::stop::Stop;
+use crate::transport::Password;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -92,6 +93,27 @@ fn predict(
     args: &PredictArgs,
     printer: &Printer,
 ) -> Result<u8, CliError> {
+    let (plan, finish) = foresee(made, wanted, stack, (interrupt, stop), &args.answers)?;
+    if let Some(path) = &args.out {
+        let text = serde_json::to_string_pretty(&plan).map_err(|error| CliError::input(error.to_string()))?;
+        write(path, &(text + "\n"))?;
+    }
+    if let Some(path) = &args.html {
+        write(path, &plan_page(&plan))?;
+    }
+    let exit = exit(&plan, &finish, args);
+    tell(&plan, &finish, exit, printer);
+    Ok(exit)
+}
+
+/// Runs the script with nothing behind it that changes anything.
+fn foresee(
+    made: Made,
+    wanted: &Wanted,
+    stack: StackBuilder,
+    (interrupt, stop): (Stop, Stop),
+    answers: &[Answer],
+) -> Result<(Plan, Finish), CliError> {
     let outset = Outset { id: new_id(), stored: wanted.stored.clone(), by: who() };
     let ledger: Arc<dyn Ledger> = Arc::new(MemoryLedger::default());
     let registry = Arc::new(Registry::standard());
@@ -104,18 +126,29 @@ fn predict(
         grounds: &wanted.grounds,
         finish: &finish,
         made,
-        answers: args.answers.iter().map(|answer| (answer.name.clone(), answer.value.clone())).collect(),
+        answers: answers.iter().map(|answer| (answer.name.clone(), answer.value.clone())).collect(),
     });
-    if let Some(path) = &args.out {
-        let text = serde_json::to_string_pretty(&plan).map_err(|error| CliError::input(error.to_string()))?;
-        write(path, &(text + "\n"))?;
+    Ok((plan, finish))
+}
+
+/// Shows what a run would do, before somebody is asked whether it may: by looking at the hosts.
+pub(super) fn show_before(
+    project: &Project,
+    stored: &StoredRun,
+    (answers, password): (&[Answer], Password),
+    printer: &Printer,
+) -> Result<(), CliError> {
+    let (grounds, scratch, environment) = (Grounds::default(), Scratch::new(project)?, stored.environment.clone());
+    let in_use = store(project)?.hold()?;
+    let wanted = Wanted { project: project.clone(), environment, stored: stored.clone(), grounds, scratch, _in_use: in_use };
+    let desk = Desk::new(printer, &wanted.environment);
+    let stack = desk.dry_run_layers(password, answers, wanted.grounds.clone(), &wanted.scratch.0);
+    let (plan, finish) = desk.watch_signals(|| foresee(Made::DryRun, &wanted, stack, desk.stops(), answers))?;
+    if desk.stops().0.is_stopped() {
+        return Err(CliError::new(6, "not confirmed; nothing was changed"));
     }
-    if let Some(path) = &args.html {
-        write(path, &plan_page(&plan))?;
-    }
-    let exit = exit(&plan, &finish, args);
-    tell(&plan, &finish, exit, printer);
-    Ok(exit)
+    tell(&plan, &finish, 0, printer);
+    Ok(())
 }
 
 fn write(path: &Path, text: &str) -> Result<(), CliError> {

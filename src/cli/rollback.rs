@@ -5,6 +5,7 @@ mod plan;
 
 use super::args::{Common, RollbackArgs};
 use super::check::{refuse_errors, refuse_unknown_answers};
+use super::confirm::ask_password;
 use super::error::CliError;
 use super::lease::hold;
 use super::printer::Printer;
@@ -50,7 +51,8 @@ pub(super) fn rollback(common: &Common, args: &RollbackArgs, printer: &Printer) 
     if now.class == Class::Production && !args.yes {
         confirm(&stored.environment, printer)?;
     }
-    let given = Given { answers: &args.answers, crash: args.crash_at, ask_sudo_password: args.ask_sudo_password, looks: &[] };
+    let given =
+        Given { answers: &args.answers, crash: args.crash_at, password: ask_password(args.ask_sudo_password)?, looks: &[] };
     begin(&project, &held, Outset { id, stored, by: who() }, &given, printer)
 }
 

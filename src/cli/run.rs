@@ -8,7 +8,7 @@ use super::held::HeldPlan;
 use super::lease::{Held, hold};
 use super::people::{Aside, people};
 use super::pins::{self, Purpose};
-use super::predict::Scratch;
+use super::predict::{Scratch, show_before};
 use super::printer::Printer;
 use super::settings::{Labs, agent, environment, environment_name, executable, ledger, params, project, script, store, who};
 use crate::event::Watcher;
@@ -52,12 +52,16 @@ pub(super) fn run(common: &Common, args: &RunArgs, printer: &Printer) -> Result<
     let held = hold(&project, &ledger, &name, &id, Intent::Begin)?;
     refuse_while_unfinished(&name, ledger.as_ref())?;
     stored.known_good = known_good(&ledger.releases(Some(&name))?);
+    let password = ask_password(args.ask_sudo_password)?;
     if environment.class == Class::Production && !args.yes && plan.is_none() {
+        if std::io::stdin().is_terminal() && printer.format == Format::Text {
+            show_before(&project, &stored, (&args.answers, password.clone()), printer)?;
+        }
         confirm(&environment, printer)?;
     }
     let looks = plan.as_ref().map(HeldPlan::looks).unwrap_or_default();
     let (answers, crash) = (&args.answers, args.crash_at);
-    let given = Given { answers, crash, ask_sudo_password: args.ask_sudo_password, looks: &looks };
+    let given = Given { answers, crash, password, looks: &looks };
     begin(&project, &held, Outset { id, stored, by: who() }, &given, printer)
 }
 
@@ -65,7 +69,7 @@ pub(super) fn run(common: &Common, args: &RunArgs, printer: &Printer) -> Result<
 pub(super) struct Given<'a> {
     pub(super) answers: &'a [Answer],
     pub(super) crash: Option<Crash>,
-    pub(super) ask_sudo_password: bool,
+    pub(super) password: Password,
     /// What must be as a plan saw it.
     pub(super) looks: &'a [Look],
 }
@@ -88,7 +92,7 @@ pub(super) fn begin(
     printer.say(&format!("run {id}: {script} on {name} ({hosts} host{s}){pinned}{back}"));
     let origin = Origin { run: id.to_string(), environment: name.clone(), project: project.name.clone() };
     let desk = Desk::new(printer, environment).with_people(given.answers, &environment.notify, origin);
-    let runner = desk.runner(held, given.crash, ask_password(given.ask_sudo_password)?);
+    let runner = desk.runner(held, given.crash, given.password.clone());
     let finish = desk.watch_signals(|| runner.start_seeing(&outset, given.looks))?;
     Ok(desk.conclude(printer, &finish))
 }

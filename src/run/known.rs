@@ -164,6 +164,8 @@ fn play(
         crash: None,
         programs: None,
     };
+    // It has done what its plan said.
+    let stored = StoredRun { held: None, ..stored };
     let finish = runner.start(&Outset { id: run.clone(), stored, by: "memory".to_owned() }).map_err(Unplayed::Ledger)?;
     if finish.exit != 0 {
         return Err(Unplayed::Failed(why(&finish)));

@@ -189,6 +189,9 @@ fn told(step: &PlannedStep) -> String {
     html
 }
 
+/// Hosts that come to the same: their names, what becomes of each place, and the steps of the first.
+type Alike<'a> = (Vec<&'a str>, Vec<Option<Prediction>>, &'a BTreeMap<usize, &'a PlannedStep>);
+
 /// Hosts by the places of the script: hosts that come to the same share a line.
 fn matrix(plan: &Plan) -> String {
     let mut places: Vec<(String, u32, &str)> = Vec::new();
@@ -204,7 +207,7 @@ fn matrix(plan: &Plan) -> String {
     if places.is_empty() || places.len() > MOST_COLUMNS {
         return String::new();
     }
-    let mut alike: Vec<(Vec<&str>, Vec<Option<Prediction>>, &BTreeMap<usize, &PlannedStep>)> = Vec::new();
+    let mut alike: Vec<Alike<'_>> = Vec::new();
     for host in &plan.hosts {
         let Some(own) = lines.get(host.as_str()) else { continue };
         let cells: Vec<_> = (0..places.len()).map(|at| own.get(&at).map(|step| step.prediction)).collect();
@@ -233,7 +236,7 @@ fn matrix_row(names: &[&str], cells: &[Option<Prediction>], own: &BTreeMap<usize
         format!("<td class=\"cell\"><i class=\"{}\" title=\"{}\"></i></td>", tone(prediction), escape(&title))
     };
     let cells: String = cells.iter().enumerate().map(cell).collect();
-    format!("<tr><td class=\"tight\" title=\"{}\">{}</td>{cells}</tr>\n", escape(&names.join(" ")), escape(&shown))
+    format!("<tr><td class=\"name\" title=\"{}\">{}</td>{cells}</tr>\n", escape(&names.join(" ")), escape(&shown))
 }
 
 fn reads(reads: &[Look]) -> String {
@@ -287,4 +290,56 @@ fn basis(plan: &Plan) -> String {
     format!(
         "<h2>What it was made of</h2><details class=\"card\"><summary>script, parameters, artifacts, hosts</summary><div class=\"scroll\"><table>{rows}</table></div></details>"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::PlanCounts;
+    use serde_json::json;
+
+    const HOSTILE: &str = "</code><script>alert(1)</script>\" onmouseover='x' \u{202e}";
+
+    /// A plan for so many hosts, in which every foreign text is hostile.
+    fn plan(hosts: usize) -> Plan {
+        let names: Vec<String> = (1..=hosts).map(|n| format!("web{n}")).collect();
+        let site = json!({ "source": HOSTILE, "line": 1, "column": 1 });
+        let digest = "a".repeat(64);
+        let step = |host: &String| {
+            json!({
+                "task": format!("main/1.rolling/{host}"), "n": 1, "host": host, "user": HOSTILE, "op": "write", "args": {}, "summary": HOSTILE,
+                "site": site, "prediction": "would", "why": [HOSTILE], "diff": format!("--- /a\n+++ /a\n@@ -0,0 +1 @@\n+{HOSTILE}\n"),
+            })
+        };
+        let look = json!({ "host": "web1", "what": HOSTILE, "said": HOSTILE });
+        let after = json!({ "task": "main", "n": 1 });
+        let value = json!({
+            "version": 2, "windlass": HOSTILE, "made": "dry_run", "run": "r", "environment": HOSTILE, "script": HOSTILE, "bundle": digest,
+            "artifacts": [], "hosts": names, "forks": [{ "path": "main/1.rolling", "word": "rolling", "batches": [hosts] }],
+            "steps": names.iter().map(step).collect::<Vec<_>>(), "points_of_no_return": [step(&names[0])],
+            "counts": PlanCounts { would: 1, ..PlanCounts::default() },
+            "questions": [{ "name": HOSTILE, "question": HOSTILE, "choices": [HOSTILE], "taken": HOSTILE, "site": site }],
+            "answers": { HOSTILE: HOSTILE }, "findings": [{ "site": site, "message": HOSTILE, "help": HOSTILE, "after": after }],
+            "basis": { "sources": { HOSTILE: digest }, "params": { HOSTILE: HOSTILE }, "limit": HOSTILE, "artifacts": [],
+                "hosts": [{ "name": "web1", "address": HOSTILE, "settings": digest }], "environment": {} },
+            "reads": [look], "error": { "kind": "failed", "message": HOSTILE, "help": HOSTILE },
+        });
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn a_hostile_name_or_difference_does_nothing() {
+        let html = plan_page(&plan(3));
+        assert_eq!(html.matches("<script>").count(), 1, "only its own");
+        assert!(!html.contains("onmouseover='x'") && !html.contains('\u{202e}'));
+        assert!(html.matches("&lt;script&gt;alert(1)").count() > 20);
+    }
+
+    #[test]
+    fn many_hosts_share_a_line() {
+        let html = plan_page(&plan(24));
+        assert_eq!(html.matches("class=\"row\"").count(), 1);
+        assert!(html.contains("<summary>24 hosts</summary>") && html.contains("web1 … web24 (24)"));
+        assert_eq!(html.matches("<option value=\"web").count(), 24, "each can be chosen");
+    }
 }
