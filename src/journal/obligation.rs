@@ -1,6 +1,6 @@
 //! What a bracket opened and must close again: a drained server, a muted alert, a page that tells of maintenance.
 
-use super::record::{BracketSide, Entry, Group, WhenHalted};
+use super::record::{BracketSide, Entry, Group, RunPhase, WhenHalted};
 use super::state::RunState;
 use crate::id::{StepKey, TaskPath};
 use crate::step::{ErrorKind, StepError};
@@ -90,12 +90,19 @@ impl RunState {
                 Ok(())
             }
             Entry::ObligationFailed { key, side, error } => {
+                let unwinding = self.phase == Some(RunPhase::Unwinding);
                 let obligation = self.obligation(key)?;
                 if !obligation.is_open() {
                     return Err(format!("bracket {key} is closed already"));
                 }
-                // What was cut off goes on in the same task; what has surely ended begins anew.
-                if !matches!(error.kind, ErrorKind::InDoubt | ErrorKind::Interrupted | ErrorKind::Ledger | ErrorKind::Fenced) {
+                // What was cut off goes on in the same task; what has surely ended begins anew. So does what is in doubt while unwinding:
+                // both closures may be done again, and nobody is asked any more.
+                let anew = match error.kind {
+                    ErrorKind::InDoubt => unwinding,
+                    ErrorKind::Interrupted | ErrorKind::Ledger | ErrorKind::Fenced => false,
+                    _ => true,
+                };
+                if anew {
                     obligation.ended(*side);
                 }
                 obligation.status = ObligationStatus::Failed(*side, error.clone());

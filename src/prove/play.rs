@@ -96,7 +96,7 @@ pub struct Outcome {
     pub began: BTreeMap<String, Vec<UnitShown>>,
     /// Services that run from files that are not what they were, by host.
     pub stale: Vec<(String, UnitShown, String)>,
-    /// Services that run, and are not well.
+    /// Services that were made to be sick, or to end, and are not well.
     pub sick: Vec<(String, String)>,
     /// What runs keep on hosts.
     pub kept: Vec<String>,
@@ -310,7 +310,8 @@ impl Outcome {
             let stale = if succeeded { fleet.stale(&host) } else { Vec::new() };
             let assumed = fleet.opaque(&host).into_iter().filter(|opaque| opaque.answered == Answered::Assumed);
             self.assumed.extend(assumed.map(|opaque| opaque.command));
-            let sick = fleet.units(&host).into_iter().filter(|unit| unit.is_up() && injector.is_sick(&host, &unit.unit));
+            let ill = |unit: &UnitShown| injector.is_sick(&host, &unit.unit) || injector.is_ended(&host, &unit.unit);
+            let sick = fleet.units(&host).into_iter().filter(ill);
             self.sick.extend(sick.map(|unit| (host.clone(), unit.unit)));
             self.stale.extend(stale.into_iter().map(|(unit, file)| (host.clone(), unit, file)));
             let ran = self.began.get(&host).into_iter().flatten().filter(|unit| unit.is_up());
@@ -346,6 +347,10 @@ impl Play<'_> {
                 Ok(finish) => Some(finish),
             };
             legs.push(leg(&what, ended.as_ref()));
+            // Nobody undoes what was declared not to be undone.
+            if self.is_past_return() {
+                then = Then::Resume;
+            }
             let Some(job) = self.next(ended.as_ref(), then) else { return Ok((legs, ended)) };
             // A run that could not go on is undone.
             if ended.as_ref().is_some_and(|finish| finish.exit == 6 && !self.injector.is_lost()) {
@@ -385,6 +390,11 @@ impl Play<'_> {
                 (self.injector.back() && owes).then_some(Job::Unwind)
             }
         }
+    }
+
+    fn is_past_return(&self) -> bool {
+        let records = self.runner.ledger.records(self.id).unwrap_or_default();
+        RunState::read(&records).is_ok_and(|state| state.is_past_return())
     }
 
     /// A person has looked: what is in doubt took effect, and so did what was to undo it.

@@ -270,7 +270,7 @@ fn uncovered(calm: &Outcome) -> Vec<Uncovered> {
     let sites: BTreeMap<_, _> = calm.state.steps.iter().map(|(key, step)| (key, &step.command.site)).collect();
     let mut list = BTreeSet::new();
     for moment in calm.history.moments.iter().filter(|moment| moment.class == EffectClass::Opaque) {
-        let Act::Command { text, .. } = &moment.act else { continue };
+        let Act::Command { text, opaque: true, .. } = &moment.act else { continue };
         let assumed = calm.assumed.iter().any(|command| command.starts_with(text.trim_end_matches('…')));
         if assumed {
             let site = moment.key().and_then(|key| sites.get(key)).map(ToString::to_string);

@@ -55,6 +55,8 @@ pub(super) fn trace(outcome: &Outcome, breach: &Breach) -> Vec<TraceLine> {
         let end = lines.iter().position(|line| line.breach).map_or(lines.len(), |at| at + 1);
         lines.truncate(end);
     }
+    let mut said = std::collections::BTreeSet::new();
+    lines.retain(|line| !line.host.is_empty() || said.insert((line.what.clone(), line.how.clone())));
     if lines.len() > MOST {
         let from = lines.iter().position(|line| line.fault.is_some()).unwrap_or(lines.len() - MOST).saturating_sub(3);
         lines.drain(..from);

@@ -90,12 +90,23 @@ fn perform(run: &Run, key: &StepKey, side: BracketSide) -> Result<(), StepError>
     };
     let closure = if side == BracketSide::Enter { enter } else { leave };
     let host = HostName::parse(key.task.leaf()).ok().filter(|_| key.task.as_str().contains('/'));
-    let result = closure(&Task::new(path, host));
-    if let Err(error) = &result
-        && run.is_performing()
-        && !matches!(error.kind, ErrorKind::Ledger | ErrorKind::Fenced | ErrorKind::Interrupted | ErrorKind::Divergence)
-    {
-        run.writer.submit(vec![Entry::ObligationFailed { key: key.clone(), side, error: error.clone() }])?;
+    let attempt = |path| {
+        let result = closure(&Task::new(path, host.clone()));
+        if let Err(error) = &result
+            && run.is_performing()
+            && !matches!(error.kind, ErrorKind::Ledger | ErrorKind::Fenced | ErrorKind::Interrupted | ErrorKind::Divergence)
+        {
+            run.writer.submit(vec![Entry::ObligationFailed { key: key.clone(), side, error: error.clone() }])?;
+        }
+        result
+    };
+    let mut result = attempt(path.clone());
+    if result.as_ref().is_err_and(|error| error.kind == ErrorKind::InDoubt) {
+        // While unwinding it begins anew: it may be done again, and nobody is asked any more.
+        let next = run.writer.state(|state| state.obligations.get(key).map(|obligation| obligation.task(key, side)));
+        if let Some(next) = next.filter(|next| *next != path) {
+            result = attempt(next);
+        }
     }
     result.map_err(|mut error| {
         if side == BracketSide::Leave && !matches!(error.kind, ErrorKind::Interrupted | ErrorKind::Ledger | ErrorKind::Fenced) {

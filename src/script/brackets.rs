@@ -141,14 +141,17 @@ fn maintenance(ctx: &NativeCallContext<'_>, hosts: &[ScriptHost], options: Map, 
     };
     let leave: UndoClosure = Arc::new(move |task: &Task| {
         let (tag, site, logins, path, digest) = &theirs;
-        for at in logins {
+        // A host that is gone keeps its page, and no other does.
+        let ends = logins.iter().map(|at| {
             // What is not ours is not ours to remove.
             let there = tag.perform(task, at, "digest", json!({ "path": path }), site)?;
             if there.as_str() == Some(digest.as_str()) {
                 tag.perform(task, at, "remove", json!({ "path": path }), site)?;
             }
-        }
-        Ok(())
+            Ok(())
+        });
+        let ends: Vec<Result<(), StepError>> = ends.collect();
+        ends.into_iter().collect()
     });
     within(ctx, &tag, Bracket { name, when_halted: options.when_halted, enter, leave }, body)
 }

@@ -198,7 +198,7 @@ pub(super) fn kind_name(text: &str) -> String {
         _ if !inner.is_empty() => return kind_name(inner.trim_end_matches('>').split(',').next().unwrap_or(inner)),
         _ => {}
     }
-    match text {
+    match text.rsplit("::").next().unwrap_or(text) {
         "str" | "ImmutableString" | "String" | "str | ImmutableString | String" | "string" => "string",
         "i64" | "INT" => "int",
         "f64" | "FLOAT" => "float",
@@ -208,7 +208,7 @@ pub(super) fn kind_name(text: &str) -> String {
         "FnPtr" | "Fn" => "closure",
         "Blob" => "blob",
         "Instant" => "timestamp",
-        other => other.rsplit("::").next().unwrap_or(other),
+        other => other,
     }
     .to_owned()
 }

@@ -7,6 +7,12 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// Faults that show every mistake of the corpus.
+const FEW: &str = "fails,away,rebooted,timeout,sick,sick-release,flaps,dies,killed-after";
+
+/// Faults that a mended script bears. Kills at effects are tried; those at records in between take as long again.
+const MANY: &str = "fails,lost,gone-after,away,rebooted,timeout,full,sick,sick-release,flaps,dies,killed-after,taken";
+
 /// What a case says of its wrong script. The line of the mistake ends with `// BREACH`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -17,6 +23,9 @@ struct Case {
     judge: String,
     /// A part of what is said.
     says: String,
+    /// On which hosts it shows: `fresh` ones, or, when it is not said, those on which the version before is `live`.
+    #[serde(default)]
+    from: Option<String>,
     /// Whether it takes a second fault, while the first is undone or taken up.
     #[serde(default)]
     undoing: bool,
@@ -76,7 +85,9 @@ fn breaches(root: &Path, script: &str, how: &[&str]) -> Result<Vec<(String, u64,
         .filter(|event| event["event"] == "breach")
         .map(|event| {
             let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
-            (text("judge"), event["site"]["line"].as_u64().unwrap_or(0), text("what"))
+            // A line of a file that it imports is none of its own.
+            let own = event["site"]["source"] == script;
+            (text("judge"), event["site"]["line"].as_u64().filter(|_| own).unwrap_or(0), text("what"))
         })
         .collect();
     let code = output.status.code();
@@ -100,15 +111,16 @@ fn check(directory: &Path) -> Result<(), String> {
     let marked: Vec<u64> = (1..).zip(text.lines()).filter(|(_, line)| line.ends_with("// BREACH")).map(|(n, _)| n).collect();
     let [line] = marked[..] else { return Err("one line of wrong.rhai ends with // BREACH".to_owned()) };
     let all = all();
-    let mut how = Vec::new();
-    if !all {
-        how.extend(["--from", "live"]);
-        // Kills at effects are tried; those at records in between take as long again.
-        let kinds = "fails,lost,gone,gone-after,away,rebooted,timeout,full,sick,sick-release,flaps,dies,killed-after,taken";
-        how.extend(["--faults", kinds]);
-        how.extend((!case.undoing).then_some("--single"));
-    }
-    let found = breaches(temp.path(), "wrong.rhai", &how)?;
+    let from = case.from.as_deref().unwrap_or("live");
+    let how = |kinds: &'static str| {
+        let mut how = Vec::new();
+        if !all {
+            how.extend(["--from", from, "--faults", kinds]);
+            how.extend((!case.undoing).then_some("--single"));
+        }
+        how
+    };
+    let found = breaches(temp.path(), "wrong.rhai", &how(FEW))?;
     let meant = |(judge, at, what): &&(String, u64, String)| *judge == case.judge && *at == line && what.contains(&case.says);
     if !found.iter().any(|breach| meant(&breach)) {
         return Err(format!("{}: it is not found at line {line} by {}: {found:#?}", case.mistake, case.judge));
@@ -118,7 +130,7 @@ fn check(directory: &Path) -> Result<(), String> {
     if !other.is_empty() {
         return Err(format!("{}: something else is found as well: {other:#?}", case.mistake));
     }
-    let mended = breaches(temp.path(), "mended.rhai", &how)?;
+    let mended = breaches(temp.path(), "mended.rhai", &how(MANY))?;
     if mended.is_empty() { Ok(()) } else { Err(format!("{}: the mended script has breaches: {mended:#?}", case.mistake)) }
 }
 
@@ -150,4 +162,157 @@ fn what_was_found_in_the_runtime_stays_mended() {
     // A first deploy that is undone after an answer was lost looks for nothing that did not run before.
     let output = play("fresh", "main/2.rolling/web1/4.leave/1#1/1:killed-after,2~main/2.rolling/web1#6/2:lost");
     assert!(output.status.success(), "{output:?}");
+}
+
+/// A project with one case's files, and a script of the test's own.
+fn with(case: &str, name: &str, text: &str) -> tempfile::TempDir {
+    let temp = project(&corpus().join(case));
+    std::fs::write(temp.path().join(name), text).unwrap();
+    temp
+}
+
+/// Tests a script of a project, from where the version before is live, with these words more.
+fn tested(root: &Path, script: &str, how: &[&str]) -> std::process::Output {
+    let args = ["test", script, "-e", "lab", "--artifact", "app=1.1", "--from", "live"];
+    windlass(root, &[&args, how].concat())
+}
+
+fn events(output: &std::process::Output) -> Vec<Value> {
+    String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn what_no_model_covers_is_told_and_strict_refuses_it() {
+    let text = r#"import "lib/deploy" as deploy;
+let app = artifact("app");
+rolling(hosts("web"), |h| {
+    h.run("app-admin warm-up", #{ undo: "true" });
+    h.run("app-admin index", #{ writes: ["/srv/app/index"] });
+    deploy::release(h, app);
+});
+"#;
+    let temp = with("undo-missing", "own.rhai", text);
+    let how = ["--single", "--faults", "sick", "--format", "json"];
+    let output = tested(temp.path(), "own.rhai", &how);
+    let uncovered = &events(&output)[0]["uncovered"];
+    assert_eq!(*uncovered, serde_json::json!([{ "command": "app-admin warm-up", "site": "own.rhai:4:7" }]));
+    assert_eq!(output.status.code(), Some(0), "it is no breach: {output:?}");
+    let output = tested(temp.path(), "own.rhai", &[&how[..], &["--strict"]].concat());
+    assert_eq!(output.status.code(), Some(1), "with --strict it is: {output:?}");
+    let output = tested(temp.path(), "own.rhai", &how[..3]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("not covered") && text.contains("own.rhai:4:7") && text.contains("app-admin warm-up"), "{text}");
+    assert!(!text.contains("app-admin index"), "what it writes is said: {text}");
+}
+
+#[test]
+fn the_same_test_says_the_same_byte_for_byte() {
+    let temp = project(&corpus().join("no-health-check"));
+    for how in
+        [&["--single", "--format", "json"][..], &["--faults", "fails,dies", "--pairs", "20", "--seed", "7", "--format", "json"]]
+    {
+        let (one, other) = (tested(temp.path(), "wrong.rhai", how), tested(temp.path(), "wrong.rhai", how));
+        assert_eq!(String::from_utf8_lossy(&one.stdout), String::from_utf8_lossy(&other.stdout), "{how:?}");
+        assert!(events(&one).iter().any(|event| event["event"] == "breach"), "{one:?}");
+    }
+    let how = ["--single", "--faults", "fails", "--pairs", "20", "--seed", "7", "--format", "json"];
+    assert_eq!(events(&tested(temp.path(), "mended.rhai", &how)).pop().unwrap()["coverage"]["pairs"], 20);
+}
+
+#[test]
+fn a_breach_is_shown_again_by_the_name_of_its_scenario() {
+    for case in ["no-health-check", "drain-without-bracket", "secret-in-an-error"] {
+        let temp = project(&corpus().join(case));
+        let how = ["--single", "--faults", "fails,sick-release,killed-after", "--format", "json"];
+        let found = events(&tested(temp.path(), "wrong.rhai", &how));
+        let breaches: Vec<&Value> = found.iter().filter(|event| event["event"] == "breach").collect();
+        assert!(!breaches.is_empty(), "{case}");
+        for breach in breaches {
+            let name = breach["scenario"].as_str().unwrap();
+            let output = tested(temp.path(), "wrong.rhai", &["--scenario", name, "--format", "json"]);
+            let again = events(&output).pop().unwrap();
+            let same = |shown: &&Value| ["judge", "what", "site"].iter().all(|part| shown[*part] == breach[*part]);
+            assert!(again["breaches"].as_array().unwrap().iter().any(|shown| same(&shown)), "{case}: {name}: {again}");
+            assert_eq!(output.status.code(), Some(1), "{case}: {name}");
+        }
+    }
+}
+
+#[test]
+fn names_that_are_none_are_refused_with_what_there_is() {
+    let temp = project(&corpus().join("undo-missing"));
+    for (how, says) in [
+        (["--faults", "sik"], "there is no fault `sik`"),
+        (["--faults", "sik"], "there are: fails, lost, gone"),
+        (["--scenario", "main#1/1:sik"], "there is no fault `sik`; there are: fails"),
+        (["--scenario", "somewhere"], "`somewhere` is no fault: it is written as main/3.rolling/web2#4/1:lost"),
+        (["--scenario", "main/2.rolling/web9#4/1:lost"], "the run never comes to main/2.rolling/web9#4/1:lost"),
+        (["--scenario", "main#1/1:fails+again"], "`again` is not what can follow: `resume` or `unwind`"),
+    ] {
+        let output = tested(temp.path(), "mended.rhai", &how);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{how:?}: {said}");
+        assert!(said.split_whitespace().collect::<Vec<_>>().join(" ").contains(says), "{how:?}: {said}");
+    }
+}
+
+#[test]
+fn junit_is_well_formed_and_names_each_breach() {
+    // A command whose text would end an attribute, or open a tag.
+    let text = r#"import "lib/deploy" as deploy;
+let app = artifact("app");
+rolling(hosts("web"), |h| {
+    h.run("echo '<a b=\"c\">' >/srv/x && true");
+    deploy::release(h, app);
+});
+"#;
+    let temp = with("undo-missing", "own.rhai", text);
+    let file = temp.path().join("junit.xml");
+    let output = tested(temp.path(), "own.rhai", &["--single", "--faults", "sick", "--junit", "junit.xml"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let text = std::fs::read_to_string(&file).unwrap();
+    well_formed(&text).unwrap_or_else(|why| panic!("{why}\n{text}"));
+    assert!(text.contains("<failure") && text.contains("&lt;a b="), "{text}");
+}
+
+/// Whether tags close in their order, attributes are quoted and nothing is left that would have to be escaped.
+fn well_formed(text: &str) -> Result<(), String> {
+    let mut open: Vec<&str> = Vec::new();
+    let mut rest = text;
+    while let Some(begin) = rest.find('<') {
+        entities(&rest[..begin])?;
+        let end = rest[begin..].find('>').ok_or("a tag has no end")? + begin;
+        let tag = &rest[begin + 1..end];
+        rest = &rest[end + 1..];
+        if tag.starts_with('?') {
+            continue;
+        }
+        if let Some(name) = tag.strip_prefix('/') {
+            let last = open.pop();
+            if last != Some(name) {
+                return Err(format!("</{name}> closes {last:?}"));
+            }
+            continue;
+        }
+        let (name, attributes) = tag.trim_end_matches('/').split_once(' ').unwrap_or((tag.trim_end_matches('/'), ""));
+        let values: Vec<&str> = attributes.split('"').collect();
+        if values.len().is_multiple_of(2) || values.iter().step_by(2).any(|part| !part.trim().is_empty() && !part.ends_with('='))
+        {
+            return Err(format!("the attributes of <{tag}> are not quoted"));
+        }
+        values.iter().skip(1).step_by(2).try_for_each(|value| entities(value))?;
+        if !tag.ends_with('/') {
+            open.push(name);
+        }
+    }
+    if open.is_empty() && rest.trim().is_empty() { Ok(()) } else { Err(format!("left open: {open:?}, behind the end: {rest}")) }
+}
+
+fn entities(text: &str) -> Result<(), String> {
+    let known = ["&amp;", "&lt;", "&gt;", "&quot;", "&apos;", "&#"];
+    let mut ands = text.match_indices('&').map(|(at, _)| &text[at..]);
+    match ands.find(|part| !known.iter().any(|known| part.starts_with(known))) {
+        Some(part) => Err(format!("an & that is none: {part}")),
+        None => Ok(()),
+    }
 }

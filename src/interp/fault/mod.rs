@@ -130,10 +130,18 @@ impl<E: Effects> Faulty<E> {
             // What such a command asks is not known: it is taken to ask for whatever is sick on its host.
             Effect::Probe { .. } if now.op == "expect_exec" => {
                 let units = injector.fleet().units(at.host.as_str());
-                let unit = units.into_iter().find(|unit| injector.is_ill(at.host.as_str(), &unit.unit))?;
+                let ill = |unit: &str| injector.is_ill(at.host.as_str(), unit) || injector.is_ended(at.host.as_str(), unit);
+                let unit = units.into_iter().find(|unit| ill(&unit.unit))?;
                 let stderr = Content::new("made to be sick\n");
                 let result = CommandResult { code: 1, stdout: Content::new(""), stderr, truncated: false, unknown: false };
                 Some((unit.unit, Ok(Reply::Command(result))))
+            }
+            // A service that answers nobody is sick when its manager cannot keep it up.
+            Effect::ServiceStatus { unit } if now.op == "expect_unit" => {
+                let unit = moment::key_of(unit);
+                let silent = injector.fleet().is_silent(at.host.as_str(), &unit);
+                let failed = || EffectError::failed(format!("{unit} ends again and again: made to be sick"));
+                (silent && injector.is_ill(at.host.as_str(), &unit)).then(|| (unit.clone(), Err(failed())))
             }
             _ => None,
         }

@@ -80,8 +80,10 @@ struct State {
     /// Hosts that are gone, and whether they come back.
     gone: BTreeMap<HostName, bool>,
     full: BTreeSet<HostName>,
-    /// What is not well: a unit, on one host or on all.
-    sick: Vec<(Option<HostName>, String)>,
+    /// What is not well.
+    sick: Vec<Sick>,
+    /// What was made to end by itself.
+    ended: BTreeSet<(String, String)>,
     /// What is not well at its next look.
     flaps: BTreeSet<(String, String)>,
     doubtful: BTreeSet<String>,
@@ -89,6 +91,21 @@ struct State {
     history: History,
     /// What must hold.
     holds: Vec<Holds>,
+}
+
+/// A unit that does not get well.
+struct Sick {
+    /// On one host, or on all.
+    host: Option<HostName>,
+    unit: String,
+    /// Processes of other hosts that ran then, by host: what is well stays so.
+    spared: BTreeSet<(String, i64)>,
+}
+
+impl Sick {
+    fn is(&self, host: &str, unit: &str) -> bool {
+        self.unit == unit && self.host.as_ref().is_none_or(|name| name.as_str() == host)
+    }
 }
 
 /// The effect at hand.
@@ -233,11 +250,23 @@ impl Injector {
 
     /// A service that was told something is not well from here on.
     pub(super) fn ails(&self, kind: FaultKind, host: &HostName, unit: &str) {
+        let sick = |host: Option<HostName>, spared| Sick { host, unit: unit.to_owned(), spared };
         match kind {
-            FaultKind::Sick => self.state().sick.push((Some(host.clone()), unit.to_owned())),
-            FaultKind::SickRelease => self.state().sick.push((None, unit.to_owned())),
+            FaultKind::Sick => self.state().sick.push(sick(Some(host.clone()), BTreeSet::new())),
+            FaultKind::SickRelease => {
+                let others = self.fleet.names().into_iter().filter(|name| name != host.as_str());
+                let pids = others.flat_map(|name| {
+                    let units = self.fleet.units(&name).into_iter().filter(|shown| shown.unit == unit && shown.is_up());
+                    units.map(|shown| (name.clone(), shown.pid)).collect::<Vec<_>>()
+                });
+                let spared = pids.collect();
+                self.state().sick.push(sick(None, spared));
+            }
             FaultKind::Flaps => drop(self.state().flaps.insert((host.to_string(), unit.to_owned()))),
-            FaultKind::Dies => self.fleet.crash(host.as_str(), unit),
+            FaultKind::Dies => {
+                self.fleet.crash(host.as_str(), unit);
+                self.state().ended.insert((host.to_string(), unit.to_owned()));
+            }
             _ => {}
         }
     }
@@ -253,17 +282,21 @@ impl Injector {
     /// The same, without counting as a look.
     #[must_use]
     pub fn is_sick(&self, host: &str, unit: &str) -> bool {
-        let sick = |(where_, name): &(Option<HostName>, String)| {
-            name == unit && where_.as_ref().is_none_or(|name| name.as_str() == host)
-        };
-        if !self.state().sick.iter().any(sick) {
+        if !self.state().sick.iter().any(|sick| sick.is(host, unit)) {
             return false;
         }
-        let from =
-            |units: &[UnitShown]| units.iter().find(|shown| shown.unit == unit && shown.is_up()).map(|unit| unit.from.clone());
-        let before = self.began.get(host).and_then(|units| from(units));
-        let now = from(&self.fleet.units(host));
-        now.is_some() && now != before
+        let up = |units: &[UnitShown]| units.iter().find(|shown| shown.unit == unit && shown.is_up()).cloned();
+        let before = self.began.get(host).and_then(|units| up(units)).map(|unit| unit.from);
+        let Some(now) = up(&self.fleet.units(host)) else { return false };
+        let spared = |sick: &Sick| sick.is(host, unit) && !sick.spared.contains(&(host.to_owned(), now.pid));
+        self.state().sick.iter().any(spared) && Some(&now.from) != before.as_ref()
+    }
+
+    /// Whether a service was made to end, and does not run again.
+    #[must_use]
+    pub fn is_ended(&self, host: &str, unit: &str) -> bool {
+        self.state().ended.contains(&(host.to_owned(), unit.to_owned()))
+            && !self.fleet.units(host).iter().any(|shown| shown.unit == unit && shown.is_up())
     }
 
     /// What is read of the project is read once.
@@ -316,7 +349,9 @@ impl Injector {
             units,
             sick,
         };
-        let looks = changes && moment.took_effect();
+        // A command that a restart cut off has done something all the same.
+        let cut_off = moment.fault == Some(FaultKind::Rebooted) && class == EffectClass::Opaque;
+        let looks = changes && (moment.took_effect() || cut_off);
         state.history.moments.push(moment);
         let number = state.history.moments.len();
         let holds = if looks { state.holds.clone() } else { Vec::new() };
@@ -326,13 +361,45 @@ impl Injector {
 
     /// Looks whether what must hold does.
     fn look(&self, holds: &[Holds], at: usize) {
-        let world: Arc<dyn WorldView> = self.fleet.clone();
+        if holds.is_empty() {
+            return;
+        }
+        let gone = self.state().history.were_gone.iter().map(ToString::to_string).collect();
+        let world: Arc<dyn WorldView> = Arc::new(Reached { fleet: self.fleet.clone(), gone });
         for holds in holds {
             if let Err(why) = (holds.look)(&world) {
                 let (name, site) = (holds.name.clone(), holds.site.clone());
                 self.state().history.broken.push(Broken { at, name, site, why });
             }
         }
+    }
+}
+
+/// The fleet without what runs on hosts that went away: it is nobody's doing, also when they are back.
+struct Reached {
+    fleet: Arc<Fleet>,
+    gone: BTreeSet<String>,
+}
+
+impl WorldView for Reached {
+    fn hosts(&self) -> Vec<String> {
+        WorldView::hosts(&*self.fleet)
+    }
+
+    fn runs(&self, host: &str, unit: &str) -> bool {
+        !self.gone.contains(host) && self.fleet.runs(host, unit)
+    }
+
+    fn versions(&self, host: &str, unit: &str) -> Vec<String> {
+        if self.gone.contains(host) { Vec::new() } else { self.fleet.versions(host, unit) }
+    }
+
+    fn exists(&self, host: &str, path: &str) -> bool {
+        self.fleet.exists(host, path)
+    }
+
+    fn text(&self, host: &str, path: &str) -> Option<String> {
+        self.fleet.text(host, path)
     }
 }
 

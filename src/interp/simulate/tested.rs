@@ -84,6 +84,17 @@ impl Fleet {
         Some((host.name.clone(), network::owner(host, port)?))
     }
 
+    /// Whether a service has no port of its own.
+    pub(in crate::interp) fn is_silent(&self, host: &str, unit: &str) -> bool {
+        let hosts = self.lock();
+        let Some(host) = hosts.get(host) else { return false };
+        let wanted = unit.split_once(' ').and_then(|(_, name)| host.wanted.service(name));
+        let known = host.services.known.get(unit);
+        // Small numbers in settings are those of a version.
+        let ports = |service: &Service| service.ports.iter().any(|port| *port > 20);
+        wanted.is_none_or(|wanted| wanted.ports.is_empty()) && !known.is_some_and(ports)
+    }
+
     /// A host is restarted: what is enabled runs again.
     pub(in crate::interp) fn reboot(&self, host: &str) -> Result<(), EffectError> {
         match self.lock().get_mut(host) {

@@ -4,9 +4,12 @@
 //! fault took away is not the script's doing.
 
 use super::{Breach, Case, Judge};
+use crate::effect::Verb;
+use crate::id::StepKey;
 use crate::interp::fault::{Act, Moment};
 use crate::interp::simulate::UnitShown;
-use crate::journal::{BracketSide, Entry};
+use crate::journal::Entry;
+use crate::step::Site;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Hosts on which a service ran when the run began.
@@ -35,11 +38,14 @@ fn pools<'a>(case: &Case<'a>) -> Vec<Pool<'a>> {
     pools.map(|(unit, hosts)| Pool { unit, needed: needed(case, &hosts), hosts }).collect()
 }
 
-/// How many of these hosts must serve: what the groups of hosts that hold them all say, else one.
+/// How many of these hosts must serve: what the groups of hosts that hold them all say, else one; none when what runs there tolerates
+/// no mix, since it has to be stopped everywhere then.
 fn needed(case: &Case<'_>, hosts: &BTreeSet<&str>) -> usize {
+    let holds = |all: &[crate::id::HostName]| hosts.iter().all(|host| all.iter().any(|name| name.as_str() == *host));
     let said = case.outcome.history.forks.iter().chain(case.calm.iter().flat_map(|calm| &calm.history.forks));
-    let over = said.filter(|fork| hosts.iter().all(|host| fork.hosts.iter().any(|name| name.as_str() == *host)));
-    over.filter_map(|fork| fork.keeps).max().unwrap_or(0).clamp(1, hosts.len())
+    let over = said.filter(|fork| holds(&fork.hosts));
+    let least = usize::from(!case.components().iter().any(|(component, _)| !component.may_be_mixed() && holds(&component.hosts)));
+    over.filter_map(|fork| fork.keeps).max().unwrap_or(least).min(hosts.len())
 }
 
 /// The pool as it goes.
@@ -47,18 +53,44 @@ struct Watched<'a> {
     up: BTreeMap<&'a str, bool>,
     /// Hosts whose service is on its way up again.
     restarting: BTreeSet<&'a str>,
-    /// Brackets that are open, by key, with their hosts.
-    out: BTreeMap<String, String>,
+    /// Brackets that are open, with their hosts.
+    out: BTreeMap<&'a StepKey, Vec<&'a str>>,
+    /// Hosts of brackets.
+    named: BTreeMap<&'a StepKey, Vec<&'a str>>,
     /// What faults took away.
     taken: BTreeSet<&'a str>,
 }
 
-impl Watched<'_> {
+impl<'a> Watched<'a> {
+    /// A bracket that is opened or closed; it keeps the hosts that its name tells, else the one of its task, out of the way.
+    fn bracket(&mut self, entry: &'a Entry, pool: &Pool<'a>) {
+        match entry {
+            Entry::ObligationOpened { key, name, .. } => {
+                let named = |host: &&&str| name.split([' ', ',']).any(|word| word == **host);
+                let hosts: Vec<&str> = pool.hosts.iter().filter(named).copied().collect();
+                let own = pool.hosts.get(key.task.leaf()).copied().into_iter().collect();
+                self.named.insert(key, if hosts.is_empty() { own } else { hosts });
+            }
+            // Before that, it may be that nothing was done.
+            Entry::ObligationHeld { key } => {
+                let hosts = self.named.get(key).cloned().unwrap_or_default();
+                self.out.insert(key, hosts);
+            }
+            Entry::ObligationDischarged { key } => drop(self.out.remove(key)),
+            _ => {}
+        }
+    }
+
+    /// What a fault took away is not the script's doing, and what is left must be undone all the same.
+    fn needed(&self, pool: &Pool<'_>) -> usize {
+        pool.needed.saturating_sub(self.taken.len())
+    }
+
     fn serving(&self, pool: &Pool<'_>) -> usize {
         let serves = |host: &&&str| {
             self.up.get(**host).copied().unwrap_or(false)
                 && !self.restarting.contains(**host)
-                && !self.out.values().any(|out| out == **host)
+                && !self.out.values().flatten().any(|out| out == *host)
                 && !self.taken.contains(**host)
         };
         pool.hosts.iter().filter(serves).count()
@@ -71,34 +103,52 @@ fn watch(case: &Case<'_>, pool: &Pool<'_>) -> Option<Breach> {
         up: pool.hosts.iter().map(|host| (*host, true)).collect(),
         restarting: BTreeSet::new(),
         out: BTreeMap::new(),
+        named: BTreeMap::new(),
         taken: BTreeSet::new(),
     };
     let mut records = history.records.iter().peekable();
     let mut before = now.serving(pool);
     for (at, moment) in history.moments.iter().enumerate() {
         while let Some((_, record)) = records.next_if(|(before, _)| *before <= at) {
-            bracket(&record.entry, pool, &mut now.out);
+            now.bracket(&record.entry, pool);
+            let serving = now.serving(pool);
+            if let (Entry::ObligationHeld { key }, true) = (&record.entry, serving < before && serving < now.needed(pool)) {
+                return Some(opened(case, pool, &now, key, at));
+            }
+            before = serving;
         }
         let Some(host) = pool.hosts.get(moment.host.as_str()).copied() else { continue };
         now.restarting.remove(host);
         step(moment, pool, host, &mut now);
         let serving = now.serving(pool);
-        // What a fault took away is not the script's doing, and what is left must be undone all the same.
-        let needed = pool.needed.saturating_sub(now.taken.len());
-        if moment.fault.is_none() && moment.sick.is_none() && serving < before && serving < needed {
-            let name = pool.unit.split_once(' ').map_or(pool.unit, |(_, name)| name);
-            return Some(Breach {
-                judge: Judge::Capacity,
-                what: format!("{serving} of {} hosts serve {name}, and {} must", pool.hosts.len(), pool.needed),
-                host: Some(host.to_owned()),
-                site: case.moment_site(at),
-                at: Some(at),
-                help: "take fewer hosts at a time: rolling(.., #{ batch: .., min_available: .. }, ..)",
-            });
+        if moment.fault.is_none() && moment.sick.is_none() && serving < before && serving < now.needed(pool) {
+            return Some(breach(pool, serving, host, case.moment_site(at), at));
         }
         before = serving;
     }
     None
+}
+
+fn breach(pool: &Pool<'_>, serving: usize, host: &str, site: Option<Site>, at: usize) -> Breach {
+    let name = pool.unit.split_once(' ').map_or(pool.unit, |(_, name)| name);
+    Breach {
+        judge: Judge::Capacity,
+        what: format!("{serving} of {} hosts serve {name}, and {} must", pool.hosts.len(), pool.needed),
+        host: Some(host.to_owned()),
+        site,
+        at: Some(at),
+        help: "take fewer hosts at a time: rolling(.., #{ batch: .., min_available: .. }, ..); where none needs to serve, say `min_available: 0`",
+    }
+}
+
+/// A bracket that takes one host too many out of the way shows at the last step that opened it.
+fn opened(case: &Case<'_>, pool: &Pool<'_>, now: &Watched<'_>, key: &StepKey, before: usize) -> Breach {
+    let within = format!("{}/{}.", key.task, key.n);
+    let moments = case.outcome.history.moments.iter().take(before);
+    let at = moments.enumerate().rev().find(|(_, moment)| moment.key().is_some_and(|own| own.task.as_str().starts_with(&within)));
+    let at = at.map_or(before.saturating_sub(1), |(at, _)| at);
+    let host = now.out.get(key).and_then(|hosts| hosts.last()).copied().unwrap_or_default();
+    breach(pool, now.serving(pool), host, case.moment_site(at), at)
 }
 
 fn step<'a>(moment: &Moment, pool: &Pool<'a>, host: &'a str, now: &mut Watched<'a>) {
@@ -106,8 +156,12 @@ fn step<'a>(moment: &Moment, pool: &Pool<'a>, host: &'a str, now: &mut Watched<'
     if let Some(units) = &moment.units {
         now.up.insert(host, up(units));
     }
-    let restarts = |verb: &crate::effect::Verb| *verb == crate::effect::Verb::Restart;
-    if matches!(&moment.act, Act::Service { verb, unit } if restarts(verb) && unit == pool.unit) && moment.took_effect() {
+    let restarts = match &moment.act {
+        Act::Service { verb, unit } => *verb == Verb::Restart && unit == pool.unit,
+        Act::Reboot => true,
+        _ => false,
+    };
+    if restarts && moment.took_effect() {
         now.restarting.insert(host);
     }
     if moment.fault.is_some() || moment.sick.is_some() {
@@ -116,22 +170,5 @@ fn step<'a>(moment: &Moment, pool: &Pool<'a>, host: &'a str, now: &mut Watched<'
     // Put back on what ran before, it is as good as before.
     if moment.undoes && moment.units.as_ref().is_some_and(|units| up(units)) && moment.sick.is_none() {
         now.taken.remove(host);
-    }
-}
-
-/// A bracket that is opened or closed; that of a host keeps this host out of the way.
-fn bracket(entry: &Entry, pool: &Pool<'_>, out: &mut BTreeMap<String, String>) {
-    match entry {
-        Entry::ObligationOpened { key, name, .. } => {
-            let hosts: Vec<&&str> = pool.hosts.iter().filter(|host| name.split([' ', ',']).any(|word| word == **host)).collect();
-            let own = pool.hosts.get(key.task.leaf());
-            if let Some(host) = hosts.first().copied().or(own) {
-                out.insert(key.to_string(), (*host).to_owned());
-            }
-        }
-        Entry::ObligationDischarged { key } | Entry::ObligationFailed { key, side: BracketSide::Enter, .. } => {
-            out.remove(&key.to_string());
-        }
-        _ => {}
     }
 }

@@ -1,8 +1,10 @@
 //! New everywhere; or as before; or, where the script halts, each host one or the other.
 
 use super::{Breach, Case, Judge};
-use crate::interp::simulate::Snapshot;
+use crate::interp::fault::{Ended, Moment};
+use crate::interp::simulate::{Snapshot, UnitShown};
 use crate::journal::RunPhase;
+use crate::step::Site;
 use std::collections::BTreeSet;
 
 pub(super) fn judge(case: &Case<'_>, breaches: &mut Vec<Breach>) {
@@ -25,7 +27,7 @@ pub(super) fn judge(case: &Case<'_>, breaches: &mut Vec<Breach>) {
             not_undone(case, breaches);
         }
         Some(RunPhase::Halted) if !outcome.state.is_past_return() => halted(case, breaches),
-        Some(RunPhase::Halted) => {}
+        Some(RunPhase::Halted) => past_return(case, breaches),
         Some(RunPhase::Stuck) => {
             let why = outcome.last.as_ref().and_then(|finish| finish.stuck.first());
             let message = why.map(|error| plain(case, &error.message)).unwrap_or_default();
@@ -71,7 +73,20 @@ pub(super) fn plain(case: &Case<'_>, message: &str) -> String {
     for host in case.outcome.start.hosts.keys() {
         text = without_host(&text, host);
     }
-    text
+    // An address with or without its port stands for a host as well.
+    let address = |word: &str| word.split('.').count() == 4 && word.split(['.', ':']).all(|part| part.parse::<u16>().is_ok());
+    let is_part = |c: char| c.is_ascii_digit() || c == '.' || c == ':';
+    let mut plain = String::new();
+    let mut rest = text.as_str();
+    while let Some(begin) = rest.find(|c: char| c.is_ascii_digit()) {
+        let word = &rest[begin..];
+        let word = &word[..word.find(|c: char| !is_part(c)).unwrap_or(word.len())];
+        let bare = word.trim_end_matches(['.', ':']);
+        plain += &rest[..begin];
+        plain += if address(bare) { "ADDRESS" } else { bare };
+        rest = &rest[begin + bare.len()..];
+    }
+    plain + rest
 }
 
 /// A text in which a host's name, where it is a word of its own, stands for any host.
@@ -99,23 +114,36 @@ struct Differs {
 
 impl Differs {
     fn breach(self, case: &Case<'_>, what: &str) -> Breach {
+        let host = self.host;
         let name = self.thing.rsplit(' ').next().unwrap_or(&self.thing).trim_end_matches(".service");
         let last = name.rsplit('/').next().unwrap_or(name);
-        let site = case.last_at(&self.host, &self.thing).or_else(|| case.last_at(&self.host, last));
+        let site = match self.thing.strip_prefix("service ") {
+            // What has it start at boot comes too late where it comes last.
+            Some(unit) => case.last_verb(&host, unit, true).map(|(_, site)| site),
+            None => case.last_at(&host, &self.thing).or_else(|| case.last_at(&host, last)),
+        };
         let how = match (&self.was, &self.is) {
             (None, Some(_)) => "is new there".to_owned(),
             (Some(_), None) => "is gone".to_owned(),
-            (Some(was), Some(is)) => format!("is otherwise ({} instead of {})", short(is), short(was)),
+            (Some(was), Some(is)) => format!("is otherwise ({})", instead(is, was)),
             (None, None) => String::new(),
         };
         Breach {
             judge: Judge::EndState,
-            what: format!("{what}: {} {how}", self.thing),
-            host: Some(self.host),
-            site: site.or_else(|| case.fault_site()),
+            what: format!("{what}: {} {how}", self.thing.replace("service system ", "service ")),
+            site: site.or_else(|| case.last_command(&host)).or_else(|| case.fault_site()),
             at: None,
             help: "",
+            host: Some(host),
         }
+    }
+}
+
+/// `is` instead of `was`, without what both begin with, where the beginnings tell nothing.
+fn instead(is: &str, was: &str) -> String {
+    match (is.split_once(" bytes, "), was.split_once(" bytes, ")) {
+        (Some(_), Some(_)) => "another content".to_owned(),
+        _ => format!("{} instead of {}", short(is), short(was)),
     }
 }
 
@@ -132,7 +160,14 @@ fn differences(case: &Case<'_>, before: &Snapshot, after: &Snapshot) -> Vec<Diff
         }
         let is = after.hosts.get(host).unwrap_or(&nothing);
         let things: BTreeSet<&String> = was.keys().chain(is.keys()).collect();
-        let first = things.into_iter().find(|thing| was.get(*thing) != is.get(*thing));
+        // Who could not be told that it is over keeps what was kept.
+        let was_gone = case.outcome.history.were_gone.iter().any(|gone| gone.as_str() == host);
+        let told = |thing: &String| thing.strip_prefix("service ").is_some_and(|unit| told_elsewhere(case, host, unit));
+        let differ = things.into_iter().filter(|thing| was.get(*thing) != is.get(*thing));
+        let differ: Vec<&String> = differ.filter(|thing| !told(thing) && !(was_gone && thing.contains("/.wl-trash-"))).collect();
+        // What runs no more is what matters most.
+        let ends = |thing: &&String| thing.starts_with("service ") && !is.contains_key(*thing);
+        let first = differ.iter().copied().find(ends).or_else(|| differ.first().copied());
         // One a host is enough: what is missing in a directory is missing with it.
         all.extend(first.map(|thing| Differs {
             host: host.clone(),
@@ -142,6 +177,14 @@ fn differences(case: &Case<'_>, before: &Snapshot, after: &Snapshot) -> Vec<Diff
         }));
     }
     all
+}
+
+/// Services of which other breaches tell: that are not well, or that run from old files in the run without faults as well.
+fn told_elsewhere(case: &Case<'_>, host: &str, unit: &str) -> bool {
+    let succeeded = case.outcome.phase() == Some(RunPhase::Succeeded);
+    let sick = case.outcome.sick.iter().any(|(where_, name)| where_ == host && name == unit);
+    let stale = |outcome: &super::Outcome| outcome.stale.iter().any(|(name, shown, _)| name == host && shown.unit == unit);
+    succeeded && (sick || stale(case.outcome) || case.calm.is_some_and(stale))
 }
 
 /// Hosts that failed within what the script allows, and were restored.
@@ -155,18 +198,69 @@ fn stale(case: &Case<'_>, breaches: &mut Vec<Breach>) {
     let failed = failed_within_budget(case);
     for (host, unit, file) in &case.outcome.stale {
         let before = case.outcome.began.get(host).into_iter().flatten().find(|began| began.unit == unit.unit);
-        let changed = case.last_at(host, file.rsplit('/').next().unwrap_or(file)).or_else(|| case.last_at(host, unit.name()));
-        let touched = before.is_none_or(|began| began.pid != unit.pid) || changed.is_some();
+        let verb = case.last_verb(host, &unit.unit, false);
+        let changed = changed(case, host, unit, file);
+        let touched = before.is_none_or(|began| began.pid != unit.pid) || verb.is_some() || changed.is_some();
+        // What was changed behind the last word to the service is the line; else that word is.
+        let later = changed.filter(|(at, _)| verb.as_ref().is_none_or(|(verb, _)| at > verb));
+        let site = later.or(verb).map(|(_, site)| site);
         if case.outcome.is_gone(host) || failed.contains(host) || !touched {
             continue;
         }
         breaches.push(Breach {
             judge: Judge::EndState,
-            what: format!("it succeeded, and {} still runs from before: {file} was changed since it was started", unit.name()),
+            what: format!("it succeeded, and {} still runs from before: {}", unit.name(), since(file)),
             host: Some(host.clone()),
-            site: changed,
+            site,
             at: None,
             help: "restart the service once its files are in place (a reload does not start another program)",
+        });
+    }
+}
+
+fn since(file: &str) -> String {
+    match file.split_once("/releases/") {
+        Some((root, _)) => format!("from another release than {root} tells"),
+        None => format!("{file} was changed since it was started"),
+    }
+}
+
+/// The last change of what a service runs from: of the file, of its unit file, or of a link above it.
+fn changed(case: &Case<'_>, host: &str, unit: &UnitShown, file: &str) -> Option<(usize, Site)> {
+    let stem = unit.name().trim_end_matches(".service");
+    let touches = |moment: &Moment| match moment.what.strip_prefix("link ").and_then(|link| link.split(" -> ").next()) {
+        Some(link) => link.rsplit_once('/').is_some_and(|(above, _)| file.starts_with(&format!("{above}/"))),
+        None if file == "its unit file" => {
+            moment.what.ends_with(&format!("/{stem}.service")) || moment.what.contains(&format!("/{stem}.service.d/"))
+        }
+        None => moment.what.contains(file),
+    };
+    let moments = case.outcome.history.moments.iter().enumerate().rev();
+    let mut fits = moments.filter(|(_, moment)| moment.host.as_str() == host && moment.end == Ended::Changed && touches(moment));
+    fits.find_map(|(at, _)| Some((at, case.moment_site(at)?)))
+}
+
+/// Behind a point of no return nothing is restored; what served before must serve all the same.
+fn past_return(case: &Case<'_>, breaches: &mut Vec<Breach>) {
+    let outcome = case.outcome;
+    let declared = case.commands.values().find(|command| command.op == crate::op::PointOfNoReturn::WORD);
+    for (host, units) in outcome.began.iter().filter(|(host, _)| !outcome.is_gone(host)) {
+        let serves = |unit: &UnitShown| {
+            let now = outcome.end.hosts.get(host).and_then(|things| things.get(&format!("service {}", unit.unit)));
+            let sick = outcome.sick.iter().any(|(name, sick)| name == host && *sick == unit.unit);
+            !sick && now.is_some_and(|now| now.starts_with("active"))
+        };
+        let Some(unit) = units.iter().find(|unit| unit.is_up() && !serves(unit)) else { continue };
+        breaches.push(Breach {
+            judge: Judge::EndState,
+            what: format!(
+                "it halted behind its point of no return, and {} does not run well there, as it did before",
+                unit.name()
+            ),
+            host: Some(host.clone()),
+            site: declared.map(|command| command.site.clone()),
+            at: None,
+            help: "declare it right before what cannot be undone, once all hosts are new and well",
         });
     }
 }

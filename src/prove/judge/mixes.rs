@@ -2,17 +2,14 @@
 
 use super::{Breach, Case, Judge};
 use crate::interp::simulate::UnitShown;
-use crate::op::Component;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn judge(case: &Case<'_>, breaches: &mut Vec<Breach>) {
-    let declared = case.commands.values().filter(|command| command.op == Component::WORD);
-    let components = declared.filter_map(|command| {
-        let component: Component = serde_json::from_value(command.args.clone()).ok()?;
-        (!component.may_be_mixed()).then(|| (component, command.site.clone()))
-    });
-    for (component, site) in components {
-        let hosts: Vec<&str> = component.hosts.iter().map(crate::id::HostName::as_str).collect();
+    for (component, site) in case.components().into_iter().filter(|(component, _)| !component.may_be_mixed()) {
+        // What runs on a host that went away is nobody's doing, also when it is back.
+        let were_gone: BTreeSet<&str> = case.outcome.history.were_gone.iter().map(crate::id::HostName::as_str).collect();
+        let hosts = component.hosts.iter().map(crate::id::HostName::as_str);
+        let hosts: Vec<&str> = hosts.filter(|host| !were_gone.contains(host)).collect();
         let mut live: BTreeMap<&str, Vec<UnitShown>> =
             hosts.iter().map(|host| (*host, case.outcome.began.get(*host).cloned().unwrap_or_default())).collect();
         let before = mixed(&live);
@@ -26,7 +23,7 @@ pub(super) fn judge(case: &Case<'_>, breaches: &mut Vec<Breach>) {
                     host: Some(moment.host.to_string()),
                     site: case.moment_site(at).or(Some(site)),
                     at: Some(at),
-                    help: "stop it everywhere before the first host is started on the new version; or make it tolerate a mix",
+                    help: "stop and disable it everywhere before the first host is started on the new version; or make it tolerate a mix",
                 });
                 break;
             }

@@ -10,9 +10,11 @@ mod truth;
 pub(super) use end::without_host;
 
 use super::play::Outcome;
+use crate::effect::{EffectClass, Verb};
 use crate::id::StepKey;
-use crate::interp::fault::Broken;
+use crate::interp::fault::{Act, Broken, Moment};
 use crate::journal::Entry;
+use crate::op::Component;
 use crate::step::{Command, Site};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -94,7 +96,7 @@ fn invariants(case: &Case<'_>) -> Vec<Breach> {
         what: format!(
             "\"{}\" does not hold{}",
             broken.name,
-            if broken.why.is_empty() { String::new() } else { format!(": {}", broken.why) }
+            if broken.why.is_empty() { String::new() } else { format!(": {}", end::plain(case, &broken.why)) }
         ),
         host: case.outcome.history.moments.get(broken.at).map(|moment| moment.host.to_string()),
         site: case.moment_site(broken.at).or_else(|| Some(broken.site.clone())),
@@ -129,6 +131,13 @@ impl<'a> Case<'a> {
         self.commands.get(key).map(|command| command.site.clone()).filter(|site| *site != Site::default())
     }
 
+    /// What the run declares that it makes live, with the lines.
+    pub(super) fn components(&self) -> Vec<(Component, Site)> {
+        let declared = self.commands.values().filter(|command| command.op == Component::WORD);
+        let read = |command: &&&Command| Some((serde_json::from_value(command.args.clone()).ok()?, command.site.clone()));
+        declared.filter_map(|command| read(&command)).collect()
+    }
+
     pub(super) fn moment_site(&self, at: usize) -> Option<Site> {
         self.outcome.history.moments.get(at).and_then(|moment| moment.key()).and_then(|key| self.site(key))
     }
@@ -142,9 +151,28 @@ impl<'a> Case<'a> {
     /// The last step that went at something of a host, by a part of its words.
     pub(super) fn last_at(&self, host: &str, part: &str) -> Option<Site> {
         let moments = self.outcome.history.moments.iter().rev();
-        let fits = moments.filter(|moment| {
-            moment.host.as_str() == host && moment.took_effect() && moment.class != crate::effect::EffectClass::Read
-        });
+        let fits =
+            moments.filter(|moment| moment.host.as_str() == host && moment.took_effect() && moment.class != EffectClass::Read);
         fits.filter(|moment| moment.what.contains(part)).find_map(|moment| moment.key().and_then(|key| self.site(key)))
+    }
+
+    /// The last word to a service that could have it run otherwise, or, if that counts, at the next boot; with its moment, and
+    /// whether it took effect or not.
+    pub(super) fn last_verb(&self, host: &str, unit: &str, at_boot: bool) -> Option<(usize, Site)> {
+        let says = |moment: &Moment| match &moment.act {
+            Act::Service { verb, unit: own } => own == unit && (at_boot || !matches!(verb, Verb::Enable | Verb::Disable)),
+            _ => false,
+        };
+        let moments = self.outcome.history.moments.iter().enumerate().rev();
+        let mut fits = moments.filter(|(_, moment)| moment.host.as_str() == host && says(moment));
+        fits.find_map(|(at, _)| Some((at, self.moment_site(at)?)))
+    }
+
+    /// The last command that may have changed anything on a host.
+    pub(super) fn last_command(&self, host: &str) -> Option<Site> {
+        let ran = |moment: &&Moment| moment.host.as_str() == host && moment.took_effect() && !moment.undoes;
+        let moments = self.outcome.history.moments.iter().rev().filter(ran);
+        let commands = moments.filter(|moment| moment.class == EffectClass::Opaque);
+        commands.filter_map(Moment::key).find_map(|key| self.site(key))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Breach, Case, Judge};
 use crate::effect::EffectClass;
-use crate::interp::fault::{Act, Moment};
+use crate::interp::fault::{Act, FaultKind, Moment};
 use crate::journal::RunPhase;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -81,8 +81,13 @@ fn often(moments: &[Moment]) -> BTreeMap<(&str, &str), BTreeSet<&str>> {
 /// A run that succeeded left out a command that it runs without faults.
 fn never(case: &Case<'_>, breaches: &mut Vec<Breach>) {
     let Some(calm) = case.calm.filter(|_| case.outcome.phase() == Some(RunPhase::Succeeded)) else { return };
-    let ran: BTreeSet<(&str, &str)> =
-        commands(&case.outcome.history.moments).map(|(_, moment, text, _)| (moment.host.as_str(), text)).collect();
+    // One that a restart cut off may have done its work, and a person has said that it did.
+    let cut_off = case.outcome.history.moments.iter().filter_map(|moment| match &moment.act {
+        Act::Command { text, .. } if moment.fault == Some(FaultKind::Rebooted) => Some((moment.host.as_str(), text.as_str())),
+        _ => None,
+    });
+    let ended = commands(&case.outcome.history.moments).map(|(_, moment, text, _)| (moment.host.as_str(), text));
+    let ran: BTreeSet<(&str, &str)> = ended.chain(cut_off).collect();
     let missed: BTreeSet<String> = case.outcome.state.missed.values().flatten().map(ToString::to_string).collect();
     for (_, moment, text, _) in commands(&calm.history.moments) {
         let host = moment.host.as_str();

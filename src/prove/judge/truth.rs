@@ -2,6 +2,8 @@
 
 use super::{Breach, Case, Judge};
 use crate::journal::{Entry, RunPhase};
+use crate::step::Site;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn judge(case: &Case<'_>, breaches: &mut Vec<Breach>) {
     let outcome = case.outcome;
@@ -36,6 +38,14 @@ fn well(case: &Case<'_>, breaches: &mut Vec<Breach>) {
     let missed: Vec<&crate::id::HostName> = case.outcome.state.missed.values().flatten().collect();
     for (host, unit) in &case.outcome.sick {
         if case.outcome.is_gone(host) || missed.iter().any(|missed| missed.as_str() == host) {
+            continue;
+        }
+        // One that ended, and that does not run without faults either, is none.
+        let active = |things: &BTreeMap<String, String>| {
+            things.get(&format!("service {unit}")).is_some_and(|service| service.starts_with("active"))
+        };
+        let ends_of = [Some(&case.outcome.end), case.calm.map(|calm| &calm.end)];
+        if !ends_of.into_iter().flatten().any(|end| end.hosts.get(host).is_some_and(active)) {
             continue;
         }
         let name = unit.split_once(' ').map_or(unit.as_str(), |(_, name)| name);
@@ -78,35 +88,39 @@ fn secrets(case: &Case<'_>, breaches: &mut Vec<Breach>) {
     if private.is_empty() {
         return;
     }
-    let errors = case.outcome.legs.iter().filter_map(|leg| leg.error.as_deref());
     let told = |text: &str| private.iter().any(|secret| text.contains(secret.as_str()));
-    if errors.into_iter().any(told) {
-        let failed = case.outcome.last.as_ref().and_then(|finish| finish.error.as_ref());
-        breaches.push(Breach {
-            judge: Judge::Truth,
-            what: "its error tells a secret".to_owned(),
-            host: None,
-            site: failed.map(|error| error.site.clone()).filter(|site| *site != crate::step::Site::default()),
-            at: None,
-            help: "keep what a file of mode 0600 holds, and what a command reads on standard input, out of fail(..), throw and log",
-        });
-    }
+    let mut lines = BTreeSet::new();
+    let mut tells = |site: Option<Site>, part: &str| {
+        let shown = site.as_ref().map(ToString::to_string);
+        // One line that tells it in several ways is one mistake.
+        if lines.insert(shown) {
+            breaches.push(Breach {
+                judge: Judge::Truth,
+                what: format!("{part} tells a secret"),
+                host: None,
+                site,
+                at: None,
+                help: "give it on standard input (`stdin`) or in a file of mode 0600; keep it out of words of commands, of fail(..), throw and log",
+            });
+        }
+    };
     for record in &case.outcome.records {
         let (key, text, part) = match &record.entry {
-            Entry::Started { key, summary, .. } => (key, summary.clone(), "line of the report"),
-            Entry::Failed { key, error, .. } => (key, format!("{error} {}", error.stderr), "error"),
-            Entry::Succeeded { key, diff: Some(diff), .. } => (key, diff.clone(), "difference"),
+            Entry::Started { key, summary, .. } => (key, summary.clone(), "a line of the report"),
+            Entry::Failed { key, error, .. } => (key, format!("{error} {}", error.stderr), "an error"),
+            Entry::Succeeded { key, diff: Some(diff), .. } => (key, diff.clone(), "a difference"),
             _ => continue,
         };
         if told(&text) {
-            breaches.push(Breach {
-                judge: Judge::Truth,
-                what: format!("a {part} tells a secret"),
-                host: None,
-                site: case.site(key),
-                at: None,
-                help: "give it on standard input (`stdin`) or in a file of mode 0600, not as a word of a command or of a message",
-            });
+            tells(case.site(key), part);
         }
+    }
+    let ends = case.outcome.records.iter().filter_map(|record| match &record.entry {
+        Entry::RunEnded { error: Some(error), .. } => Some(error),
+        _ => None,
+    });
+    let last = case.outcome.last.as_ref().and_then(|finish| finish.error.as_ref());
+    for error in ends.chain(last).filter(|error| told(&error.to_string())) {
+        tells(Some(error.site.clone()).filter(|site| *site != Site::default()), "the error that it ends with");
     }
 }
