@@ -14,11 +14,12 @@ use std::process::{Child, Command, Stdio};
 
 /// What logging in changes, and nothing else: where the session is kept, the message of the day, what the log says of it. The first
 /// part of the test holds that this is so.
-const LOGIN: [&str; 10] = [
+const LOGIN: [&str; 11] = [
     "/run",
     "/run/log/journal/",
     "/run/motd.dynamic",
     "/run/systemd/inhibit",
+    "/run/systemd/journal/streams",
     "/run/systemd/sessions",
     "/run/systemd/transient",
     "/run/systemd/units",
