@@ -92,7 +92,9 @@ impl At<'_> {
         let accounts = &mut self.host.files.accounts;
         let uid = wanted.uid.unwrap_or_else(|| accounts.free(numbers));
         let gid = gid.or(own).unwrap_or_else(|| {
-            let free = if accounts.groups.values().any(|group| group.gid == uid) { accounts.free(numbers) } else { uid };
+            // useradd takes the user's number only where it is one for such groups.
+            let taken = accounts.groups.values().any(|group| group.gid == uid) || !numbers.have(uid);
+            let free = if taken { accounts.free(numbers) } else { uid };
             accounts.groups.insert(name.clone(), Group { gid: free, members: BTreeSet::new() });
             free
         });

@@ -185,6 +185,16 @@ pub(super) enum Numbers {
     People,
 }
 
+impl Numbers {
+    /// Whether it is one of them.
+    pub(super) fn have(self, number: u32) -> bool {
+        match self {
+            Self::Services => (100..1000).contains(&number),
+            Self::People => (1000..=60_000).contains(&number),
+        }
+    }
+}
+
 const GROUPS: &[(&str, u32)] = &[
     ("root", 0),
     ("daemon", 1),
