@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
 
+mod accounts;
 #[path = "../laws/case.rs"]
 mod case;
 mod controller;

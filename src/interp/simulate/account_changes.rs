@@ -90,9 +90,11 @@ impl At<'_> {
         self.note(save, "account", Was::User(Box::new(before)))?;
         let numbers = if wanted.system { Numbers::Services } else { Numbers::People };
         let accounts = &mut self.host.files.accounts;
-        let uid = wanted.uid.unwrap_or_else(|| accounts.free(numbers));
+        let uid = wanted.uid.unwrap_or_else(|| accounts.free_user(numbers));
         let gid = gid.or(own).unwrap_or_else(|| {
-            let free = if accounts.groups.values().any(|group| group.gid == uid) { accounts.free(numbers) } else { uid };
+            // useradd takes the user's number only where it is one for such groups.
+            let taken = accounts.groups.values().any(|group| group.gid == uid) || !numbers.have(uid);
+            let free = if taken { accounts.free_group(numbers) } else { uid };
             accounts.groups.insert(name.clone(), Group { gid: free, members: BTreeSet::new() });
             free
         });
@@ -190,13 +192,15 @@ impl At<'_> {
             return die(format!("number {gid} is taken by the group {taken}"));
         }
         let numbers = if wanted.system { Numbers::Services } else { Numbers::People };
-        let free = accounts.free(numbers);
+        let free = accounts.free_group(numbers);
         let accounts = &mut self.host.files.accounts;
         match wanted.presence {
             Presence::Absent => drop(accounts.groups.remove(&name)),
             Presence::Present => {
                 let group = accounts.groups.entry(name).or_insert(Group { gid: free, members: BTreeSet::new() });
                 group.gid = wanted.gid.unwrap_or(group.gid);
+                let now = group.gid;
+                accounts.follow(there.map(|group| group.gid), now);
             }
         }
         self.write_accounts()?;
@@ -236,13 +240,16 @@ impl At<'_> {
 
     /// `wl_back_group`.
     pub(super) fn group_back(&mut self, before: &GroupBefore) -> Answer {
-        let groups = &mut self.host.files.accounts.groups;
-        if groups.get(&before.name) == before.group.as_ref() {
+        let accounts = &mut self.host.files.accounts;
+        if accounts.groups.get(&before.name) == before.group.as_ref() {
             return done(false);
         }
         match &before.group {
-            Some(group) => drop(groups.insert(before.name.clone(), group.clone())),
-            None => drop(groups.remove(&before.name)),
+            Some(group) => {
+                let now = accounts.groups.insert(before.name.clone(), group.clone());
+                accounts.follow(now.map(|group| group.gid), group.gid);
+            }
+            None => drop(accounts.groups.remove(&before.name)),
         }
         self.write_accounts()?;
         done(true)

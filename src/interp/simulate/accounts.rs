@@ -166,15 +166,19 @@ impl Accounts {
         self.groups.iter().filter(|(_, group)| group.members.contains(user)).map(|(name, _)| name.clone()).collect()
     }
 
-    /// The next free number: of those for services where it is one.
-    pub(super) fn free(&self, kind: Numbers) -> u32 {
-        let taken = |number: u32| {
-            self.users.values().any(|user| user.uid == number) || self.groups.values().any(|group| group.gid == number)
-        };
-        match kind {
-            Numbers::Services => (100..1000).rev().find(|number| !taken(*number)).unwrap_or(999),
-            Numbers::People => (1000..60_000).find(|number| !taken(*number)).unwrap_or(60_000),
-        }
+    /// A group's number has changed: users whose own group it is go with it, as `groupmod` does.
+    pub(super) fn follow(&mut self, old: Option<u32>, new: u32) {
+        self.users.values_mut().filter(|user| Some(user.gid) == old).for_each(|user| user.gid = new);
+    }
+
+    /// The number of the next user, as shadow's tools choose it.
+    pub(super) fn free_user(&self, kind: Numbers) -> u32 {
+        kind.next(self.users.values().map(|user| user.uid).collect())
+    }
+
+    /// The number of the next group.
+    pub(super) fn free_group(&self, kind: Numbers) -> u32 {
+        kind.next(self.groups.values().map(|group| group.gid).collect())
     }
 }
 
@@ -183,6 +187,31 @@ impl Accounts {
 pub(super) enum Numbers {
     Services,
     People,
+}
+
+impl Numbers {
+    /// Whether it is one of them.
+    pub(super) fn have(self, number: u32) -> bool {
+        match self {
+            Self::Services => (100..1000).contains(&number),
+            Self::People => (1000..=60_000).contains(&number),
+        }
+    }
+
+    /// The one above the highest, of people; the one below the lowest, of services. Where these are at their end, one in between.
+    fn next(self, taken: BTreeSet<u32>) -> u32 {
+        let mine = taken.iter().copied().filter(|number| self.have(*number));
+        match self {
+            Self::Services => match mine.min().map_or(999, |lowest| lowest - 1) {
+                below if self.have(below) => below,
+                _ => (100..1000).rev().find(|number| !taken.contains(number)).unwrap_or(999),
+            },
+            Self::People => match mine.max().map_or(1000, |highest| highest + 1) {
+                above if self.have(above) => above,
+                _ => (1000..=60_000).find(|number| !taken.contains(number)).unwrap_or(60_000),
+            },
+        }
+    }
 }
 
 const GROUPS: &[(&str, u32)] = &[

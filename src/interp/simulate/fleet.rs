@@ -204,7 +204,7 @@ impl Host {
             home.clone_into(&mut user.home);
         }
         if !accounts.users.contains_key(login) {
-            let uid = accounts.free(Numbers::People);
+            let uid = accounts.free_user(Numbers::People);
             let home = home.map_or_else(|| format!("/home/{login}"), ToOwned::to_owned);
             let shell = "/bin/bash".to_owned();
             accounts.groups.entry(login.to_owned()).or_default().gid = uid;
