@@ -9,7 +9,7 @@ use crate::effect::EffectError;
 use crate::id::{Digest, SaveId};
 
 /// The file by which a directory is known as what an unpack made.
-const MARK: &str = ".windlass-unpacked";
+pub(super) const MARK: &str = ".windlass-unpacked";
 
 impl At<'_> {
     /// `wl_unpack`.
