@@ -36,6 +36,7 @@ bench:
 	cargo build --release --locked
 	benches/parts.py --windlass $(TARGET)/release/windlass $(TARGET)/bench
 	benches/plan.py --windlass $(TARGET)/release/windlass $(TARGET)/bench
+	benches/faults.py --windlass $(TARGET)/release/windlass $(TARGET)/bench
 	benches/compare.py --windlass $(TARGET)/release/windlass $(BENCH) $(TARGET)/bench
 
 packages:

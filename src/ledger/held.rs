@@ -103,7 +103,7 @@ fn difference(step: &HeldStep, command: &Command) -> Option<&'static str> {
         () if step.op != command.op => Some("another primitive"),
         () if step.host != command.host => Some("another host"),
         () if step.user != command.user => Some("another user"),
-        () if step.args != arguments(&command.args) => Some("other arguments"),
+        () if step.args != arguments(&command.args) => Some("other arguments (a content or an option is not as planned)"),
         () => None,
     }
 }
