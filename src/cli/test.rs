@@ -1,6 +1,6 @@
 //! `windlass test`: the script against everything that can go wrong, on a fleet in memory.
 
-use super::args::{Common, Format, TestArgs};
+use super::args::{Common, Format, From_, TestArgs};
 use super::error::{CliError, shown};
 use super::predict::{Scratch, world};
 use super::printer::Printer;
@@ -38,19 +38,14 @@ pub(super) fn test(common: &Common, args: &TestArgs, printer: &Printer) -> Resul
     let script = script(&project, &selection)?;
     let _in_use = store(&project)?.hold()?;
     let scratch = Scratch::new(&project)?;
-    let stored = |selection| read_all(&project, &script, &environment, (selection, &args.answers), &new_id());
-    let mut new = stored(&selection)?;
+    let mut new = read_all(&project, &script, &environment, (&selection, &args.answers), &new_id())?;
     new.known_good = known_good(&ledger(&project)?.releases(Some(&name))?);
     let mut world = world(&project, args.world.as_deref())?;
     world.answers.extend(args.answers.iter().map(|answer| (answer.name.clone(), answer.value.clone())));
     let ground = Ground { project: &project, environment: &environment, world: &world, scratch: &scratch };
     let mut subjects = vec![ground.fresh(new.clone())?];
-    let asked = !args.live_set.is_empty() || !args.live_artifacts.is_empty();
-    if let Some(known) = (!asked).then(|| ground.known(new.clone(), printer)).transpose()?.flatten() {
-        subjects.push(known);
-    } else if let Some(before) = before(args, &project, &selection, &new)? {
-        let old = stored(&before.selection)?;
-        subjects.push(ground.deployed(old, new, &before.told)?);
+    if args.from != Some(From_::Fresh) {
+        subjects.extend(ground.live(args, &selection, new, printer)?);
     }
     if let Some(name) = &args.scenario {
         return scenario(&subjects, name, args, printer);
@@ -139,12 +134,30 @@ impl Ground<'_> {
     /// The same, with what another run leaves.
     fn deployed(&self, old: StoredRun, mut new: StoredRun, told: &str) -> Result<Subject, CliError> {
         let first = self.fresh(old)?;
-        let (fleet, good) = first.deployed().map_err(|why| {
-            let error = CliError::from(why);
-            error.with_help(format!("this is the run that is to be live before, with {told}"))
+        let (fleet, good) = first.deployed().map_err(|mut why| {
+            let which = format!("this is the run that is to be live before, with {told}; `--from fresh` does without");
+            why.help = Some(why.help.map_or(which.clone(), |help| format!("{help}\n{which}")));
+            why
         })?;
         new.known_good = good;
         Ok(self.subject(new, Arc::new(fleet), &format!("hosts on which {told} is live")))
+    }
+
+    /// What is live before: as the command line says, else as the ledger knows, else as the project says or its store has it.
+    fn live(
+        &self,
+        args: &TestArgs,
+        selection: &super::args::Selection,
+        new: StoredRun,
+        printer: &Printer,
+    ) -> Result<Option<Subject>, CliError> {
+        let asked = !args.live_set.is_empty() || !args.live_artifacts.is_empty();
+        if let Some(known) = (!asked).then(|| self.known(new.clone(), printer)).transpose()?.flatten() {
+            return Ok(Some(known));
+        }
+        let Some(before) = before(args, self.project, selection, &new)? else { return Ok(None) };
+        let old = read_all(self.project, &new.script, self.environment, (&before.selection, &args.answers), &new_id())?;
+        self.deployed(old, new, &before.told).map(Some)
     }
 
     /// The same, with what the ledger knows to be live; nothing when it knows nothing.
@@ -233,8 +246,12 @@ fn tell(verdicts: &[Verdict], again: &str, begun: Instant, printer: &Printer) {
     let tone = if clean { Tone::Good } else { Tone::Bad };
     let seconds = begun.elapsed().as_secs_f64();
     let fails = verdicts.iter().filter(|verdict| verdict.fails.is_some()).count();
-    let fails = if fails > 0 { "; it does not succeed without faults" } else { "" };
-    printer.say(&printer.paint.tone(tone, &format!("{}{fails}, {seconds:.1} s", verdict_summary(verdicts))));
+    let said = match fails {
+        0 => verdict_summary(verdicts),
+        all if all == verdicts.len() => "the run does not succeed even without faults; no fault was tried".to_owned(),
+        _ => format!("{}; from one start the run does not succeed even without faults", verdict_summary(verdicts)),
+    };
+    printer.say(&printer.paint.tone(tone, &format!("{said}, {seconds:.1} s")));
 }
 
 /// Plays one scenario, and shows every moment of it.

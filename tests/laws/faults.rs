@@ -164,6 +164,43 @@ fn what_was_found_in_the_runtime_stays_mended() {
     assert!(output.status.success(), "{output:?}");
 }
 
+/// The scripts that ship, as their pages say to prepare them: no breach, and nothing is left uncovered but what the guide speaks of.
+#[test]
+fn what_ships_has_no_breach() {
+    // What can go wrong, cut down to seconds; `WINDLASS_FAULTS=all` tries everything.
+    let some = ["--single", "--from", "live", "--faults", "fails,lost,gone,rebooted,full,sick,sick-release,dies,killed-after"];
+    let shipped: [(&str, &[&str]); 4] = [
+        ("scripts/single", &[]),
+        ("scripts/rolling", &some[..]),
+        ("examples/quickstart", &some[..]),
+        ("examples/fault-test", &some[..]),
+    ];
+    let try_it = |(from, how): &(&str, &[&str])| {
+        let temp = tempfile::tempdir().unwrap();
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join(from), temp.path());
+        let _ = std::fs::remove_dir_all(temp.path().join(".windlass"));
+        if temp.path().join("build.sh").is_file() {
+            assert!(Command::new("sh").arg("build.sh").current_dir(temp.path()).output().unwrap().status.success(), "{from}");
+        }
+        for version in ["1.0", "1.1"].iter().filter(|_| from.starts_with("scripts/")) {
+            let added = windlass(temp.path(), &["artifact", "add", "hello", version, &format!("build/{version}")]);
+            assert!(added.status.success(), "{added:?}");
+        }
+        let how = if all() { &[] } else { *how };
+        let output = windlass(temp.path(), &[&["test", "--format", "json"], how].concat());
+        let ends: Vec<Value> = events(&output).into_iter().filter(|event| event["event"] == "test_ended").collect();
+        if !output.status.success() || ends.is_empty() {
+            return Err(format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)));
+        }
+        let covered = ends.iter().all(|end| end["uncovered"].as_array().is_some_and(Vec::is_empty));
+        if covered != (*from != "examples/fault-test") {
+            return Err(format!("what is not covered: {ends:?}"));
+        }
+        Ok(())
+    };
+    check_all(&shipped, |(from, _)| (*from).to_owned(), try_it);
+}
+
 /// A project with one case's files, and a script of the test's own.
 fn with(case: &str, name: &str, text: &str) -> tempfile::TempDir {
     let temp = project(&corpus().join(case));

@@ -99,7 +99,13 @@ fn where_nothing_was_changed_the_run_is_refused() {
     let (finish, _) = held(&world, &plan, &other);
     let said = message(&finish);
     assert_eq!((finish.exit, finish.state), (6, RunPhase::Refused), "{said}");
-    assert!(said.contains("other arguments\n  expected `write") && said.contains("/a`") && said.contains("/b`"), "{said}");
+    assert!(
+        said.contains("other arguments (")
+            && said.contains("\n  expected `write")
+            && said.contains("/a`")
+            && said.contains("/b`"),
+        "{said}"
+    );
     assert_eq!(plan.0.basis.differences(&Basis::of(&world.stored(&other).unwrap())).len(), 1);
 }
 
