@@ -1,8 +1,7 @@
 //! Sequences of changes to users and groups, made by chance from a seed, on a host with Debian's own tools and on one in memory:
 //! the same answers, the same lists of users and groups, and the same again once all is undone.
 //!
-//! `WINDLASS_SEQUENCES` asks for more of them. Known to differ, in the 354th: a user that is given another group of its own, and is asked in the
-//! same step to be in the one that it had, is not put into that one on a host, and is in memory.
+//! `WINDLASS_SEQUENCES` asks for more of them.
 
 use super::host::Host;
 use super::lab::{asked, lab};

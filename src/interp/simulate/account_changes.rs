@@ -147,6 +147,9 @@ impl At<'_> {
         let before =
             UserBefore { name: name.clone(), user: Some(user), groups, new_home: None, new_group: false, own_group: None };
         self.note(save, "account", Was::User(Box::new(before)))?;
+        if self.host.files.accounts.users.iter().any(|(other, user)| user.uid == new.uid && *other != name) {
+            return die(format!("usermod: UID '{}' already exists", new.uid));
+        }
         self.host.files.accounts.users.insert(name.clone(), new);
         self.membership(&name, &join, &leave);
         self.write_accounts()?;

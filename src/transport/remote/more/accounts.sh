@@ -47,9 +47,10 @@ wl_user() { # SAVE NAME STATE UID GROUP GROUPS-GIVEN GROUPS ONLY SHELL HOME COMM
   [ -z "$shell" ] || [ "$shell" = "$e_shell" ] || set -- "$@" -s "$shell"
   [ -z "$home" ] || [ "$home" = "$e_home" ] || set -- "$@" -d "$home"
   [ -z "$commented" ] || [ "$comment" = "$e_comment" ] || set -- "$@" -c "$comment"
-  join= leave=
+  # The group that is its own from now on: it needs no place in that one, and may need one in the group that was.
+  primary=${gid:-$e_gid} join= leave=
   if [ -n "$given" ]; then
-    for g in $groups; do case $gs in *" $g "*) ;; *) wl_gid "$g"; [ "$gid" = "$e_gid" ] || join="$join $g" ;; esac; done
+    for g in $groups; do case $gs in *" $g "*) ;; *) wl_gid "$g"; [ "$gid" = "$primary" ] || join="$join $g" ;; esac; done
     [ -z "$only" ] || for g in $gs; do case " $groups " in *" $g "*) ;; *) leave="$leave $g" ;; esac; done
   fi
   [ $# -gt 0 ] || [ -n "$join$leave" ] || wl_same "$save"
