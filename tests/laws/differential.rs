@@ -378,3 +378,30 @@ fn reset(pair: &Pair) {
     let contract = Box::default();
     pair.both(&Effect::Exec { command, receipt: save(5), after: None, keeps: Vec::new(), contract }, "");
 }
+
+/// The answer to what has a service run as before may be lost: asked once more, a host says again that it was started for that, and
+/// unwinding looks whether it is well. Another step of the same service has had nothing to do.
+#[test]
+fn a_service_that_runs_as_before_says_so_again() {
+    let pair = Pair::up();
+    pair.shell("mkdir -p ~/t ~/.config/systemd/user");
+    reset(&pair);
+    let save = |n: u32| StepKey { task: TaskPath::main(), n }.save(1);
+    let did = |effect: Effect| {
+        pair.both(&effect, "");
+        pair.real.perform(&pair.login, &effect).unwrap()
+    };
+    did(effect(&pair, &Deed::Unit(0), save(1)));
+    did(effect(&pair, &Deed::Service(Verb::Start), save(2)));
+    did(Effect::Forget { anchor: None });
+    // It runs when a run begins, which restarts it in two steps.
+    did(effect(&pair, &Deed::Service(Verb::Restart), save(11)));
+    did(effect(&pair, &Deed::Service(Verb::Restart), save(12)));
+    for n in [12, 11] {
+        did(Effect::Restore { save: save(n), surely: false });
+    }
+    let resume = |n: u32| Effect::Resume { save: save(n) };
+    assert_eq!(did(resume(11)), Reply::done(true), "asked once more");
+    assert_eq!(did(resume(11)), Reply::done(true), "and again");
+    assert_eq!(did(resume(12)), Reply::done(false), "the other step");
+}

@@ -650,16 +650,16 @@ wl_resume() { # SAVE: what ran when the run began runs again, on its old files; 
   d=$W/s/$1
   k=; [ ! -s "$d.done" ] || read -r k <"$d.done"
   [ "$k" = service ] || { echo same; exit 0; }
-  s=$1; u=$(cat "$d.path"); set -- $(cat "$d.was"); scope=$1
+  by=$1; u=$(cat "$d.path"); set -- $(cat "$d.was"); scope=$1
   f=$W/s/u-$scope-$u
   case $2 in enable|disable) echo same; exit 0 ;; esac
   [ "$(cat "$f")" = active ] || { echo same; exit 0; }
   # Asked once more, it has done so.
-  [ ! -e "$f.back" ] || { [ "$(cat "$f.back")" != "$s" ] && echo same || echo changed; exit 0; }
+  [ ! -e "$f.back" ] || { [ "$(cat "$f.back")" != "$by" ] && echo same || echo changed; exit 0; }
   wl_show "$u"; [ "$reload" != yes ] || wl_sc daemon-reload
   [ "$active" != failed ] || wl_sc reset-failed -- "$u" 2>/dev/null
   if [ "$2" = reload ] && [ "$active" = active ]; then ( wl_act reload "$u" ) || wl_act restart "$u"
-  else wl_act restart "$u"; echo "$s" >"$f.back"; fi
+  else wl_act restart "$u"; echo "$by" >"$f.back"; fi
   echo changed
 }
 #: trees
