@@ -214,7 +214,7 @@ pub struct TestArgs {
     pub live_artifacts: Vec<(ArtifactName, Version)>,
     /// Only from hosts on which nothing is deployed, or only from those where something is live
     #[arg(long, value_enum)]
-    pub from: Option<From_>,
+    pub from: Option<TestStart>,
     /// Only these faults, by name, with commas between
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub faults: Vec<String>,
@@ -225,8 +225,8 @@ pub struct TestArgs {
     #[arg(long)]
     pub single: bool,
     /// Try so many pairs of faults, too, drawn by chance
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub pairs: usize,
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=100_000))]
+    pub pairs: u32,
     /// What the pairs are drawn by: the same number draws the same pairs
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
@@ -246,18 +246,11 @@ pub struct TestArgs {
 
 /// What a fault test begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum From_ {
+pub enum TestStart {
     /// Hosts on which nothing is deployed
     Fresh,
     /// Hosts on which something is live
     Live,
-}
-
-impl From_ {
-    /// Whether this is how such a start is told.
-    pub(super) fn fits(self, start: &str) -> bool {
-        (self == Self::Live) == start.ends_with("is live")
-    }
 }
 
 /// `check`.

@@ -1,10 +1,10 @@
 //! `windlass test`: the script against everything that can go wrong, on a fleet in memory.
 
-use super::args::{Common, Format, From_, TestArgs};
+use super::args::{Common, Format, TestArgs, TestStart};
 use super::error::{CliError, shown};
 use super::predict::{Scratch, world};
 use super::printer::Printer;
-use super::run::{new_id, read_all};
+use super::run::{Desk, new_id, read_all};
 use super::settings::{Labs, environment, environment_name, ledger, project, script, store};
 use super::simulated::{empty_fleet, simulated_start};
 use crate::artifact::Store;
@@ -14,7 +14,7 @@ use crate::interp::Fleet;
 use crate::interp::fault::FaultKind;
 use crate::ledger::{Ledger, StoredRun, known_good};
 use crate::op::Registry;
-use crate::prove::{Choice, FaultTest, Outcome, Scenario, Subject, Verdict, Worker, legs_told, timeline};
+use crate::prove::{Choice, FaultTest, Outcome, Scenario, Start, Subject, Verdict, Worker, legs_told, timeline};
 use crate::report::html::fault_test_page;
 use crate::report::{Tone, junit, plain, trace_lines, verdict_lines, verdict_summary};
 use crate::stop::Stop;
@@ -42,31 +42,47 @@ pub(super) fn test(common: &Common, args: &TestArgs, printer: &Printer) -> Resul
     new.known_good = known_good(&ledger(&project)?.releases(Some(&name))?);
     let mut world = world(&project, args.world.as_deref())?;
     world.answers.extend(args.answers.iter().map(|answer| (answer.name.clone(), answer.value.clone())));
-    let ground = Ground { project: &project, environment: &environment, world: &world, scratch: &scratch };
-    let mut subjects = vec![ground.fresh(new.clone())?];
-    if args.from != Some(From_::Fresh) {
+    let desk = Desk::new(printer, &environment);
+    let stop = desk.stops().0;
+    let ground = Ground { project: &project, environment: &environment, world: &world, scratch: &scratch, stop: &stop };
+    let mut subjects = Vec::new();
+    if args.from != Some(TestStart::Live) {
+        subjects.push(ground.fresh(new.clone())?);
+    }
+    if args.from != Some(TestStart::Fresh) {
         subjects.extend(ground.live(args, &selection, new, printer)?);
     }
+    if subjects.is_empty() {
+        let help = "say what is live before: --live-artifact NAME=VERSION or --live-set NAME=VALUE, or under [test.live] in windlass.toml; \
+                    or deploy once, then the ledger knows";
+        return Err(CliError::usage("--from live: nothing is known to be live before").with_help(help));
+    }
     if let Some(name) = &args.scenario {
-        return scenario(&subjects, name, args, printer);
+        return scenario(&subjects, name, printer);
     }
     let begun = Instant::now();
     let choice = choice(args)?;
-    let mut verdicts = Vec::new();
-    for subject in subjects.iter().filter(|subject| args.from.is_none_or(|from| from.fits(&subject.start))) {
-        verdicts.push(try_it(subject, &choice, printer)?);
-    }
-    let again = again(args, &selection.env);
+    let try_all =
+        || -> Result<Vec<Verdict>, CliError> { subjects.iter().map(|subject| try_it(subject, &choice, printer)).collect() };
+    let verdicts = desk.watch_signals(try_all)?;
+    let again = |start: &Start| again(common, args, start);
+    // What was found is told first: a file that cannot be written takes nothing of it away.
+    tell(&verdicts, &again, args.strict, begun, printer);
     if let Some(path) = &args.junit {
         save(path, &junit(&project.name, &verdicts))?;
     }
     if let Some(path) = &args.html {
         save(path, &fault_test_page(&project.name, &verdicts, &again))?;
     }
-    tell(&verdicts, &again, begun, printer);
-    let uncovered = args.strict && verdicts.iter().any(|verdict| !verdict.uncovered.is_empty());
-    let stopped = verdicts.iter().any(|verdict| verdict.stopped);
-    Ok(if stopped { 7 } else { u8::from(uncovered || verdicts.iter().any(|verdict| !verdict.is_clean())) })
+    Ok(verdicts.iter().map(|verdict| exit(verdict, args.strict)).max().unwrap_or(1))
+}
+
+/// 7 where it was stopped, 1 where something is to be said against the run, or nothing was tried.
+fn exit(verdict: &Verdict, strict: bool) -> u8 {
+    match verdict {
+        verdict if verdict.stopped => 7,
+        verdict => u8::from(!verdict.is_clean() || strict && !verdict.uncovered.is_empty()),
+    }
 }
 
 /// What the command line does not say is taken from the project.
@@ -122,13 +138,14 @@ struct Ground<'a> {
     environment: &'a Environment,
     world: &'a World,
     scratch: &'a Scratch,
+    stop: &'a Stop,
 }
 
 impl Ground<'_> {
     /// Hosts as the environment and the description of the world want them.
     fn fresh(&self, stored: StoredRun) -> Result<Subject, CliError> {
         let fleet = empty_fleet(self.environment, self.world)?;
-        Ok(self.subject(stored, fleet, "hosts on which nothing is deployed"))
+        Ok(self.subject(stored, fleet, Start::Fresh))
     }
 
     /// The same, with what another run leaves.
@@ -140,7 +157,7 @@ impl Ground<'_> {
             why
         })?;
         new.known_good = good;
-        Ok(self.subject(new, Arc::new(fleet), &format!("hosts on which {told} is live")))
+        Ok(self.subject(new, Arc::new(fleet), Start::Live(told.to_owned())))
     }
 
     /// What is live before: as the command line says, else as the ledger knows, else as the project says or its store has it.
@@ -170,26 +187,31 @@ impl Ground<'_> {
             return Ok(None);
         }
         let made: Vec<String> = known.played.iter().map(|played| format!("{} of run {}", played.what(), played.run)).collect();
-        Ok(Some(self.subject(stored, fleet, &format!("hosts on which {} is live", made.join(", then ")))))
+        Ok(Some(self.subject(stored, fleet, Start::Live(made.join(", then ")))))
     }
 
-    fn subject(&self, stored: StoredRun, fleet: Arc<Fleet>, start: &str) -> Subject {
+    fn subject(&self, stored: StoredRun, fleet: Arc<Fleet>, start: Start) -> Subject {
         Subject {
             stored,
             fleet,
-            start: start.to_owned(),
+            start,
             scratch: self.scratch.0.clone(),
             memory: Arc::default(),
             registry: Arc::new(Registry::standard()),
-            stop: Stop::default(),
+            stop: self.stop.clone(),
             at_first: OnceLock::new(),
         }
     }
 }
 
 fn choice(args: &TestArgs) -> Result<Choice, CliError> {
-    let mut choice =
-        Choice { all_hosts: args.all_hosts, undoing: !args.single, pairs: args.pairs, seed: args.seed, ..Choice::default() };
+    let mut choice = Choice {
+        all_hosts: args.all_hosts,
+        undoing: !args.single,
+        pairs: args.pairs as usize,
+        seed: args.seed,
+        ..Choice::default()
+    };
     if !args.faults.is_empty() {
         let kind = |word: &String| {
             FaultKind::parse(word).ok_or_else(|| {
@@ -216,8 +238,8 @@ fn try_it(subject: &Subject, choice: &Choice, printer: &Printer) -> Result<Verdi
     Ok(verdict)
 }
 
-fn tell(verdicts: &[Verdict], again: &str, begun: Instant, printer: &Printer) {
-    let clean = verdicts.iter().all(Verdict::is_clean);
+fn tell(verdicts: &[Verdict], again: &dyn Fn(&Start) -> String, strict: bool, begun: Instant, printer: &Printer) {
+    let clean = verdicts.iter().all(|verdict| exit(verdict, strict) == 0);
     if printer.format == Format::Json {
         for verdict in verdicts {
             for cause in &verdict.causes {
@@ -228,25 +250,30 @@ fn tell(verdicts: &[Verdict], again: &str, begun: Instant, printer: &Printer) {
             printer.json(&json!({
                 "event": "test_ended", "start": verdict.start, "breaches": verdict.causes.len(), "coverage": verdict.coverage,
                 "uncovered": verdict.uncovered, "fails": verdict.fails.as_ref().map(|diagnostic| diagnostic.message.clone()),
-                "exit": u8::from(!verdict.is_clean()),
+                "stopped": verdict.stopped, "exit": exit(verdict, strict),
             }));
         }
         return;
     }
     for verdict in verdicts {
         if let Some(diagnostic) = &verdict.fails {
-            printer.note(&format!("from {}, the run does not succeed even without faults:", plain(&verdict.start)));
+            printer.note(&format!("from {}, the run does not succeed even without faults:", plain(&verdict.start.to_string())));
             printer.diagnostic(diagnostic);
             continue;
         }
-        for line in verdict_lines(verdict, again, printer.out_paint) {
+        for line in verdict_lines(verdict, &again(&verdict.start), printer.out_paint) {
             printer.data(&line);
         }
     }
     let tone = if clean { Tone::Good } else { Tone::Bad };
     let seconds = begun.elapsed().as_secs_f64();
     let fails = verdicts.iter().filter(|verdict| verdict.fails.is_some()).count();
+    let untried = verdicts.iter().filter(|verdict| verdict.fails.is_none() && verdict.coverage.scenarios == 0).count();
     let said = match fails {
+        _ if verdicts.iter().any(|verdict| verdict.stopped) => {
+            format!("stopped before all was tried: {}", verdict_summary(verdicts))
+        }
+        0 if untried > 0 => "nothing was tried: nothing that this run does can go wrong in these ways".to_owned(),
         0 => verdict_summary(verdicts),
         all if all == verdicts.len() => "the run does not succeed even without faults; no fault was tried".to_owned(),
         _ => format!("{}; from one start the run does not succeed even without faults", verdict_summary(verdicts)),
@@ -255,11 +282,10 @@ fn tell(verdicts: &[Verdict], again: &str, begun: Instant, printer: &Printer) {
 }
 
 /// Plays one scenario, and shows every moment of it.
-fn scenario(subjects: &[Subject], name: &str, args: &TestArgs, printer: &Printer) -> Result<u8, CliError> {
+fn scenario(subjects: &[Subject], name: &str, printer: &Printer) -> Result<u8, CliError> {
     let scenario = Scenario::parse(name).map_err(CliError::usage)?;
-    let mut wanted = subjects.iter().filter(|subject| args.from.is_none_or(|from| from.fits(&subject.start)));
     // The same name may be a scenario of both: the last one has more to tell.
-    let Some(subject) = wanted.next_back() else { return Err(CliError::usage("there is no such start")) };
+    let Some(subject) = subjects.last() else { return Err(CliError::usage("there is no such start")) };
     let worker = Worker::default();
     let calm = subject.play(&Scenario::calm(), &worker)?;
     let outcome = subject.play(&scenario, &worker)?;
@@ -317,16 +343,34 @@ fn tell_end(outcome: &Outcome, printer: &Printer) {
     }
 }
 
-/// The command that plays one scenario again, but for its name.
-fn again(args: &TestArgs, env: &Option<String>) -> String {
+/// The command that plays one scenario again, but for its name: from the same start, with the same words.
+fn again(common: &Common, args: &TestArgs, start: &Start) -> String {
     let mut words = vec!["windlass test".to_owned()];
-    words.extend(args.selection.script.as_ref().map(|script| shown(script).to_string()));
-    words.extend(env.as_ref().map(|env| format!("-e {env}")));
-    words.extend(args.selection.set.iter().map(|(name, value)| format!("--set {name}={value}")));
-    words.extend(args.selection.artifacts.iter().map(|(name, version)| format!("--artifact {name}={version}")));
-    words.extend(args.live_set.iter().map(|(name, value)| format!("--live-set {name}={value}")));
-    words.extend(args.live_artifacts.iter().map(|(name, version)| format!("--live-artifact {name}={version}")));
+    let mut word = |option: &str, value: &str| words.push(format!("{option}{}", quoted(value)));
+    if let Some(project) = &common.project {
+        word("-C ", &project.display().to_string());
+    }
+    if let Some(script) = &args.selection.script {
+        word("", &script.display().to_string());
+    }
+    let options = [("-e ", &args.selection.env), ("--limit ", &args.selection.limit)];
+    options.iter().for_each(|(option, value)| value.iter().for_each(|value| word(option, value)));
+    args.selection.set.iter().for_each(|(name, value)| word("--set ", &format!("{name}={value}")));
+    args.selection.artifacts.iter().for_each(|(name, version)| word("--artifact ", &format!("{name}={version}")));
+    args.answers.iter().for_each(|answer| word("--answer ", &format!("{}={}", answer.name, answer.value)));
+    if let Some(world) = &args.world {
+        word("--world ", &world.display().to_string());
+    }
+    args.live_set.iter().for_each(|(name, value)| word("--live-set ", &format!("{name}={value}")));
+    args.live_artifacts.iter().for_each(|(name, version)| word("--live-artifact ", &format!("{name}={version}")));
+    word("--from ", start.word());
     words.join(" ")
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+~".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 fn save(path: &Path, text: &str) -> Result<(), CliError> {

@@ -10,8 +10,8 @@ use serde_json::Value;
 pub struct Held {
     /// The sha256 of the plan's document.
     pub plan: Digest,
-    /// Its steps.
-    pub steps: Vec<HeldStep>,
+    /// Its steps, in the order of their keys.
+    steps: Vec<HeldStep>,
 }
 
 /// A step of a plan.
@@ -45,6 +45,13 @@ pub fn arguments(args: &Value) -> Digest {
 }
 
 impl Held {
+    /// The steps of this plan.
+    #[must_use]
+    pub fn new(plan: Digest, mut steps: Vec<HeldStep>) -> Self {
+        steps.sort_by(|one, other| one.key.cmp(&other.key));
+        Self { plan, steps }
+    }
+
     /// Refuses a step that the plan does not have at this place.
     ///
     /// # Errors
@@ -69,7 +76,10 @@ impl Held {
     }
 
     fn at(&self, key: &StepKey) -> Option<&HeldStep> {
-        let find = |key: &StepKey| self.steps.iter().find(|step| step.key == *key);
+        let find = |key: &StepKey| {
+            let at = self.steps.binary_search_by(|step| step.key.cmp(key)).ok()?;
+            self.steps.get(at)
+        };
         // What opens or closes a bracket is done in another task each time.
         find(key).or_else(|| first_turn(key).and_then(|first| find(&first)))
     }
@@ -124,7 +134,7 @@ mod tests {
         let (host, site) = (HostName::parse("web1").unwrap(), Site::default());
         let step =
             HeldStep { key, op: "write".to_owned(), host, user: None, args: arguments(args), summary: "/a".to_owned(), site };
-        Held { plan: Digest::of(b""), steps: vec![step] }
+        Held::new(Digest::of(b""), vec![step])
     }
 
     fn asked(held: &Held, task: &str, n: u32, command: &Command) -> Option<String> {

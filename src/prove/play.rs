@@ -17,6 +17,7 @@ use crate::step::ErrorKind;
 use crate::stop::Stop;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -25,14 +26,49 @@ const TRIES: u32 = 2;
 /// How often a run is taken up.
 const MOST_LEGS: usize = 6;
 
+/// What a fleet is at the beginning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// Nothing is deployed.
+    Fresh,
+    /// Something is live, in words.
+    Live(String),
+}
+
+impl Start {
+    /// The word for it on the command line.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Live(_) => "live",
+        }
+    }
+}
+
+impl fmt::Display for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fresh => f.write_str("hosts on which nothing is deployed"),
+            Self::Live(what) => write!(f, "hosts on which {what} is live"),
+        }
+    }
+}
+
+impl Serialize for Start {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
 /// What is tested: a run, and the fleet that it begins on.
 pub struct Subject {
     /// What it is made of.
     pub stored: StoredRun,
     /// The fleet at its beginning; scenarios work on copies.
     pub fleet: Arc<Fleet>,
-    /// What the fleet is at its beginning, in words.
-    pub start: String,
+    /// What the fleet is at its beginning.
+    pub start: Start,
     /// A directory for what is read of the project; each scenario at a time has one of its own in it.
     pub scratch: PathBuf,
     /// What was read of the project.

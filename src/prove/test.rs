@@ -2,7 +2,7 @@
 
 use super::judge::{self, Breach, Judge};
 use super::list::{self, Choice};
-use super::play::{Leg, Outcome, Subject, Worker};
+use super::play::{Leg, Outcome, Start, Subject, Worker};
 use super::scenario::Scenario;
 use super::trace::{TraceLine, story, trace};
 use crate::effect::EffectClass;
@@ -45,7 +45,7 @@ pub struct Coverage {
     pub pairs: usize,
     /// Those whose fault did not come to pass.
     pub missed: usize,
-    /// Effects that were left out, for their host does the same as others.
+    /// Scenarios that were left out, for their host does the same as others.
     pub folded: usize,
 }
 
@@ -91,7 +91,7 @@ pub struct Cause {
 #[derive(Debug, Clone, Serialize)]
 pub struct Verdict {
     /// What the fleet was at the beginning.
-    pub start: String,
+    pub start: Start,
     /// How much was tried.
     pub coverage: Coverage,
     /// What no model covers.
@@ -109,7 +109,7 @@ impl FaultTest<'_> {
     /// Tries everything.
     ///
     /// # Errors
-    /// When a run cannot even begin.
+    /// When a run cannot even begin, or its ledger in memory fails it: nothing is said of a scenario that was not played.
     pub fn run(&self) -> Result<Verdict, LedgerError> {
         let own = Worker::new(0);
         let calm = self.subject.play(&Scenario::calm(), &own)?;
@@ -129,16 +129,16 @@ impl FaultTest<'_> {
         }
         found.take(&calm, judge::judge(&calm, None));
         let singles = list::singles(&calm, self.choice);
-        self.try_all(&singles, &calm, &mut verdict.coverage, &mut found);
+        self.try_all(&singles, &calm, &mut verdict.coverage, &mut found)?;
         let firsts = if self.choice.undoing { list::firsts(&singles, &calm) } else { Vec::new() };
-        let firsts: Vec<Outcome> = firsts.iter().filter_map(|scenario| self.subject.play(scenario, &own).ok()).collect();
+        let firsts: Vec<Outcome> = firsts.iter().map(|scenario| self.subject.play(scenario, &own)).collect::<Result<_, _>>()?;
         let mut seconds: Vec<Scenario> = firsts.iter().flat_map(|first| list::seconds(first, self.choice)).collect();
         seconds.dedup();
         verdict.coverage.undoing = seconds.len();
-        self.try_all(&seconds, &calm, &mut verdict.coverage, &mut found);
+        self.try_all(&seconds, &calm, &mut verdict.coverage, &mut found)?;
         let pairs = pairs(&singles, self.choice);
         verdict.coverage.pairs = pairs.len();
-        self.try_all(&pairs, &calm, &mut verdict.coverage, &mut found);
+        self.try_all(&pairs, &calm, &mut verdict.coverage, &mut found)?;
         let all = list::singles(&calm, &Choice { all_hosts: true, ..self.choice.clone() }).len();
         verdict.coverage.folded = all - singles.len();
         verdict.causes = found.causes();
@@ -147,23 +147,39 @@ impl FaultTest<'_> {
     }
 
     /// Plays scenarios side by side.
-    fn try_all(&self, scenarios: &[Scenario], calm: &Outcome, coverage: &mut Coverage, found: &mut Found) {
+    fn try_all(
+        &self,
+        scenarios: &[Scenario],
+        calm: &Outcome,
+        coverage: &mut Coverage,
+        found: &mut Found,
+    ) -> Result<(), LedgerError> {
         let next = AtomicUsize::new(0);
         let workers = std::thread::available_parallelism().map_or(2, usize::from).min(scenarios.len().max(1));
         let (before, done) = (coverage.scenarios, AtomicUsize::new(0));
         let shared = Mutex::new((coverage, found));
+        let failed = Mutex::new(None);
         std::thread::scope(|scope| {
             for worker in 0..workers {
-                let (next, done, shared) = (&next, &done, &shared);
+                let (next, done, shared, failed) = (&next, &done, &shared, &failed);
                 scope.spawn(move || {
                     let worker = Worker::new(worker);
                     while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
                         if self.subject.stop.is_stopped() {
                             return;
                         }
-                        let outcome = self.subject.play(scenario, &worker);
+                        let outcome = match self.subject.play(scenario, &worker) {
+                            Ok(outcome) => outcome,
+                            Err(error) => {
+                                failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                                return;
+                            }
+                        };
+                        // What was stopped halfway says nothing of the script.
+                        if self.subject.stop.is_stopped() {
+                            return;
+                        }
                         (self.progress)(before + done.fetch_add(1, Ordering::Relaxed) + 1, before + scenarios.len());
-                        let Ok(outcome) = outcome else { continue };
                         let breaches = judge::judge(&outcome, Some(calm));
                         let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
                         let (coverage, found) = &mut *shared;
@@ -173,6 +189,7 @@ impl FaultTest<'_> {
                 });
             }
         });
+        failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
     }
 }
 
@@ -287,7 +304,7 @@ fn pairs(singles: &[Scenario], choice: &Choice) -> Vec<Scenario> {
     let mut chance = StdRng::seed_from_u64(choice.seed);
     let mut list = BTreeSet::new();
     let mut tries = 0;
-    while singles.len() > 1 && list.len() < choice.pairs && tries < choice.pairs * 20 {
+    while singles.len() > 1 && list.len() < choice.pairs && tries < choice.pairs.saturating_mul(20) {
         tries += 1;
         let mut draw = || singles.get(chance.random_range(0..singles.len()));
         let (Some(one), Some(other)) = (draw(), draw()) else { break };
@@ -303,10 +320,10 @@ fn pairs(singles: &[Scenario], choice: &Choice) -> Vec<Scenario> {
 }
 
 impl Verdict {
-    /// Whether nothing is to be said against the run.
+    /// Whether faults were tried, all that were wanted, and nothing is to be said against the run.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.causes.is_empty() && self.fails.is_none()
+        self.causes.is_empty() && self.fails.is_none() && !self.stopped && self.coverage.scenarios > 0
     }
 }
 

@@ -6,7 +6,7 @@ use crate::prove::{Cause, Coverage, TraceLine, Verdict};
 /// The lines of one verdict: breaches by cause, what was covered, what was not.
 #[must_use]
 pub fn verdict_lines(verdict: &Verdict, again: &str, paint: Paint) -> Vec<String> {
-    let mut lines = vec![paint.tone(Tone::Strong, &format!("== from {}", plain(&verdict.start)))];
+    let mut lines = vec![paint.tone(Tone::Strong, &format!("== from {}", plain(&verdict.start.to_string())))];
     for cause in &verdict.causes {
         lines.extend(cause_lines(cause, again, paint));
     }

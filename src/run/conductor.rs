@@ -154,7 +154,7 @@ impl Run {
         let (repeats, is_done) = self.writer.state(|state| (state.repeats(key), state.is_assumed_done(key)));
         let mut result = self.perform_once(key, command, operation, recorded, 0);
         // What the script says may be repeated needs no person to say so.
-        for repeat in 1..=repeats + u32::from(operation.may_repeat()) {
+        for repeat in 1..=repeats + u32::from(operation.may_repeat() && !is_done) {
             if !is_in_doubt(&result) {
                 break;
             }

@@ -20,7 +20,7 @@ pub fn held_to(plan: &Plan, text: &str) -> Held {
         summary: step.summary.clone(),
         site: step.site.clone(),
     });
-    Held { plan: Digest::of(text.as_bytes()), steps: steps.collect() }
+    Held::new(Digest::of(text.as_bytes()), steps.collect())
 }
 
 /// Looks again at what a plan was made of, at all hosts at once. Gives a line for each difference.

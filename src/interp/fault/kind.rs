@@ -32,11 +32,9 @@ pub enum FaultKind {
     Flaps,
     /// What was started ends by itself soon after.
     Dies,
-    /// The controller is killed before the effect.
-    KilledBefore,
     /// The controller is killed after it took effect, before anything more is on record.
     KilledAfter,
-    /// The controller is killed when a record is on disk.
+    /// The controller is killed when a record is on disk: before the effect that follows it, where one does.
     Killed,
     /// Another controller takes the lock over.
     Taken,
@@ -57,7 +55,6 @@ impl FaultKind {
         Self::SickRelease,
         Self::Flaps,
         Self::Dies,
-        Self::KilledBefore,
         Self::KilledAfter,
         Self::Killed,
         Self::Taken,
@@ -79,7 +76,6 @@ impl FaultKind {
             Self::SickRelease => "sick-release",
             Self::Flaps => "flaps",
             Self::Dies => "dies",
-            Self::KilledBefore => "killed-before",
             Self::KilledAfter => "killed-after",
             Self::Killed => "killed",
             Self::Taken => "taken",
@@ -108,7 +104,6 @@ impl FaultKind {
             Self::SickRelease => "what it started does not get well on any host",
             Self::Flaps => "what it started is not well at the first look",
             Self::Dies => "what it started ends by itself soon after",
-            Self::KilledBefore => "the controller is killed before it",
             Self::KilledAfter => "the controller is killed right after it took effect",
             Self::Killed => "the controller is killed when this record is on disk",
             Self::Taken => "another controller takes the lock over before it",
@@ -118,7 +113,7 @@ impl FaultKind {
     /// Whether it ends the controller's process.
     #[must_use]
     pub fn kills(self) -> bool {
-        matches!(self, Self::KilledBefore | Self::KilledAfter | Self::Killed)
+        matches!(self, Self::KilledAfter | Self::Killed)
     }
 }
 

@@ -53,10 +53,6 @@ impl<E: Effects> Faulty<E> {
                 injector.full(&at.host);
                 return None;
             }
-            FaultKind::KilledBefore => {
-                injector.die();
-                Err(EffectError::Interrupted)
-            }
             FaultKind::Taken => {
                 injector.taken();
                 return None;
@@ -150,7 +146,7 @@ impl<E: Effects> Faulty<E> {
     fn on_host(&self, at: &Login, effect: &Effect) -> Result<Reply, EffectError> {
         let injector = &self.injector;
         let now = injector.now(whose::step(), effect);
-        if injector.is_gone(&at.host) {
+        if injector.is_gone(&at.host, now.id.as_ref().map(|id| &id.key)) {
             injector.fleet().spend(&whose::task(), GONE_MILLIS);
             let (host, reason) = (at.host.clone(), "it is gone".to_owned());
             return Err(EffectError::Unreachable { host, reason, help: None });

@@ -30,6 +30,8 @@ pub struct History {
     pub came: Vec<Fault>,
     /// Hosts that are gone for good.
     pub gone: BTreeSet<HostName>,
+    /// Steps that asked for something of a host while it was gone.
+    pub unreached: BTreeSet<(StepKey, HostName)>,
     /// Hosts that were gone for a while, or are.
     pub were_gone: BTreeSet<HostName>,
     /// Groups of hosts that were worked on.
@@ -217,8 +219,12 @@ impl Injector {
         Now { id: Some(id), leg, op, fault: kind, undoes }
     }
 
-    pub(super) fn is_gone(&self, host: &HostName) -> bool {
-        self.state().gone.contains_key(host)
+    /// Whether a host is gone, of which this step asks for something.
+    pub(super) fn is_gone(&self, host: &HostName, step: Option<&StepKey>) -> bool {
+        let mut state = self.state();
+        let gone = state.gone.contains_key(host);
+        state.history.unreached.extend(step.filter(|_| gone).map(|step| (step.clone(), host.clone())));
+        gone
     }
 
     pub(super) fn gone(&self, host: &HostName, returns: bool) {

@@ -1,16 +1,18 @@
 //! Nothing is left open or owed, but on hosts that are gone, and then it is on record.
 
 use super::{Breach, Case, Judge};
+use crate::id::StepKey;
 
 pub(super) fn judge(case: &Case<'_>, breaches: &mut Vec<Breach>) {
     let outcome = case.outcome;
     let Some(last) = outcome.last.as_ref().filter(|finish| finish.state.is_ended()) else { return };
     for (key, name) in &last.open {
-        let touched =
-            outcome.history.moments.iter().filter(|moment| {
-                moment.key().is_some_and(|own| own.task.as_str().starts_with(&format!("{}/{}.", key.task, key.n)))
-            });
-        if touched.into_iter().any(|moment| outcome.is_gone(moment.host.as_str())) || !outcome.history.gone.is_empty() {
+        // What opens or closes it asked for something of a host that is gone.
+        let within = format!("{}/{}.", key.task, key.n);
+        let own = |task: &StepKey| task.task.as_str().starts_with(&within);
+        let unreached = outcome.history.unreached.iter().any(|(task, host)| own(task) && outcome.is_gone(host.as_str()));
+        let cut_off = outcome.history.moments.iter().filter(|moment| moment.key().is_some_and(own));
+        if unreached || cut_off.into_iter().any(|moment| outcome.is_gone(moment.host.as_str())) {
             continue;
         }
         let failed = outcome.records.iter().rev().find_map(|record| match &record.entry {

@@ -18,6 +18,7 @@ pub(super) fn judge(case: &Case<'_>, breaches: &mut Vec<Breach>) {
                 breaches
                     .extend(kept.map(|line| line.breach(case, "it succeeded, and a host is not as after a run without faults")));
             }
+            missed(case, breaches);
             stale(case, breaches);
             removed(case, breaches);
         }
@@ -240,17 +241,38 @@ fn changed(case: &Case<'_>, host: &str, unit: &UnitShown, file: &str) -> Option<
     fits.find_map(|(at, _)| Some((at, case.moment_site(at)?)))
 }
 
+/// The first service of a host that ran before, and that does not run well now.
+fn serves_no_more<'a>(case: &Case<'a>, host: &str) -> Option<&'a UnitShown> {
+    let outcome = case.outcome;
+    let serves = |unit: &UnitShown| {
+        let now = outcome.end.hosts.get(host).and_then(|things| things.get(&format!("service {}", unit.unit)));
+        let sick = outcome.sick.iter().any(|(name, sick)| name == host && *sick == unit.unit);
+        !sick && now.is_some_and(|now| now.starts_with("active"))
+    };
+    outcome.began.get(host)?.iter().find(|unit| unit.is_up() && !serves(unit))
+}
+
+/// A host that failed within what the script allows was restored: what ran there runs.
+fn missed(case: &Case<'_>, breaches: &mut Vec<Breach>) {
+    for host in failed_within_budget(case).into_iter().filter(|host| !case.outcome.is_gone(host)) {
+        let Some(unit) = serves_no_more(case, &host) else { continue };
+        breaches.push(Breach {
+            judge: Judge::EndState,
+            what: format!("it succeeded with a host that failed, and {} does not run well there, as it did before", unit.name()),
+            site: case.last_verb(&host, &unit.unit, false).map(|(_, site)| site).or_else(|| case.fault_site()),
+            host: Some(host),
+            at: None,
+            help: "",
+        });
+    }
+}
+
 /// Behind a point of no return nothing is restored; what served before must serve all the same.
 fn past_return(case: &Case<'_>, breaches: &mut Vec<Breach>) {
     let outcome = case.outcome;
     let declared = case.commands.values().find(|command| command.op == crate::op::PointOfNoReturn::WORD);
-    for (host, units) in outcome.began.iter().filter(|(host, _)| !outcome.is_gone(host)) {
-        let serves = |unit: &UnitShown| {
-            let now = outcome.end.hosts.get(host).and_then(|things| things.get(&format!("service {}", unit.unit)));
-            let sick = outcome.sick.iter().any(|(name, sick)| name == host && *sick == unit.unit);
-            !sick && now.is_some_and(|now| now.starts_with("active"))
-        };
-        let Some(unit) = units.iter().find(|unit| unit.is_up() && !serves(unit)) else { continue };
+    for host in outcome.began.keys().filter(|host| !outcome.is_gone(host)) {
+        let Some(unit) = serves_no_more(case, host) else { continue };
         breaches.push(Breach {
             judge: Judge::EndState,
             what: format!(

@@ -18,6 +18,17 @@ pub(super) fn judge(case: &Case<'_>, breaches: &mut Vec<Breach>) {
             RunPhase::Refused => last.exit == 6,
             _ => true,
         };
+        let owes = !last.debts.is_empty() || !last.open.is_empty();
+        if owes && matches!(last.exit, 0 | 1 | 3) {
+            breaches.push(Breach {
+                judge: Judge::Truth,
+                what: format!("it ended {} with exit code {}, and something is owed", last.state.word(), last.exit),
+                host: last.debts.first().map(ToString::to_string),
+                site: case.fault_site(),
+                at: None,
+                help: "",
+            });
+        }
         if !fits {
             breaches.push(Breach {
                 judge: Judge::Truth,

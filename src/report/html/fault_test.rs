@@ -1,16 +1,16 @@
 //! A fault test as a page: what was tried, and for each cause of breaches a timeline of the hosts.
 
 use super::{escape, page, tile};
-use crate::prove::{Cause, Coverage, TraceLine, Verdict};
+use crate::prove::{Cause, Coverage, Start, TraceLine, Verdict};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// The page of these verdicts; `again` is the command that plays a scenario, but for its name.
 #[must_use]
-pub fn fault_test_page(project: &str, verdicts: &[Verdict], again: &str) -> String {
+pub fn fault_test_page(project: &str, verdicts: &[Verdict], again: &dyn Fn(&Start) -> String) -> String {
     let mut body = String::new();
     for verdict in verdicts {
-        one(&mut body, verdict, again);
+        one(&mut body, verdict, &again(&verdict.start));
     }
     page(&format!("windlass test: {project}"), &body)
 }
@@ -18,7 +18,7 @@ pub fn fault_test_page(project: &str, verdicts: &[Verdict], again: &str) -> Stri
 fn one(body: &mut String, verdict: &Verdict, again: &str) {
     let coverage = &verdict.coverage;
     // Writing to a String cannot fail.
-    let _ = write!(body, "<h2>From {}</h2>", escape(&verdict.start));
+    let _ = write!(body, "<h2>From {}</h2>", escape(&verdict.start.to_string()));
     if let Some(diagnostic) = &verdict.fails {
         let message = escape(&diagnostic.message);
         let _ = write!(body, "<div class=\"card bad\"><p>The run does not succeed even without faults: {message}</p></div>");
@@ -37,7 +37,10 @@ fn one(body: &mut String, verdict: &Verdict, again: &str) {
         ),
     ];
     let _ = write!(body, "<div class=\"tiles\">{}</div>", tiles.concat());
-    if causes == 0 {
+    if verdict.stopped {
+        body.push_str("<div class=\"card bad\"><p>It was stopped before all was tried.</p></div>");
+    }
+    if causes == 0 && coverage.scenarios > 0 {
         body.push_str("<p>No breach within the model. That is no proof: what is not modelled is listed below.</p>");
     }
     for cause in &verdict.causes {
