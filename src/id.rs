@@ -64,6 +64,10 @@ text_id! {
     LockName
 }
 text_id! {
+    /// What a run's names on a host carry, so that no other run's are taken for its own: of another ledger, environment or project.
+    RunTag
+}
+text_id! {
     /// A path on a host: absolute, or below the login user's home as `~/...`.
     #[serde(try_from = "String")]
     RemotePath
@@ -146,6 +150,16 @@ impl RunId {
     #[must_use]
     pub fn from_ledger(text: &str) -> Self {
         Self(text.to_owned())
+    }
+}
+
+impl RunTag {
+    /// That of a run under this lock. A ledger's own name is random, so nobody else foretells the tag.
+    #[must_use]
+    pub fn new(run: &RunId, lock: Option<&LockName>) -> Self {
+        let mut tag = Digest::of(format!("{}\n{run}", lock.map_or("", LockName::as_str)).as_bytes()).0;
+        tag.truncate(16);
+        Self(tag)
     }
 }
 

@@ -521,7 +521,7 @@ fn a_host_refuses_whoever_held_the_lock_before() {
     // Another one takes the same run up, and shows itself before anything else.
     let (new, _) = controller(&lab, "r-1", "box", 2);
     new.perform(&at, &Effect::Fence).unwrap();
-    let before = lab.say(0, "cd; find . ! -path './.config*' ! -path '*/r-1/l/*' | sort; cat f");
+    let before = lab.say(0, "cd; find . ! -path './.config*' ! -path '*/r-1-*/l/*' | sort; cat f");
     let refused = |controller: &Arc<dyn Effects>, effect: &Effect| {
         assert!(matches!(effect.class(), EffectClass::Write | EffectClass::Opaque));
         let result = controller.perform(&at, effect);
@@ -535,7 +535,7 @@ fn a_host_refuses_whoever_held_the_lock_before() {
         let (new, at) = (new.clone(), at.clone());
         std::thread::spawn(move || new.perform(&at, &slow))
     };
-    eventually("it runs", || lab.run(0, "ls ~/.windlass/runs/r-1/x/slow.pid").status.success());
+    eventually("it runs", || lab.run(0, "ls ~/.windlass/runs/r-1-*/x/slow.pid").status.success());
     let (again, _) = controller(&lab, "r-1", "box", 1);
     changes().iter().for_each(|effect| refused(&again, effect));
     // It may look.
@@ -544,8 +544,8 @@ fn a_host_refuses_whoever_held_the_lock_before() {
     assert!(matches!(old.perform(&at, &stat), Ok(Reply::Stat(Some(_)))));
     lab.say(0, "touch ~/go");
     assert!(matches!(running.join().unwrap(), Ok(Reply::Command(result)) if result.code == 0));
-    lab.say(0, "rm ~/go ~/.windlass/runs/r-1/x/slow.*");
-    let after = lab.say(0, "cd; find . ! -path './.config*' ! -path '*/r-1/l/*' | sort; cat f");
+    lab.say(0, "rm ~/go ~/.windlass/runs/r-1-*/x/slow.*");
+    let after = lab.say(0, "cd; find . ! -path './.config*' ! -path '*/r-1-*/l/*' | sort; cat f");
     assert_eq!(before, after);
     // Other environments have locks of their own.
     let (other, _) = controller(&lab, "r-2", "another", 1);

@@ -119,7 +119,7 @@ impl Pool {
         if host.transport == Transport::Local {
             return Ok(Arc::new(LocalShell::new(
                 &self.options,
-                Errand::new(self.options.run.as_str(), &self.name, host.name.as_str()).under(self.options.fence.clone()),
+                Errand::new(&self.options.run, &self.name, host.name.as_str()).under(self.options.fence.clone()),
             )));
         }
         host.check_supported().map_err(|error| Failure::Denied { reason: error.to_string(), help: error.help() })?;
@@ -146,7 +146,7 @@ impl Pool {
 
     fn ssh(&self, endpoint: Endpoint, via: Option<Arc<SshShell>>) -> Result<SshShell, Failure> {
         let options = &self.options;
-        let errand = Errand::new(options.run.as_str(), &self.name, &endpoint.name).under(options.fence.clone());
+        let errand = Errand::new(&options.run, &self.name, &endpoint.name).under(options.fence.clone());
         SshShell::connect(endpoint, via, errand, options.stop.clone(), options.credentials.clone())
     }
 

@@ -1,6 +1,7 @@
 //! A host as the rest of the transport sees it: a place that answers calls, and lets one connect from its own network.
 
 use crate::effect::{Content, Fence};
+use crate::id::{RunId, RunTag};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -44,19 +45,15 @@ pub enum Payload {
 /// What the shells of one connection do there, and whose they are.
 #[derive(Debug, Clone)]
 pub(super) struct Errand {
-    run: String,
+    run: RunId,
     whose: String,
     fence: Option<Fence>,
 }
 
 impl Errand {
     /// For this run; by a connection of this host's, in a pool that has this name.
-    pub(super) fn new(run: &str, pool: &str, host: &str) -> Self {
-        Self {
-            fence: None,
-            run: run.to_owned(),
-            whose: format!("{pool}/{}/{:016x}", host.replace('/', "_"), rand::random::<u64>()),
-        }
+    pub(super) fn new(run: &RunId, pool: &str, host: &str) -> Self {
+        Self { fence: None, run: run.clone(), whose: format!("{pool}/{}/{:016x}", host.replace('/', "_"), rand::random::<u64>()) }
     }
 
     /// Under this lock.
@@ -71,7 +68,8 @@ impl Errand {
             None => ("", String::new()),
         };
         let whose = super::remote::quote(&self.whose);
-        format!("wl_k={key}\nwl_c={whose}\nwl_run={}\nwl_lock={lock}\nwl_e={epoch}\n", self.run)
+        let tag = RunTag::new(&self.run, self.fence.as_ref().map(|fence| &fence.lock));
+        format!("wl_k={key}\nwl_c={whose}\nwl_run={}\nwl_u={tag}\nwl_lock={lock}\nwl_e={epoch}\n", self.run)
     }
 }
 

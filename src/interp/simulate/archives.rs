@@ -1,6 +1,6 @@
 //! An archive that lies on a host, unpacked into a directory of its own.
 
-use super::at::{Answer, At, beside, die, done};
+use super::at::{Answer, At, die, done};
 use super::blob::Blob;
 use super::files::{Directory, Ino, Node};
 use super::host::Was;
@@ -44,7 +44,7 @@ impl At<'_> {
         let now = self.now;
         self.host.files.name(new, MARK, mark, now);
         if there.is_some() {
-            let trash = beside(path, &format!(".wl-trash-{save}"));
+            let trash = self.trash(path, save);
             self.note(save, path, Was::Moved(trash.clone()))?;
             if let Some(old) = self.take(path)? {
                 self.put(&trash, old)?;

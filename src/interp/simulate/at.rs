@@ -33,6 +33,8 @@ pub(super) struct At<'a> {
     pub(super) fence: Option<&'a Fence>,
     /// The name of the run.
     pub(super) run: String,
+    /// What its names beside a path carry.
+    pub(super) tag: String,
     /// The name of what this run keeps as this user.
     pub(super) keeper: String,
     /// Where that would lie on a real host.
@@ -60,11 +62,21 @@ pub(super) fn above(path: &str) -> &str {
 }
 
 /// A path beside another, as in `/srv/.wl-SAVE`.
-pub(super) fn beside(path: &str, name: &str) -> String {
+fn beside(path: &str, name: &str) -> String {
     format!("{}/{name}", above(path).trim_end_matches('/'))
 }
 
 impl At<'_> {
+    /// Where what a step makes for a path lies until it is whole.
+    pub(super) fn unfinished(&self, path: &str, save: &SaveId) -> String {
+        beside(path, &format!(".wl-{}-{save}", self.tag))
+    }
+
+    /// Where what a step takes from a path lies until the run has ended.
+    pub(super) fn trash(&self, path: &str, save: &SaveId) -> String {
+        beside(path, &format!(".wl-trash-{}-{save}", self.tag))
+    }
+
     /// The step rests on this.
     pub(super) fn mark(&self, certainty: Certainty, why: impl Into<String>) {
         if let Some(marks) = self.marks {

@@ -1,6 +1,6 @@
 //! Directories, links, moves and removals.
 
-use super::at::{Answer, At, above, beside, die, done};
+use super::at::{Answer, At, above, die, done};
 use super::files::Node;
 use super::host::Was;
 use super::view::Last;
@@ -84,6 +84,9 @@ impl At<'_> {
         if place.node.is_none() {
             return self.same(save);
         }
+        if path.ends_with("/.") || path.ends_with("/..") {
+            return die(format!("refuses to remove {path}: call the directory by its own name"));
+        }
         if path.trim_matches('/').is_empty() {
             return die(format!("refuses to remove {path}"));
         }
@@ -91,11 +94,8 @@ impl At<'_> {
         if format!("{home}/").starts_with(&format!("{path}/")) {
             return die(format!("refuses to remove {path}, in which the home directory {home} lies"));
         }
-        let trash = beside(path, &format!(".wl-trash-{save}"));
+        let trash = self.trash(path, save);
         self.note(save, path, Was::Moved(trash.clone()))?;
-        if path.ends_with("/.") {
-            return die(format!("mv: cannot move '{path}' to '{trash}': Device or resource busy"));
-        }
         self.may_move(path, &trash)?;
         let gone = self.take(path)?;
         // Sent twice, with something new there meanwhile: what was there at first is in the trash already.

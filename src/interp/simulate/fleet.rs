@@ -13,7 +13,7 @@ use super::shell::{Shell, ShellItem, ShellKind};
 use super::view::{Below, Nothing};
 use crate::effect::{Content, EffectError, Fence, Login, Reply};
 use crate::fleet::{Environment, WantedFile, WantedForm, WantedHost, World};
-use crate::id::RunId;
+use crate::id::{RunId, RunTag};
 use crate::interp::marks::Marks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -251,6 +251,7 @@ impl Host {
             who,
             fence: None,
             run: String::new(),
+            tag: String::new(),
             keeper: String::new(),
             place: String::new(),
             now: BEGIN / 1000,
@@ -279,10 +280,10 @@ impl Host {
 
     /// The same as somebody who is known already.
     pub(super) fn as_who<'a>(&'a mut self, who: Who, means: &Means<'a>, now: i64) -> At<'a> {
-        let run = means.run;
-        let (keeper, place) = (keeper(run, &who.name), format!("{}/.windlass/runs/{run}", who.home));
-        let Means { below, programs, marks, fence, .. } = *means;
-        At { host: self, below, programs, marks, who, fence, run: run.to_string(), keeper, place, now }
+        let Means { run, below, programs, marks, fence } = *means;
+        let tag = RunTag::new(run, fence.map(|fence| &fence.lock));
+        let (keeper, place) = (keeper(run, &tag, &who.name), format!("{}/.windlass/runs/{run}-{tag}", who.home));
+        At { host: self, below, programs, marks, who, fence, run: run.to_string(), tag: tag.to_string(), keeper, place, now }
     }
 }
 

@@ -7,7 +7,7 @@ use super::packages::Packages;
 use super::services::Services;
 use crate::effect::{CommandResult, Content, EffectError, Login, UnitScope};
 use crate::fleet::WantedHost;
-use crate::id::RunId;
+use crate::id::{RunId, RunTag};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,7 +62,7 @@ pub enum Answered {
     Assumed,
 }
 
-/// What one run keeps on a host as one user: the counterpart of `~/.windlass/runs/RUN`.
+/// What one run keeps on a host as one user: the counterpart of `~/.windlass/runs/RUN-TAG`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Kept {
     pub(super) saves: BTreeMap<String, Save>,
@@ -175,8 +175,8 @@ impl CommandKept {
 }
 
 /// The name under which a run keeps things as a user.
-pub(super) fn keeper(run: &RunId, user: &str) -> String {
-    format!("{run} {user}")
+pub(super) fn keeper(run: &RunId, tag: &RunTag, user: &str) -> String {
+    format!("{run}-{tag} {user}")
 }
 
 impl Host {

@@ -1,6 +1,6 @@
 //! Whole files: written, sent or copied beside the path, dressed, and put into its place in one instant.
 
-use super::at::{Answer, At, beside, die, done};
+use super::at::{Answer, At, die, done};
 use super::blob::Blob;
 use super::files::{Ino, Node};
 use super::host::Was;
@@ -47,7 +47,7 @@ impl At<'_> {
         let new = self.make(directory, Node::File(put.blob.clone()), 0o644);
         self.dress(path, new, mode, put.attributes, old)?;
         if let Some(command) = put.validate {
-            self.validate(path, &beside(path, &format!(".wl-{}", put.save)), new, command)?;
+            self.validate(path, &self.unfinished(path, put.save), new, command)?;
         }
         let was = self.keep(put.save, path)?;
         let before = match (put.shows, &was) {

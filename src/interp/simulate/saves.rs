@@ -1,6 +1,6 @@
 //! What undoing asks of a host: what a save kept comes back, what ran is restarted, what a run kept is forgotten.
 
-use super::at::{Answer, At, above, beside, die, done};
+use super::at::{Answer, At, above, die, done};
 use super::files::{Ino, Node};
 use super::host::{First, Save, TreeNotes, Was};
 use crate::effect::{Anchor, EffectError};
@@ -92,7 +92,7 @@ impl At<'_> {
 
     fn moved_back(&mut self, save: &SaveId, path: &str, to: &str) -> Result<bool, EffectError> {
         if self.view().entry(to)?.is_some() {
-            let aside = beside(path, &format!(".wl-{save}"));
+            let aside = self.unfinished(path, save);
             if let Some(there) = self.take(path)? {
                 self.put(&aside, there)?;
             }
@@ -136,7 +136,7 @@ impl At<'_> {
             }
         }
         self.take(&notes.trash)?;
-        self.take(&beside(&notes.trash, &format!(".wl-{save}")))?;
+        self.take(&self.unfinished(&notes.trash, save))?;
         Ok(true)
     }
 

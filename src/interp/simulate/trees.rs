@@ -1,6 +1,6 @@
 //! A directory of the project on a host: its files beside those that are there, or instead of them.
 
-use super::at::{Answer, At, above, beside, die, done};
+use super::at::{Answer, At, above, die, done};
 use super::blob::Blob;
 use super::files::{Directory, Ino, Node};
 use super::host::{TreeNotes, Was};
@@ -149,7 +149,7 @@ impl At<'_> {
     }
 
     fn settle_all(&mut self, sent: &Sent<'_>, new: Ino, lack: &[String]) -> Result<(), EffectError> {
-        let trash = beside(&sent.path, &format!(".wl-trash-{}", sent.save));
+        let trash = self.trash(&sent.path, sent.save);
         let notes = TreeNotes { trash: trash.clone(), ..TreeNotes::default() };
         self.note(sent.save, &sent.path, Was::Tree(notes))?;
         if self.view().directory(&trash)?.is_none() {
@@ -202,7 +202,7 @@ impl At<'_> {
             (directory.mode, directory.uid, directory.gid) = (inode.mode, inode.uid, inode.gid);
             return Ok(());
         }
-        let trash = beside(&sent.path, &format!(".wl-trash-{}", sent.save));
+        let trash = self.trash(&sent.path, sent.save);
         let kept = format!("{trash}/{name}");
         if there_directory.is_some() {
             self.aside(sent, name)?;
@@ -220,7 +220,7 @@ impl At<'_> {
 
     /// What is there goes into the trash, unless it went there before.
     fn aside(&mut self, sent: &Sent<'_>, name: &str) -> Result<(), EffectError> {
-        let trash = beside(&sent.path, &format!(".wl-trash-{}", sent.save));
+        let trash = self.trash(&sent.path, sent.save);
         let (from, to) = (format!("{}/{name}", sent.path), format!("{trash}/{name}"));
         let Some(there) = self.take(&from)? else { return Ok(()) };
         if self.view().entry(&to)?.is_none() {

@@ -1,9 +1,10 @@
 # Windlass, host side: functions for one persistent POSIX sh. Needs coreutils (GNU or busybox); systemctl for services.
 # The controller sends lines `wl N FUNCTION ARGS`, one at a time, and reads until the mark. Before a function is called for the first
 # time, it sends the section that has it, and those that this one needs: a section begins at `#: NAME`, the first goes out at once.
-# wl_k (the mark, a secret of this session), wl_c (whose shell it is) and wl_run (the run's name) are set before this text.
+# wl_k (the mark, a secret of this session), wl_c (whose shell it is), wl_run (the run's name) and wl_u (what tells it from runs of
+# other ledgers, and stands in every name that it leaves beside a path) are set before this text.
 if [ -d "$HOME" ] && [ -w "$HOME" ]; then wl_home=$HOME/.windlass; else wl_home=/var/tmp/.windlass-$(id -u); fi
-W=$wl_home/runs/$wl_run
+W=$wl_home/runs/$wl_run-$wl_u
 # Holders of the lock (wl_lock; this is the wl_e-th) that this host was shown: a file for each, which stays when the run has ended.
 wl_f=$wl_home/ledgers/$wl_lock
 t=; wl_t=; wl_a=; wl_w= # what a login's environment calls so is not ours to remove
@@ -221,7 +222,7 @@ wl_put() {
     size=${old%% *}; old=${old#* }
   fi
   m=${5:-${old%% *}}; o=$6; g=$7; old=${old#* }
-  t=$dir/.wl-$1; wl_private
+  t=$dir/.wl-$wl_u-$1; wl_private
   [ ! -e "$t" ] || wl_part "$3" "$4" "$t"
   [ -z "$8" ] || u=$(umask)
   # What has arrived of a large one stays, to be gone on with.
@@ -306,7 +307,7 @@ wl_link() { # SAVE PATH TARGET
   elif [ -d "$p" ]; then wl_die "$p is a directory, not a link; move it away first"
   elif [ -e "$p" ]; then wl_die "$p is a file, not a link; remove it first"; fi
   if [ ! -L "$p" ]; then wl_keep "$1"; ln -sT -- "$3" "$p" && echo changed; exit; fi
-  t=$dir/.wl-$1; wl_private; wl_t=$t; [ ! -L "$t" ] || rm -f "$t"
+  t=$dir/.wl-$wl_u-$1; wl_private; wl_t=$t; [ ! -L "$t" ] || rm -f "$t"
   ln -s -- "$3" "$t" || exit 1
   wl_keep "$1"
   mv -fT -- "$t" "$p" && echo changed
@@ -325,7 +326,7 @@ wl_rename() { # SAVE FROM TO
   # To another file system: a copy that appears whole, before the original goes.
   wl_private; echo >"$W/s/$1.far" || exit 1
   wl_note "$1" moved "$to"
-  t=$dir/.wl-$1; wl_t=$t; rm -rf -- "$t"
+  t=$dir/.wl-$wl_u-$1; wl_t=$t; rm -rf -- "$t"
   cp -a -- "$p" "$t" || { rm -rf -- "$t"; exit 1; }
   mv -T -- "$t" "$to" && echo >"$d.moved" || exit 1
   rm -rf -- "$p" && echo changed
@@ -333,9 +334,9 @@ wl_rename() { # SAVE FROM TO
 wl_remove() { # SAVE PATH
   wl_path "$2"
   [ -e "$p" ] || [ -L "$p" ] || wl_same "$1"
-  case $p in */*[!/]*) ;; *) wl_die "refuses to remove $p" ;; esac
+  case $p in */.|*/..) wl_die "refuses to remove $p: call the directory by its own name" ;; */*[!/]*) ;; *) wl_die "refuses to remove $p" ;; esac
   case $HOME/ in "$p"/*) wl_die "refuses to remove $p, in which the home directory $HOME lies" ;; esac
-  o=${p%/*}/.wl-trash-$1
+  o=${p%/*}/.wl-trash-$wl_u-$1
   wl_note "$1" moved "$o"
   # Sent twice, with something new there meanwhile: what was there at first is in the trash already.
   if [ -e "$o" ] || [ -L "$o" ]; then rm -rf -- "$p" && echo changed; exit; fi
@@ -363,14 +364,14 @@ wl_unpack() { # SAVE ARCHIVE DIRECTORY STRIP SHA256; an empty SHA256 is any
   elif [ -e "$p" ] || [ -L "$p" ]; then wl_die "$p is there, and is not a directory"; fi
   [ -n "$h" ] || wl_hash "$a"
   wl_wanted "$5"
-  t=$dir/.wl-$1; wl_private; wl_t=$t; [ ! -e "$t" ] || rm -rf "$t"
+  t=$dir/.wl-$wl_u-$1; wl_private; wl_t=$t; [ ! -e "$t" ] || rm -rf "$t"
   mkdir -m 755 "$t" || exit 1
   if [ "$4" = 0 ]; then tar -xof "$a" -C "$t" </dev/null; else tar -xof "$a" -C "$t" --strip-components="$4" </dev/null; fi ||
     { rm -rf "$t"; wl_die "$a could not be unpacked; is it a tar archive, whole, and is its packer (gzip, xz, zstd, bzip2) on this host?"; }
   f=$t/.windlass-unpacked; [ ! -e "$f" ] && [ ! -L "$f" ] || rm -rf "$f" # an archive may hold a link of that name
   echo "$h $4 $i" >"$t/.windlass-unpacked" || { rm -rf "$t"; exit 1; }
   if [ -d "$p" ]; then
-    o=$dir/.wl-trash-$1; wl_note "$1" moved "$o"
+    o=$dir/.wl-trash-$wl_u-$1; wl_note "$1" moved "$o"
     mv -T -- "$p" "$o" || exit 1
   else wl_keep "$1"; fi
   mv -T -- "$t" "$p" && echo changed
@@ -583,7 +584,7 @@ wl_restore() { # SAVE SURELY
   [ -s "$d.done" ] || { [ -z "$2" ] || wl_die "what the step kept of before is gone from $W, so it cannot be put back"; echo same; exit 0; }
   read -r k <"$d.done"; p=$(cat "$d.path"; echo .); p=${p%.}; was=
   case $k in attributes|moved|tree|service) was=$(cat "$d.was"; echo .); was=${was%.} ;; esac
-  t=${p%/*}/.wl-$1; wl_t=$t
+  t=${p%/*}/.wl-$wl_u-$1; wl_t=$t
   case $k in
     absent) rm -rf -- "$p" || exit 1 ;;
     directory) echo same; exit 0 ;;
@@ -610,7 +611,7 @@ wl_restore() { # SAVE SURELY
     attributes) set -- $was; chown -- "$2:$3" "$p" 2>/dev/null; chmod -- "00$1" "$p" || exit 1 ;;
     moved)
       if [ -e "$d.far" ]; then
-        rm -rf -- "${was%/*}/.wl-$1"
+        rm -rf -- "${was%/*}/.wl-$wl_u-$1"
         # Until it was whole there, the original stayed whole.
         if [ ! -e "$d.moved" ] && { [ -e "$p" ] || [ -L "$p" ]; }; then rm -rf -- "$was" || exit 1
         elif [ -e "$was" ] || [ -L "$was" ]; then
@@ -705,7 +706,7 @@ wl_tree_look() {
 wl_tree_put() {
   LC_ALL=C; export LC_ALL; wl_path "$2"; wl_parent
   case $p in */*[!/]*) ;; *) wl_die "refuses to fill $p" ;; esac
-  t=$dir/.wl-$1; a=$t.tar; x=$W/x/$1
+  t=$dir/.wl-$wl_u-$1; a=$t.tar; x=$W/x/$1
   if [ "$8" -ge 1048576 ]; then wl_begin "$1" "$a"; else wl_private; wl_a=$a; fi
   [ ! -e "$a" ] || wl_part "$7" "$8" "$a"
   [ ! -e "$t" ] || rm -rf -- "$t"
@@ -728,7 +729,7 @@ wl_tree_put() {
   [ -d "$p" ] || { rm -rf -- "$t"; wl_die "$p is there, and is not a directory"; }
   ( wl_tree "$p" ) >"$x.have" || exit 1
   wl_lack "$1" "$5" "$6"
-  o=$dir/.wl-trash-$1; wl_note "$1" tree "$o"
+  o=$dir/.wl-trash-$wl_u-$1; wl_note "$1" tree "$o"
   [ -d "$o" ] || mkdir -m 700 -- "$o" || exit 1
   while IFS= read -r f; do f=${f#./}; wl_settle "$f" || exit 1; done <"$x.lack"
   if [ "$4" = delete ]; then
@@ -790,7 +791,7 @@ wl_untree() {
     sed '1!G;h;$!d' "$d.modes" >"$d.gone"
     while IFS=' ' read -r m g f; do [ ! -d "$p/$f" ] || { chown -- "$g" "$p/$f" 2>/dev/null; chmod -- "00$m" "$p/$f" || exit 1; }; done <"$d.gone"
   fi
-  rm -rf -- "$o" "${o%/*}/.wl-${d##*/}"
+  rm -rf -- "$o" "${o%/*}/.wl-$wl_u-${d##*/}"
 }
 #: forget
 wl_forget() { # [RECORDS HEAD]

@@ -27,7 +27,7 @@ wl_guard() { # SAVE SECONDS SIZE: starts the timer, whose program is asked for, 
   wl_need "$3" "$t"; [ "$(stat -c %s "$t")" = "$3" ] || exit 74
   wl_note "$1" guard "$2"
   command -v setsid >/dev/null || wl_die "there is no setsid on this host, so nothing can outlive this connection"
-  wl_c=$wl_c wl_run=$wl_run setsid sh "$t" "$1" "$2" </dev/null >"$g/$1.log" 2>&1 & q=$!
+  wl_c=$wl_c wl_run=$wl_run wl_u=$wl_u setsid sh "$t" "$1" "$2" </dev/null >"$g/$1.log" 2>&1 & q=$!
   i=0
   while [ ! -e "$g/armed-$1" ]; do
     sleep 0.05; i=$((i+1)); [ $i -lt 200 ] || { kill -KILL "-$q" "$q" 2>/dev/null; wl_die "the timer does not start: $(head -c 500 "$g/$1.log")"; }

@@ -65,7 +65,7 @@ wl_copy() { # SAVE FROM TO MODE OWNER GROUP
       wl_set "$1" "$4" "$5" "$6" "$p"; echo changed; exit 0
     fi
   fi
-  t=$dir/.wl-$1; wl_private; wl_t=$t; [ ! -e "$t" ] || rm -f "$t"
+  t=$dir/.wl-$wl_u-$1; wl_private; wl_t=$t; [ ! -e "$t" ] || rm -f "$t"
   umask 077; printf '' 2>/dev/null >"$t" || wl_die "no new file can be made in $dir (no permission, or no space)"
   cat -- "$from" >"$t" || { rm -f "$t"; exit 1; }
   wl_hash "$t"; [ "$h" = "$sum" ] || { rm -f "$t"; wl_die "$from changed while it was copied"; }
