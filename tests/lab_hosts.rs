@@ -463,7 +463,7 @@ fn controller(lab: &Lab, run: &str, environment: &str, epoch: u64) -> (Arc<dyn E
         sudo: None,
         unsupported: Vec::new(),
     };
-    let fence = Some(Fence { lock: LockName::new("lab", environment), epoch: Epoch(epoch) });
+    let fence = Some(Fence::new(LockName::new("lab", environment), Epoch(epoch)));
     let options = PoolOptions { fence, ..PoolOptions::new(RunId::from_ledger(run)) };
     let at = Login::plain(&host.name);
     let pool = Arc::new(Pool::new(&Inventory::new(vec![host]).unwrap(), options));

@@ -1,9 +1,12 @@
 //! The words of the command line.
 
 use crate::artifact::{ArtifactName, Version};
-use crate::id::StepKey;
+use crate::id::{RunId, StepKey};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+
+pub(super) use super::parse::Answer;
+use super::parse::{parse_answer, parse_crash, parse_pair, parse_pin, parse_run, parse_step};
 
 /// Deploys services to Linux servers over SSH: one Rhai script, rehearsed, and run unchanged.
 #[derive(Debug, Parser)]
@@ -138,12 +141,23 @@ pub struct RunArgs {
     /// Do what this plan says, and nothing else: a document of `dry-run --out`. What is not given is taken from it
     #[arg(long, value_name = "FILE")]
     pub plan: Option<PathBuf>,
+    /// How it works on the hosts.
+    #[command(flatten)]
+    pub perform: PerformArgs,
+}
+
+/// What all have in common that change hosts.
+#[derive(Debug, Clone, Args)]
+pub struct PerformArgs {
     /// Ask for the password that sudo wants on the hosts, once
     #[arg(short = 'K', long)]
     pub ask_sudo_password: bool,
     /// The answer to a question that the script asks
     #[arg(long = "answer", value_name = "NAME=VALUE", value_parser = parse_answer)]
     pub answers: Vec<Answer>,
+    /// Also change what this unfinished run of another ledger has changed: its own undoing is not to be counted on then
+    #[arg(long, value_name = "RUN", value_parser = parse_run)]
+    pub beside: Vec<RunId>,
     /// For tests: be killed at a record of the journal, as in 12 or before:12
     #[arg(long, hide = true, value_parser = parse_crash)]
     pub crash_at: Option<crate::run::Crash>,
@@ -289,15 +303,9 @@ pub struct ResumeArgs {
 pub struct TakeUpArgs {
     /// The run's name, or a part of it that no other run has
     pub run: String,
-    /// Ask for the password that sudo wants on the hosts, once
-    #[arg(short = 'K', long)]
-    pub ask_sudo_password: bool,
-    /// The answer to a question that the script asks
-    #[arg(long = "answer", value_name = "NAME=VALUE", value_parser = parse_answer)]
-    pub answers: Vec<Answer>,
-    /// For tests: be killed at a record of the journal
-    #[arg(long, hide = true, value_parser = parse_crash)]
-    pub crash_at: Option<crate::run::Crash>,
+    /// How it works on the hosts.
+    #[command(flatten)]
+    pub perform: PerformArgs,
 }
 
 /// `unwind`.
@@ -306,6 +314,9 @@ pub struct UnwindArgs {
     /// What is taken up.
     #[command(flatten)]
     pub take_up: TakeUpArgs,
+    /// Put back what was there, also where somebody has changed what the run made
+    #[arg(long)]
+    pub accept_drift: bool,
     /// Leave out what could not be undone the last time: somebody has seen to it
     #[arg(long, value_name = "REASON")]
     pub skip: Option<String>,
@@ -401,15 +412,9 @@ pub struct RollbackArgs {
     /// Do not ask before a production environment is changed
     #[arg(short, long)]
     pub yes: bool,
-    /// Ask for the password that sudo wants on the hosts, once
-    #[arg(short = 'K', long)]
-    pub ask_sudo_password: bool,
-    /// The answer to a question that the script asks
-    #[arg(long = "answer", value_name = "NAME=VALUE", value_parser = parse_answer)]
-    pub answers: Vec<Answer>,
-    /// For tests: be killed at a record of the journal
-    #[arg(long, hide = true, value_parser = parse_crash)]
-    pub crash_at: Option<crate::run::Crash>,
+    /// How it works on the hosts.
+    #[command(flatten)]
+    pub perform: PerformArgs,
 }
 
 /// `status`.
@@ -552,40 +557,4 @@ pub struct ServeArgs {
     /// Leave the caller's session.
     #[arg(long)]
     pub detached: bool,
-}
-
-fn parse_pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("write NAME=VALUE".to_owned()),
-    }
-}
-
-/// What `--answer` says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// The question's name.
-    pub name: String,
-    /// The answer.
-    pub value: String,
-}
-
-fn parse_answer(text: &str) -> Result<Answer, String> {
-    parse_pair(text).map(|(name, value)| Answer { name, value })
-}
-
-fn parse_pin(text: &str) -> Result<(ArtifactName, Version), String> {
-    let (name, version) = text.split_once('=').ok_or("write NAME=VERSION")?;
-    let name = ArtifactName::parse(name).map_err(|error| error.to_string())?;
-    Ok((name, Version::parse(version).map_err(|error| error.to_string())?))
-}
-
-fn parse_step(text: &str) -> Result<StepKey, String> {
-    StepKey::parse(text).map_err(|error| error.to_string())
-}
-
-fn parse_crash(text: &str) -> Result<crate::run::Crash, String> {
-    let (before, number) = text.strip_prefix("before:").map_or((false, text), |number| (true, number));
-    let record = number.parse().map_err(|_| "write a record's number".to_owned())?;
-    Ok(crate::run::Crash { record, before })
 }

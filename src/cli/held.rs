@@ -59,9 +59,9 @@ impl HeldPlan {
             let pins = plan.basis.artifacts.iter();
             selection.artifacts = pins.map(|pin| (pin.name.clone(), pin.version.clone())).collect();
         }
-        let given: Vec<String> = args.answers.iter().map(|answer| answer.name.clone()).collect();
+        let given: Vec<String> = args.perform.answers.iter().map(|answer| answer.name.clone()).collect();
         let left = plan.answers.iter().filter(|(name, _)| !given.contains(name));
-        args.answers.extend(left.map(|(name, value)| Answer { name: name.clone(), value: value.clone() }));
+        args.perform.answers.extend(left.map(|(name, value)| Answer { name: name.clone(), value: value.clone() }));
     }
 
     /// Holds what the run would be made of against the plan; the hosts are looked at later. What is read of the project meanwhile is

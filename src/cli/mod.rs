@@ -14,6 +14,7 @@ mod init;
 mod lab;
 mod lease;
 mod lock_file;
+mod parse;
 mod people;
 mod pins;
 mod predict;

@@ -45,14 +45,14 @@ pub(super) fn rollback(common: &Common, args: &RollbackArgs, printer: &Printer) 
     // A script of an older Windlass may not be one any more.
     let program = stored_program(&stored)?;
     refuse_errors(&program)?;
-    refuse_unknown_answers(&program, &args.answers)?;
+    refuse_unknown_answers(&program, &args.perform.answers)?;
     refuse_gone(&store, &stored, &id, ledger.as_ref())?;
     plan.show(&id, printer);
     if now.class == Class::Production && !args.yes {
         confirm(&stored.environment, printer)?;
     }
-    let given =
-        Given { answers: &args.answers, crash: args.crash_at, password: ask_password(args.ask_sudo_password)?, looks: &[] };
+    let password = ask_password(args.perform.ask_sudo_password)?;
+    let given = Given { perform: &args.perform, password, looks: &[] };
     begin(&project, &held, Outset { id, stored, by: who() }, &given, printer)
 }
 

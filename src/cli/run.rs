@@ -1,6 +1,6 @@
 //! `windlass run`: the real thing.
 
-use super::args::{Answer, Common, Format, RunArgs, Selection};
+use super::args::{Answer, Common, Format, PerformArgs, RunArgs, Selection};
 use super::check::{refuse_errors, refuse_unknown_answers, refuse_unknown_channels, refuse_unknown_params};
 use super::confirm::ask_password;
 use super::error::CliError;
@@ -11,6 +11,7 @@ use super::pins::{self, Purpose};
 use super::predict::{Scratch, show_before};
 use super::printer::Printer;
 use super::settings::{Labs, agent, environment, environment_name, executable, ledger, params, project, script, store, who};
+use crate::effect::Fence;
 use crate::event::Watcher;
 use crate::fleet::{Channels, Class, Environment, Project, selector};
 use crate::id::{RunId, StepKey};
@@ -42,7 +43,7 @@ pub(super) fn run(common: &Common, args: &RunArgs, printer: &Printer) -> Result<
     }
     refuse_policy(&environment)?;
     let _in_use = store(&project)?.hold()?;
-    let mut stored = read_all(&project, &script, &environment, (&args.selection, &args.answers), &new_id())?;
+    let mut stored = read_all(&project, &script, &environment, (&args.selection, &args.perform.answers), &new_id())?;
     if let Some(plan) = &plan {
         plan.hold(&project, &mut stored, &Scratch::new(&project)?.0)?;
         plan.told().iter().for_each(|told| printer.say(told));
@@ -52,23 +53,21 @@ pub(super) fn run(common: &Common, args: &RunArgs, printer: &Printer) -> Result<
     let held = hold(&project, &ledger, &name, &id, Intent::Begin)?;
     refuse_while_unfinished(&name, ledger.as_ref())?;
     stored.known_good = known_good(&ledger.releases(Some(&name))?);
-    let password = ask_password(args.ask_sudo_password)?;
+    let password = ask_password(args.perform.ask_sudo_password)?;
     if environment.class == Class::Production && !args.yes && plan.is_none() {
         if std::io::stdin().is_terminal() && printer.format == Format::Text {
-            show_before(&project, &stored, (&args.answers, password.clone()), printer)?;
+            show_before(&project, &stored, (&args.perform.answers, password.clone()), printer)?;
         }
         confirm(&environment, printer)?;
     }
     let looks = plan.as_ref().map(HeldPlan::looks).unwrap_or_default();
-    let (answers, crash) = (&args.answers, args.crash_at);
-    let given = Given { answers, crash, password, looks: &looks };
+    let given = Given { perform: &args.perform, password, looks: &looks };
     begin(&project, &held, Outset { id, stored, by: who() }, &given, printer)
 }
 
 /// What the command line gives a new run, beside what it is made of.
 pub(super) struct Given<'a> {
-    pub(super) answers: &'a [Answer],
-    pub(super) crash: Option<Crash>,
+    pub(super) perform: &'a PerformArgs,
     pub(super) password: Password,
     /// What must be as a plan saw it.
     pub(super) looks: &'a [Look],
@@ -91,8 +90,8 @@ pub(super) fn begin(
     let back = goes_back_to.as_ref().map(|run| format!(", back to what run {run} made")).unwrap_or_default();
     printer.say(&format!("run {id}: {script} on {name} ({hosts} host{s}){pinned}{back}"));
     let origin = Origin { run: id.to_string(), environment: name.clone(), project: project.name.clone() };
-    let desk = Desk::new(printer, environment).with_people(given.answers, &environment.notify, origin);
-    let runner = desk.runner(held, given.crash, given.password.clone());
+    let desk = Desk::new(printer, environment).with_people(&given.perform.answers, &environment.notify, origin);
+    let runner = desk.runner(held, given.perform.crash_at, given.password.clone(), &given.perform.beside);
     let finish = desk.watch_signals(|| runner.start_seeing(&outset, given.looks))?;
     Ok(desk.conclude(printer, &finish))
 }
@@ -289,7 +288,7 @@ impl Desk {
     }
 
     /// What works under a lock that is held; everything that waits gives up when that is lost.
-    pub(super) fn runner(&self, held: &Held, crash: Option<Crash>, password: Password) -> Runner {
+    pub(super) fn runner(&self, held: &Held, crash: Option<Crash>, password: Password, beside: &[RunId]) -> Runner {
         held.tenure.stops(self.stop.clone());
         let watcher: Arc<dyn Watcher> = match &self.report {
             Report::Live(report) => report.clone(),
@@ -301,7 +300,7 @@ impl Desk {
             stack: live_stack_with(
                 Credentials { password, passphrases: self.passphrases(), agent: agent() },
                 self.people.clone(),
-                Some(held.tenure.fence()),
+                Some(Fence { beside: beside.to_vec(), ..held.tenure.fence() }),
             ),
             watcher,
             interrupt: self.interrupt.clone(),

@@ -1,6 +1,6 @@
 //! `windlass resume`, `unwind` and `settle`: what to do with a run that has not ended well.
 
-use super::args::{Answer, Common, ResumeArgs, SettleArgs, TakeUpArgs, UnwindArgs};
+use super::args::{Answer, Common, PerformArgs, ResumeArgs, SettleArgs, TakeUpArgs, UnwindArgs};
 use super::check::{refuse_errors, refuse_unknown_answers};
 use super::confirm::ask_password;
 use super::error::CliError;
@@ -10,7 +10,7 @@ use super::run::Desk;
 use super::settings::{channels, ledger, project, script_name, who};
 use crate::artifact::DirectoryStore;
 use crate::fleet::Project;
-use crate::id::StepKey;
+use crate::id::{RunId, StepKey};
 use crate::interp::Origin;
 use crate::journal::{Decision, RunState};
 use crate::ledger::{Intent, Ledger, RunRow, StoredRun};
@@ -28,6 +28,8 @@ struct Given<'a> {
     crash: Option<Crash>,
     password: Password,
     answers: &'a [Answer],
+    /// Runs of other ledgers whose changes it may touch.
+    beside: &'a [RunId],
     drift: OnDrift,
     with: Option<&'a Path>,
     decisions: Vec<(StepKey, Decision)>,
@@ -36,8 +38,8 @@ struct Given<'a> {
 
 impl<'a> Given<'a> {
     fn of(args: &'a TakeUpArgs) -> Result<Self, CliError> {
-        let password = ask_password(args.ask_sudo_password)?;
-        Ok(Self { crash: args.crash_at, password, answers: &args.answers, ..Self::default() })
+        let PerformArgs { answers, beside, crash_at, ask_sudo_password } = &args.perform;
+        Ok(Self { crash: *crash_at, password: ask_password(*ask_sudo_password)?, answers, beside, ..Self::default() })
     }
 }
 
@@ -60,7 +62,8 @@ pub(super) fn unwind(common: &Common, args: &UnwindArgs, printer: &Printer) -> R
         give_up(common, &args.take_up.run, &args.step, reason, printer)?;
     }
     let decisions = args.mark_done.iter().map(|key| (key.clone(), Decision::MarkDone)).collect();
-    let given = Given { decisions, reason: &args.reason, ..Given::of(&args.take_up)? };
+    let drift = if args.accept_drift { OnDrift::Accept } else { OnDrift::Stop };
+    let given = Given { decisions, drift, reason: &args.reason, ..Given::of(&args.take_up)? };
     take_up(common, &args.take_up.run, Job::Unwind, given, printer)
 }
 
@@ -109,7 +112,7 @@ fn give_up(common: &Common, run: &str, only: &[StepKey], reason: &str, printer: 
     let held = hold(&project, &ledger, &row.environment, &row.id, Intent::End)?;
     let stored = ledger.stored(&row.id)?;
     let desk = Desk::new(printer, &stored.environment);
-    let steps = desk.runner(&held, None, Password::default()).give_up(&row.id, only, reason)?;
+    let steps = desk.runner(&held, None, Password::default(), &[]).give_up(&row.id, only, reason)?;
     for step in &steps {
         printer.say(&format!("given up: step {step} of run {}", row.id));
     }
@@ -171,7 +174,7 @@ fn take_up(common: &Common, run: &str, job: Job, given: Given<'_>, printer: &Pri
     let desk = Desk::new(printer, &stored.environment);
     let desk = desk.with_people(given.answers, &channels(&project, &row.environment), origin);
     desk.know(&ledger.records(&row.id)?);
-    let runner = desk.runner(&held, given.crash, given.password);
+    let runner = desk.runner(&held, given.crash, given.password, given.beside);
     let script = given.with.map(|path| mended(&project, path, &stored)).transpose()?;
     if !given.decisions.is_empty() {
         runner.decide(&row.id, &given.decisions, given.reason, &who())?;

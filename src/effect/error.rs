@@ -29,12 +29,39 @@ pub enum EffectError {
     /// The host was shown a later holder of the lock: nothing happened, and nothing will.
     #[error("{host} takes no changes from this run any more: the lock is held as epoch {shown} by now")]
     Fenced { host: HostName, shown: String },
+    /// An unfinished run under another lock has changed the same thing: nothing happened.
+    #[error(
+        "{path} on {host} was changed by the run {run} of {by}, which has not ended: undoing one of the two would undo the other"
+    )]
+    Claimed { host: HostName, path: String, run: String, lock: String, by: String },
+    /// What is to be undone is not as the run left it, nor as it was before: nothing was overwritten.
+    #[error(
+        "{path} on {host} was changed by somebody else: it is {}, and the step made it {}; it was not overwritten",
+        said(now),
+        said(made)
+    )]
+    Drifted { host: HostName, path: String, now: String, made: String },
     /// The run was asked to stop before it began.
     #[error("stopped before it began: the run was interrupted")]
     Interrupted,
     /// What stands behind this mode has no such effect.
     #[error("{0}")]
     Unsupported(String),
+}
+
+/// What stands at a path, as hosts say it, in a sentence.
+fn said(what: &str) -> String {
+    let (kind, rest) = what.split_once(' ').unwrap_or((what, ""));
+    let rest = rest.trim_end();
+    match kind {
+        "file" => format!("a file with sha256 {}", rest.get(..12).unwrap_or(rest)),
+        "link" => format!("a link to {rest}"),
+        "directory" => "a directory".to_owned(),
+        "absent" => "not there".to_owned(),
+        "unpacked" => format!("the archive with sha256 {}", rest.get(..12).unwrap_or(rest)),
+        "attributes" => format!("of mode, owner and group {rest}"),
+        _ => "something else".to_owned(),
+    }
 }
 
 impl EffectError {

@@ -10,6 +10,20 @@ pub struct Fence {
     pub lock: LockName,
     /// The holder.
     pub epoch: Epoch,
+    /// Since when it has it, in milliseconds since 1970-01-01 UTC.
+    pub since: i64,
+    /// Who that is, as `user@machine`.
+    pub by: String,
+    /// Runs under other locks whose changes it may touch.
+    pub beside: Vec<RunId>,
+}
+
+impl Fence {
+    /// That of a holder of whom nothing more is known.
+    #[must_use]
+    pub fn new(lock: LockName, epoch: Epoch) -> Self {
+        Self { lock, epoch, since: 0, by: "somebody".to_owned(), beside: Vec::new() }
+    }
 }
 
 /// How far a run's journal went when it ended: kept on its hosts, so that a journal that was cut or rewritten later shows.

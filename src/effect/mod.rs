@@ -25,7 +25,7 @@ pub use postcondition::{Postcondition, PostconditionSubject};
 pub use reply::{CommandResult, FileKind, FileStat, HttpReply, Reply, ServiceState, SourceInfo, TreeInfo};
 pub use service::{ServiceUnit, UnitScope, Verb};
 pub use source::SourceName;
-pub use undo::Compensation;
+pub use undo::{Basis, Compensation, Overwrite};
 
 use crate::id::{Digest, LockName, RemotePath, SaveId};
 use serde::{Deserialize, Serialize};
@@ -82,8 +82,17 @@ pub enum Effect {
     /// What the host keeps of runs that ended under this lock: lines of [`Anchor`]s. Reply: [`Reply::Content`].
     Anchors { lock: LockName },
 
-    /// Writes a file: temporary file, flush, validation, atomic rename. Reply: [`Reply::Done`].
-    Write { path: RemotePath, content: Content, attributes: Attributes, validate: Option<String>, save: SaveId },
+    /// Writes a file: temporary file, flush, validation, atomic rename. Reply: [`Reply::Done`]; with a basis, [`Reply::Overtaken`] where
+    /// something else is there by then.
+    Write {
+        path: RemotePath,
+        content: Content,
+        attributes: Attributes,
+        validate: Option<String>,
+        save: SaveId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        basis: Option<Basis>,
+    },
     /// Sends a file of the controller. Reply: [`Reply::Done`].
     Upload { path: RemotePath, source: String, digest: Digest, size: u64, attributes: Attributes, save: SaveId },
     /// Copies a file that lies on the host. Reply: [`Reply::Done`].
@@ -129,8 +138,9 @@ pub enum Effect {
         contract: Box<Contract>,
     },
 
-    /// Puts back what a save kept; when it `surely` kept something and has it no more, that is a failure. Reply: [`Reply::Done`].
-    Restore { save: SaveId, surely: bool },
+    /// Puts back what a save kept; when it `surely` kept something and has it no more, that is a failure. So is something that neither
+    /// the step nor what was there before it left, unless that may be overwritten. Reply: [`Reply::Done`].
+    Restore { save: SaveId, surely: bool, overwrite: Overwrite },
     /// Ends a command that still runs, and all that it started. Reply: [`Reply::Done`].
     End { receipt: SaveId },
     /// What must follow once the files are back: a service that ran is restarted. Reply: [`Reply::Done`].

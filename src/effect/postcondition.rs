@@ -88,6 +88,8 @@ impl Effect {
     #[must_use]
     pub fn postconditions(&self) -> Vec<Postcondition> {
         match self {
+            // Others may go on to edit it.
+            Self::Write { path, basis: Some(_), .. } => vec![Postcondition::Present { path: path.clone() }],
             Self::Write { path, content, attributes, .. } | Self::Unit { path, content, attributes, .. } => {
                 with_mode(Postcondition::File { path: path.clone(), digest: content.digest() }, path, attributes)
             }
@@ -134,8 +136,14 @@ mod tests {
         let path = RemotePath::parse("/etc/app.conf").unwrap();
         let save = StepKey { task: TaskPath::main(), n: 1 }.save(1);
         let attributes = Attributes { mode: Some(0o600), ..Attributes::default() };
-        let write =
-            Effect::Write { path: path.clone(), content: Content::new("x"), attributes, validate: None, save: save.clone() };
+        let write = Effect::Write {
+            path: path.clone(),
+            content: Content::new("x"),
+            attributes,
+            validate: None,
+            save: save.clone(),
+            basis: None,
+        };
         let remove = Effect::Remove { path, save };
         let (write, remove) = (write.postconditions(), remove.postconditions());
         assert_eq!(write.len(), 2);

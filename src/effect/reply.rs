@@ -16,6 +16,8 @@ pub enum Reply {
         /// What was there before, where that is known and not too long to show; empty when nothing was.
         before: Option<Content>,
     },
+    /// What the change was to rest on is not there any more: nothing was changed.
+    Overtaken,
     /// What is at a path; nothing when nothing is.
     Stat(Option<FileStat>),
     /// Content.

@@ -1,8 +1,31 @@
 //! What is on record to undo one change: data, so that any later process can do it.
 
 use super::Invocation;
-use crate::id::SaveId;
+use crate::id::{Digest, SaveId};
 use serde::{Deserialize, Serialize};
+
+/// What undoing a step may overwrite that is neither what the step made nor what was there before it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Overwrite {
+    /// Nothing: that is refused.
+    #[default]
+    Nothing,
+    /// What later steps of the run made on top of it, since they are undone as well.
+    OwnRun,
+    /// Whatever is there.
+    Anything,
+}
+
+/// What a change rests on: it is not made when something else is there by then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// Nothing is at the path.
+    Absent,
+    /// A file of this content is.
+    File(Digest),
+}
 
 /// The recorded undo of one change, or what must follow once the changes of its group are undone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

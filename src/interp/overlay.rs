@@ -161,7 +161,7 @@ mod tests {
 
     fn write(n: u32, at: &str, text: &str) -> Effect {
         let (content, attributes) = (Content::new(text), Attributes::default());
-        Effect::Write { path: path(at), content, attributes, validate: None, save: save(n) }
+        Effect::Write { path: path(at), content, attributes, validate: None, save: save(n), basis: None }
     }
 
     fn exec(n: u32, text: &str, writes: &[&str], contract: Contract) -> Effect {
@@ -193,7 +193,10 @@ mod tests {
         assert_eq!(said(8, Effect::Stat { path: path("/srv/old/a") }), Reply::Stat(None));
         // Undone within the prediction, all is as before.
         for n in [4, 2, 1] {
-            assert_eq!(said(20 + n, Effect::Restore { save: save(n), surely: true }), done(true));
+            assert_eq!(
+                said(20 + n, Effect::Restore { save: save(n), surely: true, overwrite: crate::effect::Overwrite::Nothing }),
+                done(true)
+            );
         }
         assert_eq!(said(30, read("/srv/old/a")), Reply::Content(Content::new("one")));
         assert_eq!(before.diff(&ground.fleet.snapshot()), Vec::<String>::new());

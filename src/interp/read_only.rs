@@ -64,10 +64,11 @@ mod tests {
                 attributes: Attributes::default(),
                 validate: None,
                 save: save(),
+                basis: None,
             },
             Effect::Remove { path: path(), save: save() },
             Effect::Service { unit: unit(), verb: Verb::Start, save: save() },
-            Effect::Restore { save: save(), surely: false },
+            Effect::Restore { save: save(), surely: false, overwrite: crate::effect::Overwrite::Nothing },
             Effect::Fetch { path: path(), to: "x".to_owned() },
             Effect::Notify { text: "x".to_owned(), to: None },
         ];

@@ -21,6 +21,8 @@ pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 pub struct Tenure {
     held: Arc<Held>,
     lock: LockName,
+    since: i64,
+    by: String,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -54,7 +56,7 @@ impl Tenure {
         let theirs = held.clone();
         // Without it the run works as well; its lease ends early, that is all.
         let thread = std::thread::Builder::new().name("lease".to_owned()).spawn(move || theirs.keep()).ok();
-        Ok(Self { held, lock, thread })
+        Ok(Self { held, lock, since: lease.since, by: lease.holder.clone(), thread })
     }
 
     /// The ledger, as this holder sees it.
@@ -66,7 +68,7 @@ impl Tenure {
     /// What hosts are shown of it.
     #[must_use]
     pub fn fence(&self) -> Fence {
-        Fence { lock: self.lock.clone(), epoch: self.held.epoch }
+        Fence { since: self.since, by: self.by.clone(), ..Fence::new(self.lock.clone(), self.held.epoch) }
     }
 
     /// Stops this once the lock turns out to be somebody else's.

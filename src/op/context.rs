@@ -117,6 +117,34 @@ impl<'a> StepContext<'a> {
         Ok(reply)
     }
 
+    /// Performs an effect that was made from what was looked at; where that was changed meanwhile, it is made anew.
+    ///
+    /// # Errors
+    /// What went wrong, and when others change it each time. The record stands all the same.
+    pub fn change_until(
+        &mut self,
+        mut effect: impl FnMut(&mut Self, SaveId) -> Result<Effect, StepError>,
+    ) -> Result<Reply, StepError> {
+        const TRIES: u32 = 50;
+        self.recorded += 1;
+        let n = self.recorded;
+        let save = self.key.save(n);
+        let mut made = effect(self, save.clone())?;
+        self.port.record(n, &[Compensation::Restore { save: save.clone() }], &made.postconditions())?;
+        for _ in 0..TRIES {
+            match self.port.perform(&made)? {
+                Reply::Overtaken => made = effect(self, save.clone())?,
+                reply => {
+                    if matches!(reply, Reply::Done { changed: true, .. }) {
+                        self.outcome = Outcome::Changed;
+                    }
+                    return Ok(reply);
+                }
+            }
+        }
+        Err(StepError::failed(format!("it was changed by others {TRIES} times before this step could change it")))
+    }
+
     /// The same, for effects that are answered by whether anything had to be changed.
     ///
     /// # Errors

@@ -50,12 +50,19 @@ pub(super) fn put(
     validate: Option<String>,
 ) -> Result<bool, StepError> {
     needs_place(validate.as_deref())?;
-    let reply = cx.change(|save| Effect::Write { path: path.clone(), content: content.clone(), attributes, validate, save })?;
+    let reply = cx.change(|save| Effect::Write { path: path.clone(), content: content.clone(), attributes, validate, save, basis: None })?;
     let Reply::Done { changed, before } = reply else { return Err(unexpected(&reply)) };
-    if changed && let (Some(before), Some(after)) = (before.as_ref().and_then(Content::text), content.text()) {
-        cx.show_diff(Diff { path: path.to_string(), before: before.to_owned(), after: after.to_owned() });
+    if changed && let Some(after) = content.text() {
+        show(cx, path, before.as_ref(), after);
     }
     Ok(changed)
+}
+
+/// Shows what a change made of a text.
+pub(super) fn show(cx: &mut StepContext<'_>, path: &RemotePath, before: Option<&Content>, after: &str) {
+    if let Some(before) = before.and_then(Content::text) {
+        cx.show_diff(Diff { path: path.to_string(), before: before.to_owned(), after: after.to_owned() });
+    }
 }
 
 /// Refuses a validation that does not name the file.

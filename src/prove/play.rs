@@ -330,7 +330,7 @@ impl Subject {
             let kept = KeptSources::new(&scratch, id.clone(), stored.goes_back_to.clone());
             let controller = Controller::new(Path::new(&stored.root), store, kept);
             let epoch = Epoch(u64::from(injector.leg()));
-            let fence = Fence { lock: lock.clone(), epoch };
+            let fence = Fence::new(lock.clone(), epoch);
             let world = Simulate::new(injector.fleet().clone(), id.clone(), controller, stop.clone()).with_fence(fence);
             let retry = Retry::new(Faulty::new(world, injector.clone()), stop.clone()).at_once(TRIES);
             Arc::new(retry) as Arc<dyn Effects>

@@ -5,7 +5,7 @@ use super::capture::capture;
 use super::port::{Keeps, Port};
 use super::unwind::unwind;
 use super::writer::Writer;
-use crate::effect::{Compensation, Content, Effects, Login};
+use crate::effect::{Compensation, Content, Effect, Effects, Login};
 use crate::event::{Event, Holds, Watcher};
 use crate::id::{HostName, RemotePath, StepKey, TaskPath};
 use crate::interp::turns;
@@ -76,6 +76,8 @@ pub(super) struct Run {
     pub(super) findings: Mutex<Vec<Finding>>,
     /// A step was left without an end, to be taken up again: so are the groups around it.
     pub(super) left_open: AtomicBool,
+    /// Set when a person said that undoing may overwrite what others have put there.
+    pub(super) over_drift: OnceLock<()>,
 }
 
 type OnceCell = Arc<Mutex<Option<Result<(), StepError>>>>;
@@ -96,6 +98,12 @@ impl Run {
         let Some(held) = self.held.get() else { return Ok(()) };
         let undoes = key.task.is_of_undo() || self.writer.state(|state| state.phase == Some(RunPhase::Unwinding));
         if undoes { Ok(()) } else { held.hold(key, command, &summary()) }
+    }
+
+    /// An effect that undoes a step, as it is performed.
+    pub(super) fn undoing(&self, key: &StepKey, n: u32, at: &Login, effect: &Effect) -> Effect {
+        let accepted = self.over_drift.get().is_some();
+        self.writer.state(|state| super::overwrite::undoing(effect, state, (key, n), &at.host, accepted))
     }
 
     /// Refuses all work once a host has refused this run.

@@ -12,6 +12,7 @@ mod finish;
 mod fork;
 mod held;
 mod known;
+mod overwrite;
 mod plan;
 mod port;
 mod predict;

@@ -136,6 +136,15 @@ impl StepPort for Port<'_> {
 }
 
 /// What an effect's error means for the step.
+/// What to do about another run's claim.
+fn claimed(run: &str, lock: &str) -> String {
+    let environment = lock.split_once('.').map_or(lock, |(_, environment)| environment);
+    format!(
+        "it is of the environment {environment} in another ledger: wait until it has ended, or bring it to its end from there \
+         (windlass resume {run}, or unwind); where nobody can any more: --beside {run}"
+    )
+}
+
 pub(super) fn explain(host: &HostName, error: EffectError) -> StepError {
     let message = error.to_string();
     let kind = match &error {
@@ -145,6 +154,8 @@ pub(super) fn explain(host: &HostName, error: EffectError) -> StepError {
         EffectError::Failed { .. } => ErrorKind::Failed,
         EffectError::Timeout { .. } => ErrorKind::Timeout,
         EffectError::Fenced { .. } => ErrorKind::Fenced,
+        EffectError::Claimed { .. } => ErrorKind::Refused,
+        EffectError::Drifted { .. } => ErrorKind::Failed,
         EffectError::Interrupted => ErrorKind::Interrupted,
         EffectError::Unsupported(_) => ErrorKind::Internal,
     };
@@ -156,6 +167,11 @@ pub(super) fn explain(host: &HostName, error: EffectError) -> StepError {
         EffectError::Lost { .. } => step.help = Some("whether the step took effect there is not known".to_owned()),
         EffectError::Failed { stderr, code, .. } => (step.stderr, step.code) = (stderr, code),
         EffectError::Timeout { stderr, .. } => step.stderr = stderr,
+        EffectError::Claimed { run, lock, .. } => step.help = Some(claimed(&run, &lock)),
+        EffectError::Drifted { .. } => {
+            step.help =
+                Some("look at both; to put back what was there all the same: windlass unwind RUN --accept-drift".to_owned());
+        }
         _ => {}
     }
     step

@@ -145,6 +145,7 @@ impl Runner {
             held: OnceLock::new(),
             findings: Mutex::default(),
             left_open: false.into(),
+            over_drift: OnceLock::new(),
         })
     }
 

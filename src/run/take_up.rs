@@ -112,6 +112,9 @@ impl Runner {
             return self.resume(id, stored, state, &how, effects);
         }
         let run = self.open(id, state, Mode::ReplayOnly, effects);
+        if how.drift == OnDrift::Accept {
+            let _ = run.over_drift.set(());
+        }
         let finish = match self.program(id, &stored, "unwind") {
             Ok(program) => {
                 // Only what its closures are is wanted; how far the replay comes does not matter.

@@ -108,7 +108,7 @@ impl Unwound {
         let task = closure_task(run, key, n, part);
         run.still_holds()?;
         run.writer.commit(vec![Entry::UndoStarted { key: key.clone(), n, part }])?;
-        match self.act(run, key, &task, at, action) {
+        match self.act(run, key, n, &task, at, action) {
             Ok(changed) => {
                 self.restored += u32::from(changed && part == Part::Restore);
                 if changed && part == Part::Follow {
@@ -154,18 +154,20 @@ impl Unwound {
         }
     }
 
-    fn act(&self, run: &Run, key: &StepKey, task: &TaskPath, at: &Login, action: &Action) -> Result<bool, StepError> {
+    fn act(&self, run: &Run, key: &StepKey, n: u32, task: &TaskPath, at: &Login, action: &Action) -> Result<bool, StepError> {
         match action {
-            Action::Effect(effect) => match crate::interp::within(key, || run.effects.perform(at, effect)) {
-                Ok(Reply::Done { changed, .. }) => Ok(changed),
-                Ok(Reply::Command(result)) if result.code != 0 => {
-                    let stderr = String::from_utf8_lossy(result.stderr.bytes()).into_owned();
-                    Err(StepError::failed(format!("the command that undoes it ended with exit status {}", result.code))
-                        .with_stderr(stderr))
+            Action::Effect(effect) => {
+                match crate::interp::within(key, || run.effects.perform(at, &run.undoing(key, n, at, effect))) {
+                    Ok(Reply::Done { changed, .. }) => Ok(changed),
+                    Ok(Reply::Command(result)) if result.code != 0 => {
+                        let stderr = String::from_utf8_lossy(result.stderr.bytes()).into_owned();
+                        Err(StepError::failed(format!("the command that undoes it ended with exit status {}", result.code))
+                            .with_stderr(stderr))
+                    }
+                    Ok(_) => Ok(true),
+                    Err(error) => Err(super::port::explain(&at.host, error)),
                 }
-                Ok(_) => Ok(true),
-                Err(error) => Err(super::port::explain(&at.host, error)),
-            },
+            }
             Action::Check { op, args } => run.check(key, at, op, args).map(|()| true),
             Action::Closure { name } => {
                 let gone = || {

@@ -127,15 +127,24 @@ fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<
             // Before anything of its block is undone from here, the host must not begin to do it by itself.
             Compensation::Restore { save } if step.command.op == GuardArm::WORD => {
                 if open(Part::Restore) {
-                    let effect = Effect::Restore { save: save.clone(), surely: false };
+                    let effect =
+                        Effect::Restore { save: save.clone(), surely: false, overwrite: crate::effect::Overwrite::Nothing };
                     back.insert(0, work(Part::Restore, Action::Effect(effect)));
                 }
             }
             Compensation::Restore { save } => {
-                push(back, Part::Restore, Action::Effect(Effect::Restore { save: save.clone(), surely }));
+                push(
+                    back,
+                    Part::Restore,
+                    Action::Effect(Effect::Restore { save: save.clone(), surely, overwrite: crate::effect::Overwrite::Nothing }),
+                );
             }
             Compensation::RestoreService { save } => {
-                push(back, Part::Restore, Action::Effect(Effect::Restore { save: save.clone(), surely }));
+                push(
+                    back,
+                    Part::Restore,
+                    Action::Effect(Effect::Restore { save: save.clone(), surely, overwrite: crate::effect::Overwrite::Nothing }),
+                );
                 push(follow, Part::Follow, Action::Effect(Effect::Resume { save: save.clone() }));
             }
             Compensation::Command { command, of: first } => {

@@ -63,14 +63,22 @@ impl Errand {
 
     /// What a shell is told before its functions; `key` is the mark that ends its answers.
     pub(super) fn head(&self, key: &str) -> String {
-        let (lock, epoch) = match &self.fence {
-            Some(fence) => (fence.lock.as_str(), fence.epoch.to_string()),
-            None => ("", String::new()),
-        };
+        let fence = self.fence.as_ref().map_or_else(|| UNLOCKED.to_owned(), fenced);
         let whose = super::remote::quote(&self.whose);
         let tag = RunTag::new(&self.run, self.fence.as_ref().map(|fence| &fence.lock));
-        format!("wl_k={key}\nwl_c={whose}\nwl_run={}\nwl_u={tag}\nwl_lock={lock}\nwl_e={epoch}\n", self.run)
+        format!("wl_k={key}\nwl_c={whose}\nwl_run={}\nwl_u={tag}\n{fence}", self.run)
     }
+}
+
+/// What a shell is told where no lock is held.
+const UNLOCKED: &str = "wl_lock=\nwl_e=\nwl_by=\nwl_beside=\n";
+
+/// What a shell is told of the lock.
+fn fenced(fence: &Fence) -> String {
+    let beside: Vec<&str> = fence.beside.iter().map(RunId::as_str).collect();
+    let words = [format!("{} {}", fence.since, fence.by), beside.join(" ")].map(|word| super::remote::quote(&word));
+    let [by, beside] = words;
+    format!("wl_lock={}\nwl_e={}\nwl_by={by}\nwl_beside={beside}\n", fence.lock, fence.epoch)
 }
 
 /// Is called some ten times a second while a call is waited for.

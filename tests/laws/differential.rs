@@ -269,7 +269,7 @@ fn effect(pair: &Pair, deed: &Deed, save: SaveId) -> Effect {
         Deed::List(at) => Effect::List { pattern: format!("{}/*", path(*at)) },
         Deed::Write(at, text, mode) => {
             let content = Content::new(["", "one\n", "another text that is longer\n"][usize::from(*text) % 3]);
-            Effect::Write { path: path(*at), content, attributes: attributes(*mode), validate: None, save }
+            Effect::Write { path: path(*at), content, attributes: attributes(*mode), validate: None, save, basis: None }
         }
         Deed::Mkdir(at, mode) => Effect::Mkdir { path: path(*at), attributes: attributes(*mode), save },
         Deed::Link(at, to) => Effect::Link { path: path(*at), target: target(*to), save },
@@ -314,7 +314,9 @@ fn play(pair: &Pair, deeds: &[Deed]) {
         let save = StepKey { task: TaskPath::main(), n }.save(1);
         let effect = match (deed, done.last()) {
             (Deed::Again, Some((_, last))) => last.clone(),
-            (Deed::Back, Some((save, _))) => Effect::Restore { save: save.clone(), surely: false },
+            (Deed::Back, Some((save, _))) => {
+                Effect::Restore { save: save.clone(), surely: false, overwrite: windlass::effect::Overwrite::Nothing }
+            }
             (Deed::Again | Deed::Back, None) => continue,
             (deed, _) => effect(pair, deed, save.clone()),
         };
@@ -328,7 +330,7 @@ fn play(pair: &Pair, deeds: &[Deed]) {
     }
     assert_eq!(pair.difference(), "", "after\n{log}");
     for (save, effect) in done.iter().rev() {
-        pair.both(&Effect::Restore { save: save.clone(), surely: false }, &log);
+        pair.both(&Effect::Restore { save: save.clone(), surely: false, overwrite: windlass::effect::Overwrite::Nothing }, &log);
         log += &format!("back: {effect:?}\n");
         if matches!(effect, Effect::Service { .. }) {
             pair.both(&Effect::Resume { save: save.clone() }, &log);
@@ -398,7 +400,7 @@ fn a_service_that_runs_as_before_says_so_again() {
     did(effect(&pair, &Deed::Service(Verb::Restart), save(11)));
     did(effect(&pair, &Deed::Service(Verb::Restart), save(12)));
     for n in [12, 11] {
-        did(Effect::Restore { save: save(n), surely: false });
+        did(Effect::Restore { save: save(n), surely: false, overwrite: windlass::effect::Overwrite::Nothing });
     }
     let resume = |n: u32| Effect::Resume { save: save(n) };
     assert_eq!(did(resume(11)), Reply::done(true), "asked once more");

@@ -22,6 +22,7 @@ mod lease;
 mod ledger;
 mod many;
 mod memory;
+mod neighbours;
 mod page;
 mod pages;
 mod people;

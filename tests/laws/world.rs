@@ -340,7 +340,7 @@ impl Operation for Gave {
 
 /// The lock under which every run of these tests works.
 pub(crate) fn fence() -> Fence {
-    Fence { lock: LockName::new("laws", "box"), epoch: Epoch(1) }
+    Fence::new(LockName::new("laws", "box"), Epoch(1))
 }
 
 fn registry() -> Arc<Registry> {

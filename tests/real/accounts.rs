@@ -184,7 +184,9 @@ fn play(pair: &Pair, turn: u32, deeds: &[Deed]) {
         let save = StepKey { task: TaskPath::main(), n: turn * 100 + n }.save(1);
         let effect = match (deed, done.last()) {
             (Deed::Again, Some((_, last))) => last.clone(),
-            (Deed::Back, Some((save, _))) => Effect::Restore { save: save.clone(), surely: false },
+            (Deed::Back, Some((save, _))) => {
+                Effect::Restore { save: save.clone(), surely: false, overwrite: windlass::effect::Overwrite::Nothing }
+            }
             (Deed::Again | Deed::Back, None) => continue,
             (Deed::Account(account), _) => Effect::Account { account: account.clone(), save: save.clone() },
         };
@@ -197,7 +199,7 @@ fn play(pair: &Pair, turn: u32, deeds: &[Deed]) {
         }
     }
     for (save, effect) in done.iter().rev() {
-        pair.both(&Effect::Restore { save: save.clone(), surely: false }, &log);
+        pair.both(&Effect::Restore { save: save.clone(), surely: false, overwrite: windlass::effect::Overwrite::Nothing }, &log);
         log += &format!("back: {effect:?}\n");
     }
     assert_eq!(pair.lists(&*pair.real), before, "undone:\n{log}");

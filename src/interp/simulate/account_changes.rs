@@ -48,7 +48,7 @@ impl At<'_> {
         let own_group = own.map(|group| (name.to_owned(), group.clone()));
         let groups = accounts.groups_of(name);
         let before = UserBefore { name: name.to_owned(), user: Some(user), groups, new_home: None, new_group: false, own_group };
-        self.note(save, "account", Was::User(Box::new(before)))?;
+        self.note(save, &format!("account {name}"), Was::User(Box::new(before)))?;
         self.drop_user(name);
         self.write_accounts()?;
         done(true)
@@ -87,7 +87,7 @@ impl At<'_> {
             new_group: own.is_none(),
             own_group: accounts.groups.get(&name).map(|group| (name.clone(), group.clone())),
         };
-        self.note(save, "account", Was::User(Box::new(before)))?;
+        self.note(save, &format!("account {name}"), Was::User(Box::new(before)))?;
         let numbers = if wanted.system { Numbers::Services } else { Numbers::People };
         let accounts = &mut self.host.files.accounts;
         let uid = wanted.uid.unwrap_or_else(|| accounts.free_user(numbers));
@@ -146,7 +146,7 @@ impl At<'_> {
         self.needs_root()?;
         let before =
             UserBefore { name: name.clone(), user: Some(user), groups, new_home: None, new_group: false, own_group: None };
-        self.note(save, "account", Was::User(Box::new(before)))?;
+        self.note(save, &format!("account {name}"), Was::User(Box::new(before)))?;
         if self.host.files.accounts.users.iter().any(|(other, user)| user.uid == new.uid && *other != name) {
             return die(format!("usermod: UID '{}' already exists", new.uid));
         }
@@ -187,7 +187,7 @@ impl At<'_> {
         {
             return die(format!("groupdel: cannot remove the primary group of user '{user}'"));
         }
-        self.note(save, "account", Was::Group(GroupBefore { name: name.clone(), group: there.clone() }))?;
+        self.note(save, &format!("account {name}"), Was::Group(GroupBefore { name: name.clone(), group: there.clone() }))?;
         let accounts = &self.host.files.accounts;
         if let Some(gid) = wanted.gid
             && let Some((taken, _)) = accounts.groups.iter().find(|(other, group)| group.gid == gid && **other != name)

@@ -3,7 +3,7 @@
 use super::at::{Answer, At, die, done};
 use super::blob::Blob;
 use super::files::{Directory, Ino, Node};
-use super::host::Was;
+use super::host::{Made, Was};
 use crate::artifact::{ArchiveItem, ArchiveMember, members};
 use crate::effect::EffectError;
 use crate::id::{Digest, SaveId};
@@ -23,7 +23,7 @@ impl At<'_> {
                 Some((was, stripped)) => {
                     right(archive, &digest, wanted)?;
                     if was == digest.as_str() && stripped == strip.to_string() {
-                        return self.same(save);
+                        return self.same_at(save, path);
                     }
                 }
                 None if !self.view().names(directory)?.is_empty() => {
@@ -39,18 +39,21 @@ impl At<'_> {
         right(archive, &digest, wanted)?;
         self.may_make(parent, || format!("mkdir: cannot create directory '{path}': Permission denied"))?;
         let new = self.unpacked(parent, archive, file, strip)?;
-        let mark = format!("{digest} {strip} sim:{file}\n");
+        let begins = format!("{digest} {strip} ");
+        let mark = format!("{begins}sim:{file}\n");
         let mark = self.make(new, Node::File(Blob::of(mark)), 0o644);
         let now = self.now;
         self.host.files.name(new, MARK, mark, now);
         if there.is_some() {
             let trash = self.trash(path, save);
             self.note(save, path, Was::Moved(trash.clone()))?;
+            self.makes(save, Made::Unpacked(begins));
             if let Some(old) = self.take(path)? {
                 self.put(&trash, old)?;
             }
         } else {
             self.keep(save, path)?;
+            self.makes(save, Made::Unpacked(begins));
         }
         self.put(path, new)?;
         done(true)

@@ -150,14 +150,27 @@ impl At<'_> {
     /// Keeps this instead, once.
     pub(super) fn note(&mut self, save: &SaveId, path: &str, was: Was) -> Result<(), EffectError> {
         self.watched("saved", save)?;
+        if self.save(save).is_some() {
+            return Ok(());
+        }
+        self.claim(path, Some(&was))?;
+        self.show_claim();
         let path = path.to_owned();
-        self.kept().saves.entry(save.as_str().to_owned()).or_insert(Save { path, was });
+        self.kept().saves.insert(save.as_str().to_owned(), Save { path, was, made: None });
         Ok(())
     }
 
     /// It is as asked. When this very step made it so before its answer was lost, it has changed it.
     pub(super) fn same(&self, save: &SaveId) -> Answer {
         done(self.save(save).is_some())
+    }
+
+    /// The same of what is at a path: when an unfinished run of others made it so, it may not stay.
+    pub(super) fn same_at(&self, save: &SaveId, path: &str) -> Answer {
+        if self.save(save).is_none() {
+            self.claim(path, None)?;
+        }
+        self.same(save)
     }
 
     /// A new inode of this user, in a directory whose group may be handed down.

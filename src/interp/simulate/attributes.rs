@@ -2,7 +2,7 @@
 
 use super::at::{Answer, At, die, done};
 use super::files::{Ino, Node};
-use super::host::Was;
+use super::host::{Made, Was};
 use crate::effect::{Attributes, EffectError};
 use crate::id::SaveId;
 
@@ -11,7 +11,7 @@ impl At<'_> {
     pub(super) fn set_attributes(&mut self, save: &SaveId, path: &str, wanted: &Attributes) -> Answer {
         let Some(ino) = self.view().find(path)? else { return die(format!("{path} is not there")) };
         if !self.differs(ino, wanted) {
-            return self.same(save);
+            return self.same_at(save, path);
         }
         self.set(save, path, ino, wanted)?;
         done(true)
@@ -31,6 +31,7 @@ impl At<'_> {
         let inode = self.host.files.inode(ino);
         let was = Was::Attributes { mode: inode.mode, uid: inode.uid, gid: inode.gid };
         self.note(save, path, was)?;
+        self.makes(save, Made::Attributes(wanted.clone()));
         self.attributes(path, ino, wanted)
     }
 

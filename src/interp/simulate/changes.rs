@@ -2,7 +2,7 @@
 
 use super::at::{Answer, At, above, die, done};
 use super::files::Node;
-use super::host::Was;
+use super::host::{Made, Was};
 use super::view::Last;
 use crate::effect::Attributes;
 use crate::id::SaveId;
@@ -12,7 +12,7 @@ impl At<'_> {
     pub(super) fn mkdir(&mut self, save: &SaveId, path: &str, wanted: &Attributes) -> Answer {
         if let Some(directory) = self.view().directory(path)? {
             if !self.differs(directory, wanted) {
-                return self.same(save);
+                return self.same_at(save, path);
             }
             self.set(save, path, directory, wanted)?;
             return done(true);
@@ -25,6 +25,7 @@ impl At<'_> {
             first = above(&first).to_owned();
         }
         self.keep(save, &first)?;
+        self.makes(save, Made::Directory);
         self.make_directories(path)?;
         if let Some(directory) = self.view().directory(path)? {
             self.attributes(path, directory, wanted)?;
@@ -36,13 +37,14 @@ impl At<'_> {
     pub(super) fn symlink(&mut self, save: &SaveId, path: &str, target: &str) -> Answer {
         let directory = self.parent(path)?;
         match self.view().entry(path)?.map(|ino| &self.host.files.inode(ino).node) {
-            Some(Node::Link(there)) if there == target => return self.same(save),
+            Some(Node::Link(there)) if there == target => return self.same_at(save, path),
             Some(Node::Directory(_)) => return die(format!("{path} is a directory, not a link; move it away first")),
             Some(Node::File(_) | Node::Other) => return die(format!("{path} is a file, not a link; remove it first")),
             Some(Node::Link(_)) | None => {}
         }
         self.may_make(directory, || format!("ln: failed to create symbolic link '{path}': Permission denied"))?;
         self.keep(save, path)?;
+        self.makes(save, Made::Link(target.to_owned()));
         let link = self.make(directory, Node::Link(target.to_owned()), 0o777);
         self.put(path, link)?;
         done(true)
@@ -53,11 +55,12 @@ impl At<'_> {
         let directory = self.parent(to)?;
         let (source, there) = (self.view().entry(from)?, self.view().entry(to)?);
         match (source, there) {
-            (None, Some(_)) => return self.same(save),
+            (None, Some(_)) => return self.same_at(save, from),
             (None, None) => return die(format!("{from} is not there")),
             (Some(_), Some(_)) => return die(format!("{to} is there already")),
             (Some(source), None) => {
                 self.note(save, from, Was::Moved(to.to_owned()))?;
+                self.makes(save, Made::Absent);
                 if self.host.files.within(source, directory) {
                     return die(format!("mv: cannot move '{from}' to a subdirectory of itself, '{to}'"));
                 }
@@ -82,7 +85,7 @@ impl At<'_> {
     pub(super) fn remove(&mut self, save: &SaveId, path: &str) -> Answer {
         let place = self.view().place(path, Last::Keep)?;
         if place.node.is_none() {
-            return self.same(save);
+            return self.same_at(save, path);
         }
         if path.ends_with("/.") || path.ends_with("/..") {
             return die(format!("refuses to remove {path}: call the directory by its own name"));
@@ -96,6 +99,7 @@ impl At<'_> {
         }
         let trash = self.trash(path, save);
         self.note(save, path, Was::Moved(trash.clone()))?;
+        self.makes(save, Made::Absent);
         self.may_move(path, &trash)?;
         let gone = self.take(path)?;
         // Sent twice, with something new there meanwhile: what was there at first is in the trash already.

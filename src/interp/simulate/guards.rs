@@ -105,7 +105,7 @@ impl At<'_> {
         let Guard { list, told, .. } = guard.clone();
         for (word, name) in list.iter().rev() {
             match word.as_str() {
-                "saved" => drop(self.restore(name, false)),
+                "saved" => drop(self.restore(name, false, crate::effect::Overwrite::Nothing)),
                 "undo" if self.kept().receipts.remove(name.as_str()).is_some() => {
                     if let Some(command) = told.get(&format!("undo {name}")) {
                         drop(self.ask(command, None));

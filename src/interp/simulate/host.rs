@@ -5,9 +5,9 @@ use super::blob::Bytes;
 use super::files::{Files, Ino};
 use super::packages::Packages;
 use super::services::Services;
-use crate::effect::{CommandResult, Content, EffectError, Login, UnitScope};
+use crate::effect::{Attributes, CommandResult, Content, EffectError, Login, UnitScope};
 use crate::fleet::WantedHost;
-use crate::id::{RunId, RunTag};
+use crate::id::{Digest, LockName, RunId, RunTag};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,6 +65,9 @@ pub enum Answered {
 /// What one run keeps on a host as one user: the counterpart of `~/.windlass/runs/RUN-TAG`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Kept {
+    /// Whose it is, where a lock is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) of: Option<Claimant>,
     pub(super) saves: BTreeMap<String, Save>,
     pub(super) receipts: BTreeMap<String, CommandKept>,
     /// How a service was when the run first touched it, by scope and unit.
@@ -83,6 +86,48 @@ pub(super) struct Kept {
 pub(super) struct Save {
     pub(super) path: String,
     pub(super) was: Was,
+    /// What the step made of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) made: Option<Made>,
+}
+
+/// Who has an unfinished run on a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Claimant {
+    pub(super) lock: LockName,
+    pub(super) run: String,
+    pub(super) by: String,
+}
+
+/// What a step made of what it kept: undoing it looks whether that is still there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Made {
+    File(Digest),
+    Link(String),
+    Directory,
+    Absent,
+    /// How the mark of an unpacked archive begins.
+    Unpacked(String),
+    Attributes(Attributes),
+}
+
+impl Made {
+    /// As the shell says it.
+    pub(super) fn told(&self) -> String {
+        match self {
+            Self::File(digest) => format!("file {digest}"),
+            Self::Link(target) => format!("link {target}"),
+            Self::Directory => "directory ".to_owned(),
+            Self::Absent => "absent ".to_owned(),
+            Self::Unpacked(mark) => format!("unpacked {}", mark.trim_end()),
+            Self::Attributes(wanted) => {
+                let said = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+                let mode = wanted.mode.map_or_else(|| "-".to_owned(), |mode| format!("{mode:o}"));
+                format!("attributes {mode} {} {}", said(&wanted.owner), said(&wanted.group))
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

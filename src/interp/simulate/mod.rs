@@ -12,6 +12,7 @@ mod at;
 mod attributes;
 mod blob;
 mod changes;
+mod claims;
 mod clock;
 mod commands;
 mod facts;

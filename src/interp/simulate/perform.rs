@@ -49,7 +49,7 @@ impl At<'_> {
             E::Remove { path, save } => self.remove(save, &self.path(path)),
             E::SetAttributes { path, attributes, save } => self.set_attributes(save, &self.path(path), attributes),
             E::Service { unit, verb, save } => self.service(save, *verb, &Unit::of(unit)),
-            E::Restore { save, surely } => self.restore(save, *surely),
+            E::Restore { save, surely, overwrite } => self.restore(save, *surely, *overwrite),
             E::End { .. } => self.end(),
             E::Resume { save } => self.resume(save),
             E::Guard { act } => self.guard(act),
@@ -73,7 +73,12 @@ impl At<'_> {
 
     fn put_effect(&mut self, effect: &Effect) -> Answer {
         match effect {
-            Effect::Write { path, content, attributes, validate, save } => {
+            Effect::Write { path, content, attributes, validate, save, basis } => {
+                if let Some(basis) = basis
+                    && self.is_overtaken(&self.path(path), basis, &content.digest())?
+                {
+                    return Ok(Reply::Overtaken);
+                }
                 let (blob, digest) = (Blob::of(content.bytes()), content.digest());
                 let (path, validate) = (self.path(path), validate.as_deref());
                 self.put_file(&Put { save, path, blob, digest, attributes, validate, shows: Shows::Before })

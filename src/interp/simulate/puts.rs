@@ -3,7 +3,7 @@
 use super::at::{Answer, At, die, done};
 use super::blob::Blob;
 use super::files::{Ino, Node};
-use super::host::Was;
+use super::host::{Made, Was};
 use super::view::Last;
 use crate::effect::{Attributes, Content, EffectError, Reply};
 use crate::id::{Digest, SaveId};
@@ -50,6 +50,7 @@ impl At<'_> {
             self.validate(path, &self.unfinished(path, put.save), new, command)?;
         }
         let was = self.keep(put.save, path)?;
+        self.makes(put.save, Made::File(put.digest.clone()));
         let before = match (put.shows, &was) {
             (Shows::Nothing, _) => None,
             (Shows::Before, Was::Absent) => Some(Content::new(Vec::new())),
@@ -63,7 +64,7 @@ impl At<'_> {
     /// The same content: only its attributes may differ.
     fn only_attributes(&mut self, save: &SaveId, path: &str, old: Ino, wanted: &Attributes) -> Answer {
         if !self.differs(old, wanted) {
-            return self.same(save);
+            return self.same_at(save, path);
         }
         self.set(save, path, old, wanted)?;
         done(true)
@@ -123,6 +124,7 @@ impl At<'_> {
         let mode = wanted.mode.or_else(|| old.map(|old| self.host.files.inode(old).mode)).or(Some(bits));
         self.dress(path, new, mode, wanted, old)?;
         self.keep(save, path)?;
+        self.makes(save, Made::File(digest));
         self.put(path, new)?;
         done(true)
     }

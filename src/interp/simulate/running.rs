@@ -36,6 +36,15 @@ impl At<'_> {
         let state = self.unit_state(unit)?;
         let as_is = |at: &mut Self| {
             let changed = at.save(save).is_some();
+            if !changed {
+                let rests = Was::Service {
+                    scope: unit.scope,
+                    verb: verb.word().to_owned(),
+                    active: String::new(),
+                    enabled: String::new(),
+                };
+                at.claim(&unit.name, Some(&rests))?;
+            }
             at.told(unit, changed)
         };
         if state.load == "not-found" {

@@ -3,18 +3,22 @@
 use super::at::{Answer, At, above, die, done};
 use super::files::{Ino, Node};
 use super::host::{First, Save, TreeNotes, Was};
-use crate::effect::{Anchor, EffectError};
+use crate::effect::{Anchor, EffectError, Overwrite};
 use crate::id::SaveId;
 
 impl At<'_> {
     /// `wl_restore`.
-    pub(super) fn restore(&mut self, save: &SaveId, surely: bool) -> Answer {
-        let Some(Save { path, was }) = self.save(save).cloned() else {
+    pub(super) fn restore(&mut self, save: &SaveId, surely: bool, overwrite: Overwrite) -> Answer {
+        let Some(kept) = self.save(save).cloned() else {
             if surely {
                 return die(format!("what the step kept of before is gone from {}, so it cannot be put back", self.place));
             }
             return done(false);
         };
+        if self.is_handed_over(save, &kept, overwrite)? {
+            return done(true);
+        }
+        let Save { path, was, .. } = kept;
         let changed = match was {
             Was::Directory | Was::Reboot(_) => return done(false),
             Was::Guard => return self.guard_back(),
@@ -71,7 +75,7 @@ impl At<'_> {
     }
 
     /// Whether a file is as it was: content, mode and owner.
-    fn alike(&mut self, was: Ino, path: &str) -> Result<bool, EffectError> {
+    pub(super) fn alike(&mut self, was: Ino, path: &str) -> Result<bool, EffectError> {
         let Some(now) = self.view().entry(path)? else { return Ok(false) };
         let (one, other) = (self.host.files.inode(was), self.host.files.inode(now));
         let files = matches!((&one.node, &other.node), (Node::File(_), Node::File(_)));
@@ -156,7 +160,7 @@ impl At<'_> {
 
     /// `wl_resume`.
     pub(super) fn resume(&mut self, save: &SaveId) -> Answer {
-        let Some(Save { path, was: Was::Service { scope, verb, .. } }) = self.save(save).cloned() else { return done(false) };
+        let Some(Save { path, was: Was::Service { scope, verb, .. }, .. }) = self.save(save).cloned() else { return done(false) };
         if matches!(verb.as_str(), "enable" | "disable") {
             return done(false);
         }

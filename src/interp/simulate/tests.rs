@@ -83,7 +83,7 @@ fn path(text: &str) -> RemotePath {
 
 fn write(n: u32, at: &str, text: &str) -> Effect {
     let attributes = Attributes::default();
-    Effect::Write { path: path(at), content: Content::new(text), attributes, validate: None, save: save(n) }
+    Effect::Write { path: path(at), content: Content::new(text), attributes, validate: None, save: save(n), basis: None }
 }
 
 fn command(text: &str) -> Invocation {
@@ -153,7 +153,8 @@ fn a_link_that_is_switched_counts_from_the_next_start() {
     assert_eq!((ground.act(6, Verb::Reload), ground.act(7, Verb::Restart)), (Ok(true), Ok(true)));
     assert_eq!(asked(&ground, "web1", "http://127.0.0.1:8080/"), Ok((200, "web 1.1\n".to_owned())));
     // Undone: the link is back, and nothing of it runs.
-    let back = |n: u32| ground.does(&Effect::Restore { save: save(n), surely: true });
+    let back =
+        |n: u32| ground.does(&Effect::Restore { save: save(n), surely: true, overwrite: crate::effect::Overwrite::Nothing });
     assert_eq!((back(22), back(21)), (Reply::done(true), Reply::done(true)));
     assert_eq!(ground.does(&Effect::Resume { save: save(7) }), Reply::done(false), "the run began when it did not run");
     assert_eq!((back(7), back(4)), (Reply::done(false), Reply::done(true)));
@@ -169,7 +170,7 @@ fn what_ran_before_the_run_is_restarted_once() {
     ground.does(&Effect::Forget { anchor: None });
     release(&ground, 20, "1.1");
     assert_eq!((ground.act(4, Verb::Restart), ground.act(5, Verb::Restart)), (Ok(true), Ok(true)));
-    ground.does(&Effect::Restore { save: save(22), surely: true });
+    ground.does(&Effect::Restore { save: save(22), surely: true, overwrite: crate::effect::Overwrite::Nothing });
     let resumed = |n| ground.does(&Effect::Resume { save: save(n) });
     assert_eq!((resumed(4), resumed(5)), (Reply::done(true), Reply::done(false)));
     assert_eq!(asked(&ground, "web1", "http://127.0.0.1:8080/"), Ok((200, "web 1.0\n".to_owned())));
@@ -190,7 +191,7 @@ fn enabling_makes_the_links_of_a_manager_and_undoing_takes_them_away() {
         "{lines:#?}"
     );
     assert_eq!(ground.act(3, Verb::Enable), Ok(false));
-    ground.does(&Effect::Restore { save: save(2), surely: true });
+    ground.does(&Effect::Restore { save: save(2), surely: true, overwrite: crate::effect::Overwrite::Nothing });
     assert_eq!(before.diff(&ground.fleet.snapshot()), Vec::<String>::new());
 }
 
@@ -224,7 +225,9 @@ fn what_a_user_may_not_do_is_refused() {
     assert_eq!(ground.on("web2", &write(2, "~/x", "x")), Ok(Reply::Done { changed: true, before: Some(Content::new("")) }));
     let root = Login { host: HostName::parse("web2").unwrap(), user: Some("root".to_owned()) };
     assert!(ground.effects.perform(&root, &write(3, "/etc/x", "x")).is_ok());
-    let kept = ground.on("web2", &Effect::Restore { save: save(3), surely: true }).unwrap_err();
+    let kept = ground
+        .on("web2", &Effect::Restore { save: save(3), surely: true, overwrite: crate::effect::Overwrite::Nothing })
+        .unwrap_err();
     assert!(kept.to_string().starts_with("what the step kept of before is gone from /home/deploy/.windlass/runs/"), "{kept}");
 }
 
@@ -266,7 +269,7 @@ fn users_groups_and_packages_come_and_go_as_they_were() {
     let none = ground.on("web1", &packages(5, &["nothing-of-the-kind"], PackageState::Present)).unwrap_err();
     assert!(none.to_string().contains("Unable to locate package nothing-of-the-kind"), "{none}");
     for n in (1..=4).rev() {
-        ground.does(&Effect::Restore { save: save(n), surely: true });
+        ground.does(&Effect::Restore { save: save(n), surely: true, overwrite: crate::effect::Overwrite::Nothing });
     }
     assert_eq!(before.diff(&ground.fleet.snapshot()), Vec::<String>::new());
 }
@@ -324,7 +327,9 @@ fn a_world_is_written_down_and_read_back_with_what_runs_keep() {
     let effects = simulate(&read, ground.temp.path());
     let login = Login::plain(&HostName::parse("web1").unwrap());
     for n in [2, 1] {
-        effects.perform(&login, &Effect::Restore { save: save(n), surely: true }).unwrap();
+        effects
+            .perform(&login, &Effect::Restore { save: save(n), surely: true, overwrite: crate::effect::Overwrite::Nothing })
+            .unwrap();
     }
     let gone = ground.fleet.snapshot().diff(&read.snapshot());
     assert!(matches!(gone.as_slice(), [line] if line.starts_with("web1 - /srv/a: file")), "{gone:#?}");
@@ -379,8 +384,7 @@ fn who_has_lost_the_lock_changes_nothing_any_more() {
     use crate::id::{Epoch, LockName};
     let ground = ground(json!({}));
     let lock = LockName::new("x", "lab");
-    let holder =
-        |epoch: u64| simulate(&ground.fleet, ground.temp.path()).with_fence(Fence { lock: lock.clone(), epoch: Epoch(epoch) });
+    let holder = |epoch: u64| simulate(&ground.fleet, ground.temp.path()).with_fence(Fence::new(lock.clone(), Epoch(epoch)));
     let login = Login::plain(&HostName::parse("web1").unwrap());
     let (first, second) = (holder(1), holder(2));
     assert!(first.perform(&login, &write(1, "/srv/a", "1")).is_ok());

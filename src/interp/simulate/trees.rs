@@ -3,7 +3,7 @@
 use super::at::{Answer, At, above, die, done};
 use super::blob::Blob;
 use super::files::{Directory, Ino, Node};
-use super::host::{TreeNotes, Was};
+use super::host::{Made, TreeNotes, Was};
 use crate::artifact::{ArchiveItem, members};
 use crate::effect::{EffectError, TreeInfo};
 use crate::id::SaveId;
@@ -35,7 +35,7 @@ impl At<'_> {
                 let have = self.listing(path, directory)?;
                 let extra = sent.delete && have.keys().any(|name| !wanted.contains_key(name));
                 if !extra && self.lack(directory, &wanted, &have, sent)?.is_empty() {
-                    return self.same(sent.save);
+                    return self.same_at(sent.save, &sent.path);
                 }
             }
         }
@@ -48,6 +48,7 @@ impl At<'_> {
         let new = self.arrived(parent, sent)?;
         let Some(directory) = there else {
             self.keep(sent.save, path)?;
+            self.makes(sent.save, Made::Directory);
             self.put(path, new)?;
             return done(true);
         };

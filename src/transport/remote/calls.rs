@@ -2,8 +2,8 @@
 //! is written.
 
 use crate::effect::{
-    Account, Anchor, Attributes, Content, Effect, EffectClass, EffectError, GuardAct, Invocation, PackageSet, Presence,
-    ServiceUnit, TreeInfo, UnitScope, Words,
+    Account, Anchor, Attributes, Basis, Content, Effect, EffectClass, EffectError, GuardAct, Invocation, Overwrite, PackageSet,
+    Presence, ServiceUnit, TreeInfo, UnitScope, Words,
 };
 use crate::id::{Digest, RemotePath, SaveId};
 use crate::transport::remote::{library, quote};
@@ -49,8 +49,8 @@ fn function(effect: &Effect) -> Result<Call, EffectError> {
         E::ServiceLog { unit, lines } => Call::new("wl_log").args(scope_and_name(unit)).arg(lines.to_string()),
         E::Probe { command } => exec("wl_probe", &probe_receipt(command), command, None),
         E::Exec { command, receipt, after, keeps, .. } => exec_keeping(command, receipt, after.as_ref(), keeps),
-        E::Write { path, content, attributes, validate, save } => {
-            put(Call::new("wl_put"), path, content, attributes, validate.as_deref(), save)
+        E::Write { path, content, attributes, validate, save, basis } => {
+            put(on_basis(basis.as_ref()), path, content, attributes, validate.as_deref(), save)
         }
         E::Unit { unit, path, content, attributes, validate, save } => {
             put(Call::new("wl_unit").args(scope_and_name(unit)), path, content, attributes, validate.as_deref(), save)
@@ -73,7 +73,9 @@ fn function(effect: &Effect) -> Result<Call, EffectError> {
         E::Remove { path, save } => Call::new("wl_remove").save(save).arg(path.as_str()),
         E::SetAttributes { path, attributes, save } => on_path("wl_chmod", save, path).args(triple(attributes)),
         E::Service { unit, verb, save } => Call::new("wl_service").save(save).arg(verb.word()).args(scope_and_name(unit)),
-        E::Restore { save, surely } => Call::new("wl_restore").save(save).arg(if *surely { "surely" } else { "" }),
+        E::Restore { save, surely, overwrite } => {
+            Call::new("wl_restore").save(save).arg(if *surely { "surely" } else { "" }).arg(over(*overwrite))
+        }
         E::End { receipt } => Call::new("wl_end").save(receipt),
         E::Resume { save } => Call::new("wl_resume").save(save),
         E::Guard { act } => guard(act),
@@ -154,6 +156,23 @@ fn validation(command: &str) -> String {
 fn put(call: Call, path: &RemotePath, content: &Content, attributes: &Attributes, validate: Option<&str>, save: &SaveId) -> Call {
     let call = call.save(save).arg(path.as_str()).arg(content.digest().as_str()).arg(content.bytes().len().to_string());
     with_content(call.args(triple(attributes)).arg(validate.map(validation).unwrap_or_default()).arg("show"), content)
+}
+
+/// What writes a file, unless that rests on something that is gone.
+fn on_basis(basis: Option<&Basis>) -> Call {
+    match basis {
+        None => Call::new("wl_put"),
+        Some(Basis::Absent) => Call::new("wl_edit").arg("absent"),
+        Some(Basis::File(digest)) => Call::new("wl_edit").arg(digest.as_str()),
+    }
+}
+
+fn over(overwrite: Overwrite) -> &'static str {
+    match overwrite {
+        Overwrite::Nothing => "",
+        Overwrite::OwnRun => "own",
+        Overwrite::Anything => "anything",
+    }
 }
 
 fn anchored(anchor: &Anchor) -> [String; 2] {

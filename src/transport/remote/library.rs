@@ -9,7 +9,8 @@ const TEXT: &str = concat!(
     include_str!("more/accounts.sh"),
     include_str!("more/packages.sh"),
     include_str!("more/services.sh"),
-    include_str!("more/guard.sh")
+    include_str!("more/guard.sh"),
+    include_str!("more/claims.sh")
 );
 /// Calls a function that is sent only when a shell asks for it.
 const LATER: &str = "wl_later";

@@ -53,7 +53,7 @@ wl_hash() { h=$(sha256sum <"$1") || exit 1; h=${h%% *}; }
 # Makes the directories that nobody else can enter; the one that other shells look for comes last.
 wl_private() {
   [ -d "$W/s" ] && [ -d "${wl_w:+$wl_f/}." ] ||
-    ( umask 077; mkdir -p "$wl_home/sums" "$W/p" "$W/x" "$W/l" ${wl_w:+"$wl_f"} "$W/s" ) || wl_fail
+    ( umask 077; mkdir -p "$wl_home/sums" "$W/p" "$W/x" "$W/l" ${wl_w:+"$wl_f"} && { [ -z "$wl_e" ] || echo "$wl_lock $wl_run $wl_by" >"$W/of"; } && mkdir -p "$W/s" ) || wl_fail
   [ -O "$wl_home" ] || wl_die "$wl_home belongs to somebody else"
   wl_here
   [ -z "$wl_w" ] || [ -e "$wl_f/$wl_w" ] || wl_fence
@@ -73,6 +73,12 @@ wl_fence() {
   [ "$wl_e" ] || return 0
   for E in "$wl_f"/[0-9]*; do [ ! -e "$E" ] || [ "${E##*/}" -le "$wl_e" ] || { echo "${E##*/}"; exit 76; }; done
   [ -e "$wl_f/$wl_e" ] || [ ! -d "$wl_f" ] || printf '' >"$wl_f/$wl_e" || exit 1
+}
+# wl_claim KIND TEXT: before $p is changed, or rested on. Others have a run here only where they left word of it.
+wl_claim() {
+  for f in "$wl_home"/runs/*/of; do
+    [ "$f" = "$W/of" ] || [ ! -e "$f" ] || wl_later wl_claimed "$@"
+  done
 }
 # wl_born PID: its group, session and time of birth (g0 s0 b0); false when it is gone.
 wl_born() {
@@ -109,6 +115,7 @@ wl_keep() {
   if [ -s "$d.done" ]; then read -r k <"$d.done"; return 0; fi
   wl_private
   printf '%s' "$p" >"$d.path" || wl_fail
+  wl_claim file
   [ ! -e "$d.was" ] && [ ! -L "$d.was" ] || rm -f "$d.was"
   if [ -L "$p" ]; then cp -P "$p" "$d.was" && k=link
   elif [ -f "$p" ]; then { ln "$p" "$d.was" 2>/dev/null || cp -p "$p" "$d.was"; } && k=file
@@ -122,10 +129,15 @@ wl_note() {
   wl_watched saved "$1"; d=$W/s/$1
   [ -s "$d.done" ] && return 0
   wl_private
-  printf '%s' "$p" >"$d.path" && printf '%s' "$3" >"$d.was" && echo "$2" >"$d.done" || wl_fail
+  printf '%s' "$p" >"$d.path" || wl_fail
+  wl_claim "$2" "$3"
+  printf '%s' "$3" >"$d.was" && echo "$2" >"$d.done" || wl_fail
 }
+# wl_makes KIND TEXT: what the step makes of what it has kept: undoing it looks whether that is still there.
+wl_makes() { [ -s "$d.new" ] || printf '%s %s' "$1" "$2" >"$d.new" || wl_fail; }
 # wl_same SAVE: it is as asked. When this very step made it so before its answer was lost, it has changed it.
-wl_same() { if [ -s "$W/s/$1.done" ]; then echo changed; else echo same; fi; exit 0; }
+# When an unfinished run of others made it so, it may not stay.
+wl_same() { if [ -s "$W/s/$1.done" ]; then echo changed; else d=$W/s/$1; wl_claim same; echo same; fi; exit 0; }
 # wl_attributes MODE OWNER GROUP FILE: what differs from that is set on FILE; changed tells.
 wl_attributes() {
   changed=
@@ -150,6 +162,7 @@ wl_differs() {
 # wl_set SAVE MODE OWNER GROUP FILE: the same with the old values kept.
 wl_set() {
   wl_note "$1" attributes "$(stat -L -c '%a %u %g' -- "$5")"
+  wl_makes attributes "${2:--} ${3:--} ${4:--}"
   wl_attributes "$2" "$3" "$4" "$5"
 }
 #: sums
@@ -240,13 +253,35 @@ wl_put() {
   if [ -n "$8" ]; then
     out=$(umask "$u"; sh -c "$8" windlass-validate "$t" </dev/null 2>&1) || { rm -f "$t"; wl_die "the new $p does not pass \`validate\`:$LF$out"; }
   fi
-  wl_keep "$1"
+  wl_keep "$1"; wl_makes file "$3"
   if [ -z "$9" ]; then echo changed
   elif [ "$k" = absent ]; then echo made
   elif [ "$size" -le 65536 ]; then echo replaced; cat "$d.was"
   else echo changed; fi
   mv -fT -- "$t" "$p" || { rm -f "$t"; exit 1; }
   [ "$4" -lt 262144 ] || { wl_know "$p"; h=$3; wl_learn; }
+}
+#: edit
+# wl_edit BEFORE PUT-ARGS...: wl_put, unless what is there is by now neither BEFORE nor what it would make. One at a time on this host, so
+# that nobody's change is lost between the look and the rename.
+wl_edit() {
+  before=$1; shift; wl_path "$2"
+  wl_standing; [ "$h" = "$3" ] || { wl_private; wl_only_one; wl_standing; }
+  case $h in "$before"|"$3") ;; *) echo overtaken; exit 0 ;; esac
+  wl_put "$@"
+}
+wl_standing() { h=absent; [ ! -f "$p" ] || wl_hash "$p"; }
+# wl_only_one: waits until no other shell edits, and keeps others waiting until this call ends. Who keeps them waiting is in the link.
+wl_only_one() {
+  wl_born $$; i=0
+  until ln -sT -- "$$.$b0" "$wl_home/edit" 2>/dev/null; do
+    i=$((i+1)); [ $i -lt 600 ] || wl_die "files on this host cannot be edited: $wl_home/edit is kept by $(readlink -- "$wl_home/edit")"
+    o=$(readlink -- "$wl_home/edit") || continue
+    if wl_born "${o%%.*}" && [ "$b0" = "${o#*.}" ]; then sleep 0.05
+    else mv -T -- "$wl_home/edit" "$wl_home/edit-$$" 2>/dev/null && rm -f -- "$wl_home/edit-$$"; fi
+    wl_born $$
+  done
+  trap 'rm -f -- "$wl_home/edit"' EXIT
 }
 #: dress
 # wl_dress MODE OWNER GROUP OLD: gives the new file $t a mode, an owner and a group, else those in OLD (of the file $p that it is for).
@@ -298,7 +333,7 @@ wl_mkdir() { # SAVE PATH MODE OWNER GROUP
   if [ -e "$p" ] || [ -L "$p" ]; then wl_die "$p is there, and is not a directory"; fi
   goal=$p; q=$p
   while u=${q%/*}; [ -n "$u" ] && [ ! -e "$u" ]; do q=$u; done
-  p=$q; wl_keep "$1"; p=$goal
+  p=$q; wl_keep "$1"; p=$goal; wl_makes directory
   mkdir -p -- "$p" && wl_attributes "$3" "$4" "$5" "$p" && echo changed
 }
 wl_link() { # SAVE PATH TARGET
@@ -306,10 +341,10 @@ wl_link() { # SAVE PATH TARGET
   if [ -L "$p" ]; then [ "$(readlink -- "$p"; echo .)" != "$3$LF." ] || wl_same "$1"
   elif [ -d "$p" ]; then wl_die "$p is a directory, not a link; move it away first"
   elif [ -e "$p" ]; then wl_die "$p is a file, not a link; remove it first"; fi
-  if [ ! -L "$p" ]; then wl_keep "$1"; ln -sT -- "$3" "$p" && echo changed; exit; fi
+  if [ ! -L "$p" ]; then wl_keep "$1"; wl_makes link "$3"; ln -sT -- "$3" "$p" && echo changed; exit; fi
   t=$dir/.wl-$wl_u-$1; wl_private; wl_t=$t; [ ! -L "$t" ] || rm -f "$t"
   ln -s -- "$3" "$t" || exit 1
-  wl_keep "$1"
+  wl_keep "$1"; wl_makes link "$3"
   mv -fT -- "$t" "$p" && echo changed
 }
 wl_rename() { # SAVE FROM TO
@@ -322,10 +357,10 @@ wl_rename() { # SAVE FROM TO
     [ -e "$W/s/$1.moved" ] || wl_die "$to is there already"
     rm -rf -- "$p" && echo changed; exit
   fi
-  if [ "$(stat -c %d -- "$p")" = "$(stat -c %d -- "$dir")" ]; then wl_note "$1" moved "$to"; mv -T -- "$p" "$to" && echo changed; exit; fi
+  if [ "$(stat -c %d -- "$p")" = "$(stat -c %d -- "$dir")" ]; then wl_note "$1" moved "$to"; wl_makes absent; mv -T -- "$p" "$to" && echo changed; exit; fi
   # To another file system: a copy that appears whole, before the original goes.
   wl_private; echo >"$W/s/$1.far" || exit 1
-  wl_note "$1" moved "$to"
+  wl_note "$1" moved "$to"; wl_makes absent
   t=$dir/.wl-$wl_u-$1; wl_t=$t; rm -rf -- "$t"
   cp -a -- "$p" "$t" || { rm -rf -- "$t"; exit 1; }
   mv -T -- "$t" "$to" && echo >"$d.moved" || exit 1
@@ -337,7 +372,7 @@ wl_remove() { # SAVE PATH
   case $p in */.|*/..) wl_die "refuses to remove $p: call the directory by its own name" ;; */*[!/]*) ;; *) wl_die "refuses to remove $p" ;; esac
   case $HOME/ in "$p"/*) wl_die "refuses to remove $p, in which the home directory $HOME lies" ;; esac
   o=${p%/*}/.wl-trash-$wl_u-$1
-  wl_note "$1" moved "$o"
+  wl_note "$1" moved "$o"; wl_makes absent
   # Sent twice, with something new there meanwhile: what was there at first is in the trash already.
   if [ -e "$o" ] || [ -L "$o" ]; then rm -rf -- "$p" && echo changed; exit; fi
   mv -T -- "$p" "$o" && echo changed
@@ -372,8 +407,9 @@ wl_unpack() { # SAVE ARCHIVE DIRECTORY STRIP SHA256; an empty SHA256 is any
   echo "$h $4 $i" >"$t/.windlass-unpacked" || { rm -rf "$t"; exit 1; }
   if [ -d "$p" ]; then
     o=$dir/.wl-trash-$wl_u-$1; wl_note "$1" moved "$o"
+    wl_makes unpacked "$h $4"
     mv -T -- "$p" "$o" || exit 1
-  else wl_keep "$1"; fi
+  else wl_keep "$1"; wl_makes unpacked "$h $4"; fi
   mv -T -- "$t" "$p" && echo changed
 }
 #: commands
@@ -438,7 +474,9 @@ wl_keep_copy() { # SAVE
   fi
   [ -f "$p" ] || [ -d "$p" ] || [ -L "$p" ] || wl_die "$p is neither a file, a directory nor a link"
   wl_private
-  rm -rf "$d.was"; cp -a -- "$p" "$d.was" && printf '%s' "$p" >"$d.path" && echo copy >"$d.done" || exit 1
+  printf '%s' "$p" >"$d.path" || wl_fail
+  wl_claim file
+  rm -rf "$d.was"; cp -a -- "$p" "$d.was" && echo copy >"$d.done" || exit 1
 }
 # wl_peek RECEIPT OUT ERR LIMIT: what a command printed from those bytes on, while it runs.
 wl_peek() {
@@ -502,7 +540,7 @@ wl_show() { # UNIT: sets load active enabled pid restarts result reload
   esac; done; unset IFS; set +f
 }
 wl_told() { echo "$1 $load $active ${enabled:-none} ${pid:-0} ${restarts:-0} ${result:-none}"; }
-wl_as_is() { if [ -s "$W/s/$1.done" ]; then wl_told changed; else wl_told same; fi; exit 0; }
+wl_as_is() { if [ -s "$W/s/$1.done" ]; then wl_told changed; else d=$W/s/$1; wl_claim service " $v "; wl_told same; fi; exit 0; }
 wl_status() { scope=$1; wl_show "$2"; wl_told same; }
 wl_log() { # SCOPE UNIT LINES
   scope=$1; command -v journalctl >/dev/null || { [ -d /run/systemd/system ] || wl_later wl_other; return 0; }
@@ -532,14 +570,13 @@ wl_act() {
 }
 wl_oneshot() { [ "$(wl_sc show --no-pager -p Type --value -- "$1")" = oneshot ]; }
 wl_service() { # SAVE VERB SCOPE UNIT
-  scope=$3 p=$4; wl_show "$4"
+  scope=$3 p=$4 v=$2; wl_show "$4"
   [ ! -e "$W/s/$1.acted" ] || wl_as_is "$1" # done by this step, before its answer was lost
   [ "$reload" != yes ] && [ "$load" != not-found ] || { wl_sc daemon-reload; wl_show "$4"; }
   case $2 in
     stop|disable) [ "$load" != not-found ] || wl_as_is "$1" ;;
     *) [ "$load" != not-found ] || wl_die "there is no service $4 on this host" ;;
   esac
-  v=$2
   [ "$2:$reloads:$active" != reload:no:active ] || wl_die "$4 cannot reload; restart it"
   case $2:$active:$enabled in
     start:active:*|start:reloading:*|stop:inactive:*|enable:*:enabled|enable:*:static|enable:*:alias) wl_as_is "$1" ;;
@@ -578,13 +615,66 @@ wl_alike() {
   [ "$(stat -c '%s %a %u %g' -- "$1")" = "$(stat -c '%s %a %u %g' -- "$2")" ] || return 1
   wl_hash "$1"; o=$h; wl_hash "$2"; [ "$o" = "$h" ]
 }
-wl_restore() { # SAVE SURELY
+# wl_found: what is at $p now, in now.
+wl_found() {
+  if [ -L "$p" ]; then now="link $(readlink -- "$p"; echo .)"; now=${now%"$LF".}
+  elif [ -f "$p" ]; then wl_hash "$p"; now="file $h"
+  elif [ -d "$p" ]; then now="directory "
+  elif [ -e "$p" ]; then now="other "
+  else now="absent "; fi
+}
+# wl_drifted: whether what is at $p is neither what the step has made of it (new) nor what it kept ($k, $was).
+wl_drifted() {
+  [ -s "$d.new" ] || return 1
+  new=$(cat "$d.new"; echo .); new=${new%.}
+  wl_found
+  case $new in
+    "$now") return 1 ;;
+    unpacked*) v=; read -r v 2>/dev/null <"$p/.windlass-unpacked"; case "unpacked $v" in "$new "*) return 1 ;; esac ;;
+    attributes*) IFS=' ' read -r _ m o g <"$d.new" || [ -n "$g" ]; [ "$now" = "absent " ] || wl_differs "${m#-}" "${o#-}" "${g#-}" "$p" || return 1 ;;
+  esac
+  case $k in
+    absent) [ "$now" != "absent " ] ;;
+    moved) [ "$now" != "absent " ] && { [ -e "$was" ] || [ -L "$was" ]; } && { [ ! -e "$d.far" ] || [ -e "$d.moved" ]; } ;;
+    link) [ "$now$LF." != "link $(readlink -- "$d.was"; echo .)" ] ;;
+    file) [ ! "$d.was" -ef "$p" ] && ! wl_alike "$d.was" "$p" ;;
+    attributes) [ "$now" = "absent " ] || [ "$(stat -L -c '%a %u %g' -- "$p")" != "$was" ] ;;
+  esac
+}
+# wl_handed_over: whether another step of this run made $p anew on top of what this one had made of it: that one keeps what this one
+# kept from now on, and nothing is left to do here.
+wl_handed_over() {
+  case $k in absent|file|link) ;; *) return 1 ;; esac
+  top=$p; there=$now
+  for f in "$W"/s/*.path; do
+    e=${f%.path}; q=; IFS= read -r q <"$f" || [ -n "$q" ]
+    [ "$e" != "$d" ] && [ "$q" = "$top" ] && read -r j 2>/dev/null <"$e.done" || continue
+    case $j in absent|file|link) ;; *) continue ;; esac
+    p=$e.was; wl_found; p=$top
+    [ "$now" = "$new" ] || [ "$k:$j" = absent:absent ] || { [ "$k" != absent ] && [ "$e.was" -ef "$d.was" ]; } || continue
+    if [ "$k" = absent ]; then echo absent >"$e.done" || exit 1
+    else
+      if [ "$k" = link ]; then cp -P "$d.was" "$e.over"; else ln -f "$d.was" "$e.over" 2>/dev/null || cp -p "$d.was" "$e.over"; fi || exit 1
+      if [ "$e.over" -ef "$e.was" ] && [ ! -L "$e.over" ]; then rm -f "$e.over"; else mv -fT -- "$e.over" "$e.was" || exit 1; fi
+      echo "$k" >"$e.done" || exit 1
+    fi
+    echo directory >"$d.done" && return 0
+  done
+  now=$there; return 1
+}
+wl_restore() { # SAVE SURELY OVERWRITE
   wl_here; wl_calm
   d=$W/s/$1
   [ -s "$d.done" ] || { [ -z "$2" ] || wl_die "what the step kept of before is gone from $W, so it cannot be put back"; echo same; exit 0; }
   read -r k <"$d.done"; p=$(cat "$d.path"; echo .); p=${p%.}; was=
   case $k in attributes|moved|tree|service) was=$(cat "$d.was"; echo .); was=${was%.} ;; esac
   t=${p%/*}/.wl-$wl_u-$1; wl_t=$t
+  # Tasks that changed one thing one after the other are undone side by side.
+  case $k in absent|file|link) wl_only_one ;; esac
+  if wl_drifted; then
+    [ -z "$3" ] || ! wl_handed_over || { echo changed; exit 0; }
+    [ "$3" = anything ] || { printf '%s\n' "$p" "$now" "$new" "$k"; exit 78; }
+  fi
   case $k in
     absent) rm -rf -- "$p" || exit 1 ;;
     directory) echo same; exit 0 ;;
@@ -723,7 +813,7 @@ wl_tree_put() {
     sed -n 's/^[df] \([1-7]... \)/\1/p' "$x.want" | while IFS=' ' read -r m f; do chmod -- "$m" "$t/$f" || exit 1; done || { rm -rf -- "$t"; exit 1; }
   fi
   if [ ! -e "$p" ] && [ ! -L "$p" ]; then
-    sync; wl_keep "$1"; mv -T -- "$t" "$p" || exit 1
+    sync; wl_keep "$1"; wl_makes directory; mv -T -- "$t" "$p" || exit 1
     rm -f "$x".*; echo changed; exit 0
   fi
   [ -d "$p" ] || { rm -rf -- "$t"; wl_die "$p is there, and is not a directory"; }

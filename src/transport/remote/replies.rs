@@ -56,6 +56,9 @@ fn refusal(host: &HostName, effect: &Effect, said: &CallReply) -> EffectError {
     if let Some(refused) = fenced(host, said) {
         return refused;
     }
+    if let Some(error) = whose(host, said) {
+        return error;
+    }
     let first = said.stdout.split(|byte| *byte == b'\n').next().unwrap_or_default();
     if said.code == 75 && matches!(effect, Effect::Exec { .. } | Effect::Probe { .. }) {
         let reason = match first {
@@ -65,6 +68,25 @@ fn refusal(host: &HostName, effect: &Effect, said: &CallReply) -> EffectError {
         return EffectError::InDoubt { host: host.clone(), reason: reason.to_owned() };
     }
     own_words(said)
+}
+
+/// The refusal of a host on which somebody else has changed the same thing, if it is that.
+fn whose(host: &HostName, said: &CallReply) -> Option<EffectError> {
+    let text = said.stdout_text();
+    let mut lines = text.lines().map(ToOwned::to_owned);
+    let mut line = || lines.next().unwrap_or_default();
+    let host = host.clone();
+    match said.code {
+        77 => {
+            let (run, lock, _since, path, by) = (line(), line(), line(), line(), line());
+            Some(EffectError::Claimed { host, path, run, lock, by })
+        }
+        78 => {
+            let (path, now, made) = (line(), line(), line());
+            Some(EffectError::Drifted { host, path, now, made })
+        }
+        _ => None,
+    }
 }
 
 /// What a function says that cannot do what it was called for.
@@ -89,6 +111,7 @@ fn done(said: &CallReply) -> Option<Reply> {
     match word {
         b"same" => Some(Reply::done(false)),
         b"changed" => Some(Reply::done(true)),
+        b"overtaken" => Some(Reply::Overtaken),
         b"made" | b"replaced" => Some(Reply::Done { changed: true, before: Some(Content::new(rest)) }),
         _ => None,
     }

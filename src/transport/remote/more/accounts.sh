@@ -96,7 +96,7 @@ wl_note_user() {
     hash=$(awk -F: -v n="$n" '$1 == n { print; exit }' /etc/shadow 2>/dev/null)
     ! wl_entry group "$e_gid" || owngroup=$e
   fi
-  p=account; wl_note "$save" user "$n$LF$line$LF$gs$LF$new$LF$hash$LF$owngroup$LF$e_home$LF"
+  p="account $n"; wl_note "$save" user "$n$LF$line$LF$gs$LF$new$LF$hash$LF$owngroup$LF$e_home$LF"
 }
 wl_group() { # SAVE NAME STATE GID SYSTEM
   save=$1 n=$2 gid=$4
@@ -124,7 +124,7 @@ wl_add_group() { # GID SYSTEM
   [ -z "$gid" ] || set -- "$@" -g "$gid"
   "$@" -- "$n"
 }
-wl_note_group() { p=account; wl_note "$save" group "$n$LF$line$LF"; }
+wl_note_group() { p="account $n"; wl_note "$save" group "$n$LF$line$LF"; }
 # wl_own_group: the group that went with its user is made again.
 wl_own_group() {
   [ -n "$owngroup" ] && ! wl_entry group "${owngroup%%:*}" || return 0

@@ -77,7 +77,7 @@ wl_copy() { # SAVE FROM TO MODE OWNER GROUP
   elif [ -z "$m" ]; then m=$(stat -L -c %a -- "$from") || exit 1; m=$(printf %03d "$m"); m=${m#"${m%???}"}; fi
   wl_dress "$m" "$5" "$6" "$old"
   sync "$t" 2>/dev/null || sync
-  wl_keep "$1"
+  wl_keep "$1"; wl_makes file "$sum"
   mv -fT -- "$t" "$p" || { rm -f "$t"; exit 1; }
   echo changed
 }

@@ -1,0 +1,164 @@
+//! Who else is at work on a simulated host, and what is there of what a step made: a step changes nothing that an unfinished run
+//! under another lock has changed, and is not undone over what somebody else has put there.
+
+use super::at::At;
+use super::files::{Ino, Node};
+use super::host::{Claimant, Made, Save, Was};
+use crate::effect::{Basis, EffectError, Overwrite};
+use crate::id::{Digest, HostName, SaveId};
+
+impl At<'_> {
+    /// `wl_makes`.
+    pub(super) fn makes(&mut self, save: &SaveId, made: Made) {
+        if let Some(kept) = self.kept().saves.get_mut(save.as_str()) {
+            kept.made.get_or_insert(made);
+        }
+    }
+
+    /// Leaves word of who keeps something here.
+    pub(super) fn show_claim(&mut self) {
+        let Some(fence) = self.fence else { return };
+        let claimant = Claimant { lock: fence.lock.clone(), run: self.run.clone(), by: fence.by.clone() };
+        self.kept().of.get_or_insert(claimant);
+    }
+
+    /// `wl_claim`; nothing is kept where all is as asked.
+    pub(super) fn claim(&self, path: &str, was: Option<&Was>) -> Result<(), EffectError> {
+        let Some(fence) = self.fence else { return Ok(()) };
+        let mine = format!(" {}", self.who.name);
+        for (_, kept) in self.host.kept.iter().filter(|(key, _)| key.ends_with(&mine)) {
+            let Some(of) = kept.of.as_ref().filter(|of| of.lock != fence.lock) else { continue };
+            if fence.beside.iter().any(|run| run.as_str() == of.run) {
+                continue;
+            }
+            if let Some(theirs) = kept.saves.values().find(|theirs| overlap(path, was, theirs)) {
+                let host = HostName::parse(&self.host.name).map_err(|error| EffectError::failed(error.to_string()))?;
+                let (run, lock, by) = (of.run.clone(), of.lock.to_string(), of.by.clone());
+                return Err(EffectError::Claimed { host, path: theirs.path.clone(), run, lock, by });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether nothing is left to undo here, since a later step of the run keeps what this one kept; refuses to overwrite what others
+    /// have put there.
+    pub(super) fn is_handed_over(&mut self, save: &SaveId, kept: &Save, overwrite: Overwrite) -> Result<bool, EffectError> {
+        let Some(now) = self.drifted(kept)? else { return Ok(false) };
+        if overwrite != Overwrite::Nothing && self.handed_over(save, kept)? {
+            return Ok(true);
+        }
+        if overwrite == Overwrite::Anything {
+            return Ok(false);
+        }
+        let made = kept.made.as_ref().map(Made::told).unwrap_or_default();
+        let host = HostName::parse(&self.host.name).map_err(|error| EffectError::failed(error.to_string()))?;
+        Err(EffectError::Drifted { host, path: kept.path.clone(), now, made })
+    }
+
+    /// `wl_drifted`: how it is, where it is neither what the step made of it nor what was there before.
+    fn drifted(&mut self, save: &Save) -> Result<Option<String>, EffectError> {
+        let Some(made) = &save.made else { return Ok(None) };
+        let path = save.path.as_str();
+        let now = self.found(path)?;
+        let as_made = match made {
+            Made::Unpacked(mark) => {
+                self.view().text(&format!("{path}/.windlass-unpacked"))?.is_some_and(|text| text.starts_with(mark))
+            }
+            Made::Attributes(wanted) => self.view().find(path)?.is_some_and(|ino| !self.differs(ino, wanted)),
+            _ => now == made.told(),
+        };
+        if as_made || self.is_as_kept(path, &save.was, &now)? { Ok(None) } else { Ok(Some(now)) }
+    }
+
+    /// `wl_handed_over`.
+    fn handed_over(&mut self, save: &SaveId, kept: &Save) -> Result<bool, EffectError> {
+        let Some(made) = kept.made.as_ref().map(Made::told) else { return Ok(false) };
+        if !is_one_file(&kept.was) {
+            return Ok(false);
+        }
+        let others: Vec<(String, Was)> = self
+            .kept()
+            .saves
+            .iter()
+            .filter(|(name, other)| name.as_str() != save.as_str() && other.path == kept.path && is_one_file(&other.was))
+            .map(|(name, other)| (name.clone(), other.was.clone()))
+            .collect();
+        for (name, was) in others {
+            let on_top = match &was {
+                Was::Same(ino) => self.kind_of(*ino)? == made,
+                _ => made == "absent ",
+            };
+            if on_top {
+                let saves = &mut self.kept().saves;
+                saves.entry(name).and_modify(|other| other.was = kept.was.clone());
+                saves.entry(save.as_str().to_owned()).and_modify(|own| own.was = Was::Directory);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn is_as_kept(&mut self, path: &str, was: &Was, now: &str) -> Result<bool, EffectError> {
+        Ok(match was {
+            Was::Absent => now == "absent ",
+            Was::Moved(to) => now == "absent " || self.view().entry(to)?.is_none(),
+            Was::Same(kept) => match self.host.files.target(*kept) {
+                Some(target) => now == format!("link {target}"),
+                None => self.view().entry(path)? == Some(*kept) || self.alike(*kept, path)?,
+            },
+            Was::Attributes { mode, uid, gid } => self.view().find(path)?.is_some_and(|ino| {
+                let inode = self.host.files.inode(ino);
+                (inode.mode, inode.uid, inode.gid) == (*mode, *uid, *gid)
+            }),
+            _ => true,
+        })
+    }
+
+    /// Whether something else is at a path than what a change rests on, and than what it would make: `wl_edit`.
+    pub(super) fn is_overtaken(&mut self, path: &str, basis: &Basis, new: &Digest) -> Result<bool, EffectError> {
+        let now = match self.view().file(path)? {
+            Some(file) => Some(self.view().digest(file)?),
+            None => None,
+        };
+        let rests = match basis {
+            Basis::Absent => now.is_none(),
+            Basis::File(digest) => now.as_ref() == Some(digest),
+        };
+        Ok(!rests && now.as_ref() != Some(new))
+    }
+
+    /// `wl_found`.
+    fn found(&mut self, path: &str) -> Result<String, EffectError> {
+        match self.view().entry(path)? {
+            Some(entry) => self.kind_of(entry),
+            None => Ok("absent ".to_owned()),
+        }
+    }
+
+    fn kind_of(&mut self, entry: Ino) -> Result<String, EffectError> {
+        Ok(match &self.host.files.inode(entry).node {
+            Node::Link(target) => format!("link {target}"),
+            Node::File(_) => format!("file {}", self.view().digest(entry)?),
+            Node::Directory(_) => "directory ".to_owned(),
+            Node::Other => "other ".to_owned(),
+        })
+    }
+}
+
+/// Whether that is all of what was at a path.
+fn is_one_file(was: &Was) -> bool {
+    matches!(was, Was::Absent | Was::Same(_))
+}
+
+/// `wl_overlap`.
+fn overlap(path: &str, was: Option<&Was>, theirs: &Save) -> bool {
+    let below = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'));
+    let gentle = |was: &Was| matches!(was, Was::Service { verb, .. } if verb == "restart" || verb == "reload");
+    if path == theirs.path {
+        let both_gentle = was.is_some_and(gentle) && gentle(&theirs.was);
+        return !both_gentle && !matches!(was, Some(Was::Packages(_)));
+    }
+    let nested = below(path, &theirs.path) || was.is_some() && below(&theirs.path, path);
+    let apart = |was: &Was| matches!(was, Was::Attributes { .. });
+    nested && !was.is_some_and(apart) && !apart(&theirs.was) && theirs.was != Was::Directory
+}

@@ -1,0 +1,30 @@
+//! What undoing a step may overwrite: it is looked at before, and what others have put there stays.
+
+use crate::effect::{Compensation, Effect, Overwrite};
+use crate::id::{HostName, StepKey};
+use crate::journal::{RunPhase, RunState};
+
+/// The same effect, so that it overwrites no more than it may; a person may have said that anything may go.
+pub(super) fn undoing(effect: &Effect, state: &RunState, step: (&StepKey, u32), host: &HostName, accepted: bool) -> Effect {
+    match effect {
+        Effect::Restore { save, surely, .. } => {
+            let overwrite = if accepted || had_a_later_command(state, step, host) {
+                Overwrite::Anything
+            } else if state.phase == Some(RunPhase::Unwinding) {
+                Overwrite::OwnRun
+            } else {
+                Overwrite::Nothing
+            };
+            Effect::Restore { save: save.clone(), surely: *surely, overwrite }
+        }
+        other => other.clone(),
+    }
+}
+
+/// Whether the run began a command there after this change: what that changed is not known, and is part of what is undone.
+fn had_a_later_command(state: &RunState, (key, n): (&StepKey, u32), host: &HostName) -> bool {
+    let Some(since) = state.steps.get(key).and_then(|step| step.undos.get(&n)).map(|undo| undo.seq) else { return false };
+    let opaque = |undo: &Compensation| matches!(undo, Compensation::End { .. } | Compensation::Reboot { .. });
+    let here = state.steps.values().filter(|step| step.command.host == *host && !step.is_void());
+    here.flat_map(|step| step.undos.values()).any(|undo| undo.seq > since && opaque(&undo.undo))
+}
