@@ -53,7 +53,7 @@ pub(super) fn rollback(common: &Common, args: &RollbackArgs, printer: &Printer) 
     }
     let given =
         Given { answers: &args.answers, crash: args.crash_at, password: ask_password(args.ask_sudo_password)?, looks: &[] };
-    begin(&project, &held, Outset { id, stored, by: who() }, &given, printer)
+    begin(&project, held, Outset { id, stored, by: who() }, &given, printer)
 }
 
 /// The hosts that may be touched.

@@ -22,6 +22,9 @@ use crate::transport::Password;
 use std::path::Path;
 use std::sync::Arc;
 
+/// The exit code of what was asked to stop: no other run is taken up then.
+const INTERRUPTED: u8 = 7;
+
 /// What a run is taken up with.
 #[derive(Default)]
 struct Given<'a> {
@@ -88,6 +91,9 @@ pub(super) fn settle(common: &Common, args: &SettleArgs, printer: &Printer) -> R
                 printer,
             )?);
         }
+        if worst == INTERRUPTED {
+            break;
+        }
     }
     if paid == 0 {
         printer.say("no run owes anything");
@@ -110,6 +116,7 @@ fn give_up(common: &Common, run: &str, only: &[StepKey], reason: &str, printer: 
     let stored = ledger.stored(&row.id)?;
     let desk = Desk::new(printer, &stored.environment);
     let steps = desk.runner(&held, None, Password::default()).give_up(&row.id, only, reason)?;
+    desk.show_to_the_end(&row.id, || {});
     for step in &steps {
         printer.say(&format!("given up: step {step} of run {}", row.id));
     }
@@ -178,6 +185,8 @@ fn take_up(common: &Common, run: &str, job: Job, given: Given<'_>, printer: &Pri
     }
     let how = TakeUp { job, drift: given.drift, script, by: who() };
     let finish = desk.watch_signals(|| runner.take_up(&row.id, how))?;
+    // Nobody else waits for who reads the output.
+    drop((runner, held));
     Ok(desk.conclude(printer, &finish))
 }
 

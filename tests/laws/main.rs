@@ -39,4 +39,5 @@ mod store;
 mod templates;
 mod tree;
 mod unknown;
+mod watchers;
 mod world;
