@@ -545,9 +545,8 @@ pub(super) fn next_for(phase: RunPhase, id: &str, doubts: &[StepKey]) -> Vec<(&'
                 next.push(("it took effect", format!("windlass resume {id} --assume-done '{key}'")));
                 next.push(("do it again", format!("windlass resume {id} --again '{key}'")));
             }
-            if doubts.is_empty() {
-                next.push(("go on", format!("windlass resume {id}")));
-            }
+            let go_on = if doubts.is_empty() { "go on" } else { "ask the host, and go on" };
+            next.insert(0, (go_on, format!("windlass resume {id}")));
             next.push(("undo what it changed", format!("windlass unwind {id}")));
             next
         }

@@ -187,3 +187,25 @@ fn a_terminal_that_goes_away_asks_to_stop() {
     let (_, err) = said(&mut child);
     assert!(err.contains("stopping once the steps under way have ended") && err.contains("is interrupted"), "{err}");
 }
+
+#[test]
+fn a_command_that_is_left_at_work_is_in_doubt_and_found_again() {
+    let script =
+        "host(\"h1\").run(\"echo x >>~/reached; until [ -e ~/go ]; do sleep 0.05; done\", #{ undo: \"true\" }); log(\"next\");";
+    let world = project(script, "", "");
+    let mut child = unread(&world, &["run", "-e", "box"]);
+    within("the step", || world.home().join("reached").exists().then_some(()));
+    send(&child, Signal::INT);
+    std::thread::park_timeout(Duration::from_millis(200));
+    send(&child, Signal::INT);
+    assert_eq!(end_of(&mut child), Some(7));
+    let (run, (_, err)) = (only_run(&world), said(&mut child));
+    for part in ["step main#1 is in doubt", "is in doubt,", &format!("windlass resume {run}"), "--assume-done 'main#1'"] {
+        assert!(err.contains(part), "{part}: {err}");
+    }
+    assert!(!err.contains("before it began"), "{err}");
+    std::fs::write(world.home().join("go"), "").unwrap();
+    let mut child = unread(&world, &["resume", &run]);
+    assert_eq!(end_of(&mut child), Some(0), "{}", said(&mut child).1);
+    assert_eq!(std::fs::read_to_string(world.home().join("reached")).unwrap(), "x\n", "it ran once");
+}
