@@ -98,6 +98,13 @@ pub enum Event {
         /// When, in milliseconds since 1970-01-01 UTC.
         at: i64,
     },
+    /// What a watcher was too slow for, and is not shown: told once it has all else.
+    Missed {
+        /// Records that are not in the ledger either.
+        records: u64,
+        /// Bytes that commands printed; their steps' ends have all of it.
+        printed: u64,
+    },
     /// An upload got on.
     Sent {
         /// Where to.

@@ -7,14 +7,17 @@ use crate::script::Diagnostic;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
+use std::sync::{Arc, OnceLock};
 
 /// How to print.
+#[derive(Clone)]
 pub(super) struct Printer {
     pub(super) format: Format,
     pub(super) paint: Paint,
     pub(super) out_paint: Paint,
     pub(super) wordiness: Wordiness,
     verbose: u8,
+    cut: Arc<OnceLock<String>>,
 }
 
 impl Printer {
@@ -32,7 +35,14 @@ impl Printer {
             (false, _) => Wordiness::Wordy,
         };
         let (out, err) = (std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
-        Self { format: common.format, paint: paint(err), out_paint: paint(out), wordiness, verbose: common.verbose }
+        Self {
+            format: common.format,
+            paint: paint(err),
+            out_paint: paint(out),
+            wordiness,
+            verbose: common.verbose,
+            cut: Arc::default(),
+        }
     }
 
     pub(super) fn start_tracing(&self) {
@@ -49,8 +59,13 @@ impl Printer {
 
     /// A line of data.
     pub(super) fn data(&self, line: &str) {
+        let mut stdout = std::io::stdout();
         // A reader that went away is no failure of the command.
-        let _ = writeln!(std::io::stdout(), "{line}");
+        if let Err(error) = writeln!(stdout, "{line}").and_then(|()| stdout.flush())
+            && self.cut.set(error.to_string()).is_ok()
+        {
+            self.note(&format!("what was asked for is cut short: standard output cannot be written: {error}"));
+        }
     }
 
     /// An object of data.

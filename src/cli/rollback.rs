@@ -53,7 +53,7 @@ pub(super) fn rollback(common: &Common, args: &RollbackArgs, printer: &Printer) 
     }
     let password = ask_password(args.perform.ask_sudo_password)?;
     let given = Given { perform: &args.perform, password, looks: &[] };
-    begin(&project, &held, Outset { id, stored, by: who() }, &given, printer)
+    begin(&project, held, Outset { id, stored, by: who() }, &given, printer)
 }
 
 /// The hosts that may be touched.

@@ -10,7 +10,9 @@ use super::people::{Aside, people};
 use super::pins::{self, Purpose};
 use super::predict::{Scratch, show_before};
 use super::printer::Printer;
+use super::reader::{A_MOMENT, is_read};
 use super::settings::{Labs, agent, environment, environment_name, executable, ledger, params, project, script, store, who};
+use super::signals::{Signals, Words, tell};
 use crate::effect::Fence;
 use crate::event::Watcher;
 use crate::fleet::{Channels, Class, Environment, Project, selector};
@@ -20,16 +22,16 @@ use crate::journal::{Record, RunPhase};
 use crate::ledger::{Intent, Ledger, LedgerError, RunRow, StoredRun, known_good};
 use crate::op::Registry;
 use crate::report::{Counts, JsonReport, LiveReport, TextReport, Tone, Where, clock, millis, plain};
-use crate::run::{Crash, Drifted, Finish, NotUndone, Outset, Runner, StackBuilder, dry_run_layers, live_stack_with};
+use crate::run::{Crash, Drifted, Finish, NotUndone, Outset, Relay, Runner, StackBuilder, dry_run_layers, live_stack_with};
 use crate::script::{Facts, Load, Program, ProjectSources, STANDARD};
 use crate::step::ErrorKind;
 use crate::stop::Stop;
 use crate::transport::{Credentials, Passphrases, Password};
 use rand::RngExt;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub(super) fn run(common: &Common, args: &RunArgs, printer: &Printer) -> Result<u8, CliError> {
     let (plan, args) = (args.plan.as_deref().map(HeldPlan::load).transpose()?, &mut args.clone());
@@ -62,7 +64,7 @@ pub(super) fn run(common: &Common, args: &RunArgs, printer: &Printer) -> Result<
     }
     let looks = plan.as_ref().map(HeldPlan::looks).unwrap_or_default();
     let given = Given { perform: &args.perform, password, looks: &looks };
-    begin(&project, &held, Outset { id, stored, by: who() }, &given, printer)
+    begin(&project, held, Outset { id, stored, by: who() }, &given, printer)
 }
 
 /// What the command line gives a new run, beside what it is made of.
@@ -74,13 +76,7 @@ pub(super) struct Given<'a> {
 }
 
 /// Starts a run that nothing stands before, and brings it to its end. Gives the exit code.
-pub(super) fn begin(
-    project: &Project,
-    held: &Held,
-    outset: Outset,
-    given: &Given<'_>,
-    printer: &Printer,
-) -> Result<u8, CliError> {
+pub(super) fn begin(project: &Project, held: Held, outset: Outset, given: &Given<'_>, printer: &Printer) -> Result<u8, CliError> {
     let (id, StoredRun { script, environment, limit, artifacts, goes_back_to, .. }) = (&outset.id, &outset.stored);
     let hosts = match limit {
         Some(limit) => selector::select(&environment.hosts, limit)?.len(),
@@ -91,8 +87,10 @@ pub(super) fn begin(
     printer.say(&format!("run {id}: {script} on {name} ({hosts} host{s}){pinned}{back}"));
     let origin = Origin { run: id.to_string(), environment: name.clone(), project: project.name.clone() };
     let desk = Desk::new(printer, environment).with_people(&given.perform.answers, &environment.notify, origin);
-    let runner = desk.runner(held, given.perform.crash_at, given.password.clone(), &given.perform.beside);
+    let runner = desk.runner(&held, given.perform.crash_at, given.password.clone(), &given.perform.beside);
     let finish = desk.watch_signals(|| runner.start_seeing(&outset, given.looks))?;
+    // Nobody else waits for who reads the output.
+    drop((runner, held));
     Ok(desk.conclude(printer, &finish))
 }
 
@@ -231,17 +229,20 @@ pub(super) fn new_id() -> RunId {
     RunId::new(&format!("{}-{}", &minute[..8], &minute[8..]), &letters)
 }
 
-/// How long steps under way may take to end once a person has asked to stop.
-const GRACE: std::time::Duration = std::time::Duration::from_secs(10);
-
 /// How long messages under way may take once the run has ended.
-const LAST_POST: std::time::Duration = std::time::Duration::from_secs(10);
+const LAST_POST: Duration = Duration::from_secs(10);
+
+/// How long a question waits for what is shown before it.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What a run is shown on, and the signals that stop it.
+#[derive(Clone)]
 pub(super) struct Desk {
     report: Report,
-    interrupt: Stop,
-    stop: Stop,
+    /// What stands between a run and the report of it.
+    relay: Arc<OnceLock<Arc<Relay>>>,
+    words: Words,
+    signals: Arc<OnceLock<Signals>>,
     people: People,
     begun: Instant,
 }
@@ -265,17 +266,15 @@ impl Desk {
                 Report::Live(Arc::new(LiveReport::new(text, place, printer.paint, width)))
             }
         };
-        Self { report, interrupt: Stop::default(), stop: Stop::default(), people: People::default(), begun: Instant::now() }
+        let (relay, signals) = Default::default();
+        Self { report, relay, words: Words::default(), signals, people: People::default(), begun: Instant::now() }
     }
 
     /// With who answers its questions and hears of it.
     pub(super) fn with_people(self, answers: &[Answer], channels: &Channels, origin: Origin) -> Self {
-        let report = self.report.clone();
-        let aside: Aside = Arc::new(move |work| match &report {
-            Report::Live(report) => report.aside(work),
-            Report::Json(_) => work(),
-        });
-        let people = people(answers, channels, origin, self.interrupt.clone(), aside);
+        let desk = self.clone();
+        let aside: Aside = Arc::new(move |work| desk.aside(work));
+        let people = people(answers, channels, origin, self.words.interrupt.clone(), aside);
         Self { people, ..self }
     }
 
@@ -289,7 +288,7 @@ impl Desk {
 
     /// What works under a lock that is held; everything that waits gives up when that is lost.
     pub(super) fn runner(&self, held: &Held, crash: Option<Crash>, password: Password, beside: &[RunId]) -> Runner {
-        held.tenure.stops(self.stop.clone());
+        held.tenure.stops(self.words.stop.clone());
         let watcher: Arc<dyn Watcher> = match &self.report {
             Report::Live(report) => report.clone(),
             Report::Json(report) => report.clone(),
@@ -302,9 +301,9 @@ impl Desk {
                 self.people.clone(),
                 Some(Fence { beside: beside.to_vec(), ..held.tenure.fence() }),
             ),
-            watcher,
-            interrupt: self.interrupt.clone(),
-            stop: self.stop.clone(),
+            watcher: self.relay.get_or_init(|| Arc::new(Relay::new(watcher, held.tenure.ledger()))).clone(),
+            interrupt: self.words.interrupt.clone(),
+            stop: self.words.stop.clone(),
             crash,
             programs: None,
         }
@@ -320,13 +319,13 @@ impl Desk {
     ) -> StackBuilder {
         let credentials = Credentials { password, passphrases: self.passphrases(), agent: agent() };
         let aside: Aside = Arc::new(|work| work());
-        let people = people(answers, &Channels::default(), Origin::default(), self.interrupt.clone(), aside);
+        let people = people(answers, &Channels::default(), Origin::default(), self.words.interrupt.clone(), aside);
         dry_run_layers(credentials, people, grounds, scratch)
     }
 
     /// The words to stop.
     pub(super) fn stops(&self) -> (Stop, Stop) {
-        (self.interrupt.clone(), self.stop.clone())
+        (self.words.interrupt.clone(), self.words.stop.clone())
     }
 
     /// Asked on the terminal, where there is one, once the host has said that it would take the key.
@@ -334,32 +333,24 @@ impl Desk {
         if !std::io::stdin().is_terminal() {
             return Passphrases::default();
         }
-        let report = self.report.clone();
+        let desk = self.clone();
         let ask = |question: &str| rpassword::prompt_password(question).ok().filter(|answer| !answer.is_empty());
-        Passphrases::asked_by(move |question| match &report {
-            Report::Live(live) => live.aside(|| ask(question)),
-            Report::Json(_) => ask(question),
-        })
+        Passphrases::asked_by(move |question| desk.aside(|| ask(question)))
     }
 
-    /// Works with the first SIGINT or SIGTERM asking to stop after the steps under way, and the second ending them.
-    pub(super) fn watch_signals<T>(&self, work: impl FnOnce() -> T) -> T {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        if let Ok(runtime) = &runtime {
-            let (interrupt, stop) = (self.interrupt.clone(), self.stop.clone());
-            runtime.spawn(async move {
-                wait_for_signal().await;
-                interrupt.stop();
-                // A terminal that went away is told nothing.
-                let _ = writeln!(std::io::stderr(), "stopping once the steps under way have ended; again to stop at once");
-                // Steps under way may end; after the grace period they are left to their receipts.
-                tokio::select! {
-                    () = wait_for_signal() => {}
-                    () = tokio::time::sleep(GRACE) => {}
-                }
-                stop.stop();
-            });
+    /// Does something on the terminal once it shows all that happened before, while nothing moves there.
+    fn aside<T>(&self, work: impl FnOnce() -> T) -> T {
+        // A terminal that takes nothing is not waited for: who asks finds out.
+        let _ = self.relay.get().is_none_or(|relay| relay.catch_up(PAUSE));
+        match &self.report {
+            Report::Live(report) => report.aside(work),
+            Report::Json(_) => work(),
         }
+    }
+
+    /// Works with the first signal asking to stop after the steps under way, and the second ending them.
+    pub(super) fn watch_signals<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.signals.get_or_init(|| Signals::listen(&self.words));
         work()
     }
 
@@ -370,15 +361,44 @@ impl Desk {
         }
     }
 
-    /// Says how it ended, and what to type next.
+    /// Says how it ended, and what to type next. Who reads it is waited for a while; the exit code does not depend on that.
     pub(super) fn conclude(&self, printer: &Printer, finish: &Finish) -> u8 {
+        self.words.is_over(finish.exit);
         let unsent = self.people.outbox.as_ref().map(|outbox| outbox.close(LAST_POST)).unwrap_or_default();
+        let (desk, theirs, ended) = (self.clone(), printer.clone(), finish.clone());
+        self.show_to_the_end(&finish.run, move || desk.close(&theirs, &ended, &unsent));
+        finish.exit
+    }
+
+    /// Has the watcher take all that came, then does this, for as long as somebody reads; what is not read is told.
+    pub(super) fn show_to_the_end(&self, run: &RunId, last: impl FnOnce() + Send + 'static) {
+        let (relay, json) = (self.relay.get().cloned(), matches!(self.report, Report::Json(_)));
+        let theirs = relay.clone();
+        relay.iter().for_each(|relay| relay.close());
+        let taken = || relay.as_ref().map_or(0, |relay| relay.taken());
+        let read = is_read(taken, &self.words.hurry, move || {
+            theirs.iter().for_each(|relay| relay.drain());
+            last();
+        });
+        let cut = match &self.report {
+            Report::Json(report) if read => report.cut(),
+            _ => (!read).then(|| "nobody reads it".to_owned()),
+        };
+        if let Some(why) = cut {
+            let format = if json { " --format json" } else { "" };
+            tell(&format!("the output is cut short ({why}); `windlass show {run}{format}` has all of it"));
+            // It is written beside this thread, which may be the last one.
+            std::thread::park_timeout(A_MOMENT);
+        }
+    }
+
+    fn close(&self, printer: &Printer, finish: &Finish, unsent: &[Unsent]) {
         match &self.report {
             Report::Live(report) => {
                 report.close();
                 self.tell(printer, finish);
                 for Unsent { to, text, why } in unsent {
-                    printer.note(&format!("not sent to {to} ({}): {}", plain(&why), plain(&text).replace('\n', " ")));
+                    printer.note(&format!("not sent to {to} ({}): {}", plain(why), plain(text).replace('\n', " ")));
                 }
             }
             Report::Json(report) => report.write(&serde_json::json!({
@@ -387,7 +407,6 @@ impl Desk {
                 "in_doubt": finish.doubts, "open": finish.open, "drift": finish.drift,
             })),
         }
-        finish.exit
     }
 
     /// What differs from what the run left, and what might.
@@ -525,9 +544,8 @@ pub(super) fn next_for(phase: RunPhase, id: &str, doubts: &[StepKey]) -> Vec<(&'
                 next.push(("it took effect", format!("windlass resume {id} --assume-done '{key}'")));
                 next.push(("do it again", format!("windlass resume {id} --again '{key}'")));
             }
-            if doubts.is_empty() {
-                next.push(("go on", format!("windlass resume {id}")));
-            }
+            let go_on = if doubts.is_empty() { "go on" } else { "ask the host, and go on" };
+            next.insert(0, (go_on, format!("windlass resume {id}")));
             next.push(("undo what it changed", format!("windlass unwind {id}")));
             next
         }
@@ -538,17 +556,6 @@ pub(super) fn next_for(phase: RunPhase, id: &str, doubts: &[StepKey]) -> Vec<(&'
             ("to leave it as it is", format!("windlass unwind {id} --skip REASON")),
         ],
         _ => Vec::new(),
-    }
-}
-
-async fn wait_for_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
     }
 }
 

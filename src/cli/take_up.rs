@@ -15,12 +15,15 @@ use crate::interp::Origin;
 use crate::journal::{Decision, RunState};
 use crate::ledger::{Intent, Ledger, RunRow, StoredRun};
 use crate::op::Registry;
-use crate::run::{Crash, Job, MendedScript, OnDrift, TakeUp};
+use crate::run::{Crash, Finish, Job, MendedScript, OnDrift, TakeUp};
 use crate::script::{Diagnostic, Facts, Load, Program, ProjectSources, STANDARD, StoredSources};
 use crate::stop::Stop;
 use crate::transport::Password;
 use std::path::Path;
 use std::sync::Arc;
+
+/// The exit code of what was asked to stop: no other run is taken up then.
+const INTERRUPTED: u8 = 7;
 
 /// What a run is taken up with.
 #[derive(Default)]
@@ -53,7 +56,7 @@ pub(super) fn resume(common: &Common, args: &ResumeArgs, printer: &Printer) -> R
     }
     let drift = if args.accept_drift { OnDrift::Accept } else { OnDrift::Stop };
     let given = Given { drift, with: args.with.as_deref(), decisions, reason: &args.reason, ..Given::of(&args.take_up)? };
-    take_up(common, &args.take_up.run, Job::Resume, given, printer)
+    take_up(common, &args.take_up.run, Job::Resume, given, printer).map(|finish| finish.exit)
 }
 
 pub(super) fn unwind(common: &Common, args: &UnwindArgs, printer: &Printer) -> Result<u8, CliError> {
@@ -64,7 +67,7 @@ pub(super) fn unwind(common: &Common, args: &UnwindArgs, printer: &Printer) -> R
     let decisions = args.mark_done.iter().map(|key| (key.clone(), Decision::MarkDone)).collect();
     let drift = if args.accept_drift { OnDrift::Accept } else { OnDrift::Stop };
     let given = Given { decisions, drift, reason: &args.reason, ..Given::of(&args.take_up)? };
-    take_up(common, &args.take_up.run, Job::Unwind, given, printer)
+    take_up(common, &args.take_up.run, Job::Unwind, given, printer).map(|finish| finish.exit)
 }
 
 pub(super) fn settle(common: &Common, args: &SettleArgs, printer: &Printer) -> Result<u8, CliError> {
@@ -83,20 +86,19 @@ pub(super) fn settle(common: &Common, args: &SettleArgs, printer: &Printer) -> R
     for row in rows {
         if owes(ledger.as_ref(), &row)? {
             paid += 1;
-            worst = worst.max(take_up(
-                common,
-                row.id.as_str(),
-                Job::Unwind,
-                Given { password: password.clone(), ..Given::default() },
-                printer,
-            )?);
+            let given = Given { password: password.clone(), ..Given::default() };
+            let finish = take_up(common, row.id.as_str(), Job::Unwind, given, printer)?;
+            // Paying its debts is what was asked for here, whatever the run had come to.
+            worst = worst.max(if finish.paid { 0 } else { finish.exit });
+        }
+        if worst == INTERRUPTED {
+            break;
         }
     }
     if paid == 0 {
         printer.say("no run owes anything");
     }
-    // Paying a debt restores what a failed run had changed: that is what was asked for here.
-    Ok(if worst == 3 { 0 } else { worst })
+    Ok(worst)
 }
 
 /// Puts on record that a person has seen to what could not be undone.
@@ -113,6 +115,7 @@ fn give_up(common: &Common, run: &str, only: &[StepKey], reason: &str, printer: 
     let stored = ledger.stored(&row.id)?;
     let desk = Desk::new(printer, &stored.environment);
     let steps = desk.runner(&held, None, Password::default(), &[]).give_up(&row.id, only, reason)?;
+    desk.show_to_the_end(&row.id, || {});
     for step in &steps {
         printer.say(&format!("given up: step {step} of run {}", row.id));
     }
@@ -144,7 +147,7 @@ pub(super) fn owes(ledger: &dyn Ledger, row: &RunRow) -> Result<bool, CliError> 
     Ok(!state.debts().is_empty() || state.open_obligations().next().is_some())
 }
 
-fn take_up(common: &Common, run: &str, job: Job, given: Given<'_>, printer: &Printer) -> Result<u8, CliError> {
+fn take_up(common: &Common, run: &str, job: Job, given: Given<'_>, printer: &Printer) -> Result<Finish, CliError> {
     let project = project(common)?;
     let ledger = ledger(&project)?;
     let row = ledger.find(run)?;
@@ -181,7 +184,10 @@ fn take_up(common: &Common, run: &str, job: Job, given: Given<'_>, printer: &Pri
     }
     let how = TakeUp { job, drift: given.drift, script, by: who() };
     let finish = desk.watch_signals(|| runner.take_up(&row.id, how))?;
-    Ok(desk.conclude(printer, &finish))
+    // Nobody else waits for who reads the output.
+    drop((runner, held));
+    desk.conclude(printer, &finish);
+    Ok(finish)
 }
 
 /// A script of the project as it is now, and all that it can import.

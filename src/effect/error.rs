@@ -2,9 +2,8 @@
 
 use crate::id::HostName;
 
-/// Why an effect failed. Serves the state a run ends in: only [`EffectError::Lost`] and
-/// [`EffectError::InDoubt`] leave it open
-/// whether the effect took place.
+/// Why an effect failed. Serves the state a run ends in: only [`EffectError::Lost`], [`EffectError::Left`] and
+/// [`EffectError::InDoubt`] leave it open whether the effect took place.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[expect(missing_docs, reason = "the sentence of each variant tells what its fields are")]
 pub enum EffectError {
@@ -44,6 +43,9 @@ pub enum EffectError {
     /// The run was asked to stop before it began.
     #[error("stopped before it began: the run was interrupted")]
     Interrupted,
+    /// The run stopped waiting for it: it goes on there, and asking again settles it.
+    #[error("the run stopped while this was under way on {host}, where it may go on")]
+    Left { host: HostName },
     /// What stands behind this mode has no such effect.
     #[error("{0}")]
     Unsupported(String),

@@ -30,7 +30,14 @@ impl Apply {
     /// Speaks to hosts through this pool; what goes on inside long calls is told to the watcher.
     #[must_use]
     pub fn new(pool: Arc<Pool>, controller: Controller, stop: Stop, watcher: Arc<dyn Watcher>) -> Self {
-        Self { pool, controller, vantage: Vantage::default(), stop, follow: Follow::new(watcher), facts: Mutex::default() }
+        Self {
+            pool,
+            controller,
+            vantage: Vantage::new(stop.clone()),
+            stop,
+            follow: Follow::new(watcher),
+            facts: Mutex::default(),
+        }
     }
 
     fn on_host(&self, at: &Login, effect: &Effect) -> Result<Reply, EffectError> {
@@ -98,5 +105,6 @@ pub(super) fn explain(host: &HostName, failure: Failure) -> EffectError {
         Failure::Refused(_) | Failure::Forbidden(_) => EffectError::failed(reason),
         Failure::Timeout(_) => EffectError::Timeout { message: reason, stderr: String::new() },
         Failure::Stopped => EffectError::Interrupted,
+        Failure::Left => EffectError::Left { host: host.clone() },
     }
 }

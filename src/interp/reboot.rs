@@ -56,7 +56,7 @@ pub(super) fn reboot(pool: &Pool, at: &Login, wish: &Wish<'_>, stop: &Stop) -> R
                 continue;
             }
             Ok(Told::Going) => "it still runs as before".to_owned(),
-            Err(error @ (EffectError::Interrupted | EffectError::Fenced { .. })) => return Err(error),
+            Err(error @ (EffectError::Interrupted | EffectError::Left { .. } | EffectError::Fenced { .. })) => return Err(error),
             // It said no; later it is only a host that is on its way down or up.
             Err(error) if !asked && !matches!(error, EffectError::Lost { .. } | EffectError::Timeout { .. }) => {
                 return Err(error);

@@ -89,8 +89,12 @@ impl<E: Effects> Effects for Retry<E> {
                 result => return result,
             }
         }
-        self.forget(at);
         let host = at.host.clone();
+        if self.stop.is_stopped() {
+            // It did not stay away: nobody waited for it.
+            return Err(if sent { EffectError::Left { host } } else { EffectError::Interrupted });
+        }
+        self.forget(at);
         Err(if sent {
             EffectError::Lost { host, reason: last }
         } else {

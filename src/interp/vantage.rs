@@ -2,25 +2,33 @@
 
 use crate::effect::{Effect, EffectError, HttpRequest, Invocation, Login, Reply, Via, Words};
 use crate::id::HostName;
+use crate::stop::Stop;
 use crate::transport::http::{self, Place};
 use crate::transport::{Call, Failure, Pool, direct, remote};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 /// Makes connections, and remembers which hosts let none through.
-#[derive(Default)]
 pub(super) struct Vantage {
+    stop: Stop,
     forbidden: Mutex<BTreeSet<HostName>>,
 }
 
 impl Vantage {
+    /// What waits here gives up with this.
+    pub(super) fn new(stop: Stop) -> Self {
+        Self { stop, forbidden: Mutex::default() }
+    }
+
     pub(super) fn http(&self, pool: &Pool, at: &Login, request: &HttpRequest, via: Via) -> Result<Reply, EffectError> {
         let url = &request.url;
         let place = Place::parse(url).map_err(|why| EffectError::failed(format!("`{url}` cannot be asked: {why}")))?;
         let host = &at.host;
         let answered = |result: Result<_, String>| result.map(Reply::Http).map_err(EffectError::failed);
         if via == Via::Controller {
-            return answered(http::ask(&place, request, "asked from the controller"));
+            let request = request.clone();
+            let asked = self.stop.or_done(move || http::ask(&place, &request, "asked from the controller"));
+            return answered(asked.ok_or(EffectError::Interrupted)?);
         }
         match self.tunnel(pool, host, &place.address, place.port, via)? {
             Some(stream) => answered(http::exchange(stream, &place, request, &format!("asked from {host}"))),
@@ -35,8 +43,9 @@ impl Vantage {
         let host = &at.host;
         let connected = |vantage: String| Reply::Connected { vantage };
         if via == Via::Controller {
-            let stream = direct::connect(address, port).map_err(EffectError::failed)?;
-            drop(stream);
+            let address = address.to_owned();
+            let made = self.stop.or_done(move || direct::connect(&address, port)).ok_or(EffectError::Interrupted)?;
+            drop(made.map_err(EffectError::failed)?);
             return Ok(connected("from the controller".to_owned()));
         }
         match self.tunnel(pool, host, address, port, via)? {

@@ -137,17 +137,21 @@ pub enum UndoStatus {
 /// # Errors
 /// When the record may not follow what is there.
 pub fn next(mut state: RunState, record: &Record) -> Result<RunState, Illegal> {
-    match state.take(record) {
-        Ok(()) => {
-            state.seq = record.seq;
-            state.span = Some((state.span.map_or(record.at, |(first, _)| first), record.at));
-            Ok(state)
-        }
-        Err(why) => Err(Illegal { seq: record.seq, why }),
-    }
+    state.advance(record).map(|()| state)
 }
 
 impl RunState {
+    /// The same in place. What may not follow changes nothing.
+    ///
+    /// # Errors
+    /// When the record may not follow what is there.
+    pub fn advance(&mut self, record: &Record) -> Result<(), Illegal> {
+        self.take(record).map_err(|why| Illegal { seq: record.seq, why })?;
+        self.seq = record.seq;
+        self.span = Some((self.span.map_or(record.at, |(first, _)| first), record.at));
+        Ok(())
+    }
+
     /// Reads a whole journal.
     ///
     /// # Errors
@@ -394,11 +398,12 @@ impl RunState {
         if step.status != StepStatus::Started {
             return Err(format!("step {key} has ended: its changes come after their compensation"));
         }
-        let undo = UndoState { undo: undo.clone(), makes: makes.to_vec(), seq, parts: BTreeMap::new(), failures: 0 };
-        match step.undos.insert(n, undo) {
-            None => Ok(()),
-            Some(_) => Err(format!("compensation {n} of {key} is there already")),
+        if step.undos.contains_key(&n) {
+            return Err(format!("compensation {n} of {key} is there already"));
         }
+        let undo = UndoState { undo: undo.clone(), makes: makes.to_vec(), seq, parts: BTreeMap::new(), failures: 0 };
+        step.undos.insert(n, undo);
+        Ok(())
     }
 
     fn finish(&mut self, key: &StepKey, status: StepStatus, at: i64) -> Result<(), String> {

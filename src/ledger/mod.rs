@@ -203,6 +203,15 @@ pub trait Ledger: Send + Sync {
     /// When there is none, or it cannot be read.
     fn records(&self, id: &RunId) -> Result<Vec<Record>, LedgerError>;
 
+    /// The records of a run that follow this one, so many at most.
+    ///
+    /// # Errors
+    /// When there is no such run, or it cannot be read.
+    fn records_after(&self, id: &RunId, after: u64, most: usize) -> Result<Vec<Record>, LedgerError> {
+        let records = self.records(id)?;
+        Ok(records.into_iter().filter(|record| record.seq > after).take(most).collect())
+    }
+
     /// What a run was given.
     ///
     /// # Errors

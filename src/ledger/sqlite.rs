@@ -112,7 +112,11 @@ impl Ledger for SqliteLedger {
     }
 
     fn records(&self, id: &RunId) -> Result<Vec<Record>, LedgerError> {
-        journal(&self.connection(), id)
+        journal(&self.connection(), id, 0, usize::MAX)
+    }
+
+    fn records_after(&self, id: &RunId, after: u64, most: usize) -> Result<Vec<Record>, LedgerError> {
+        journal(&self.connection(), id, after, most)
     }
 
     fn stored(&self, id: &RunId) -> Result<StoredRun, LedgerError> {
@@ -176,10 +180,12 @@ pub(super) fn append_all(transaction: &Transaction<'_>, id: &RunId, records: &[R
     Ok(head)
 }
 
-fn journal(connection: &Connection, id: &RunId) -> Result<Vec<Record>, LedgerError> {
-    let mut statement =
-        connection.prepare_cached("select body from journal where run = ?1 order by seq").map_err(|e| read(&e))?;
-    let bodies = statement.query_map([id.as_str()], |row| row.get::<_, String>(0)).map_err(|e| read(&e))?;
+fn journal(connection: &Connection, id: &RunId, after: u64, most: usize) -> Result<Vec<Record>, LedgerError> {
+    let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    let sql = "select body from journal where run = ?1 and seq > ?2 order by seq limit ?3";
+    let mut statement = connection.prepare_cached(sql).map_err(|e| read(&e))?;
+    let values = params![id.as_str(), number(after), number(most as u64)];
+    let bodies = statement.query_map(values, |row| row.get::<_, String>(0)).map_err(|e| read(&e))?;
     bodies
         .map(|body| serde_json::from_str(&body.map_err(|e| read(&e))?).map_err(|error| LedgerError::Read(error.to_string())))
         .collect()

@@ -149,6 +149,10 @@ impl Ledger for Held {
         self.ledger.records(id)
     }
 
+    fn records_after(&self, id: &RunId, after: u64, most: usize) -> Result<Vec<Record>, LedgerError> {
+        self.ledger.records_after(id, after, most)
+    }
+
     fn links(&self, id: &RunId) -> Result<Vec<Link>, LedgerError> {
         self.ledger.links(id)
     }

@@ -23,12 +23,16 @@ struct Inner<W> {
     counts: Counts,
     /// The time of the last record.
     last: Option<i64>,
+    /// Why what was written is not all.
+    cut: Option<String>,
 }
 
 impl<W: Write + Send> JsonReport<W> {
     /// Writes to this.
     pub fn new(out: W) -> Self {
-        Self { inner: Mutex::new(Inner { out, run: None, steps: BTreeMap::new(), counts: Counts::default(), last: None }) }
+        Self {
+            inner: Mutex::new(Inner { out, run: None, steps: BTreeMap::new(), counts: Counts::default(), last: None, cut: None }),
+        }
     }
 
     /// Takes note of the steps that began before this report did.
@@ -44,8 +48,16 @@ impl<W: Write + Send> JsonReport<W> {
     /// Writes one more object.
     pub fn write(&self, object: &Value) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let Inner { out, cut, .. } = &mut *inner;
         // A reader that went away does not stop a deploy.
-        let _ = writeln!(inner.out, "{}", json_line(object)).and_then(|()| inner.out.flush());
+        if let Err(error) = writeln!(out, "{}", json_line(object)).and_then(|()| out.flush()) {
+            cut.get_or_insert_with(|| error.to_string());
+        }
+    }
+
+    /// Why what was written is not all there is; nothing when it is.
+    pub fn cut(&self) -> Option<String> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).cut.clone()
     }
 
     /// The time of the last record: when the run ended, once it has.
@@ -73,6 +85,10 @@ impl<W: Write + Send> Watcher for JsonReport<W> {
                 Event::Printed { host, receipt, is_error, text, at } => {
                     let stream = if *is_error { "stderr" } else { "stdout" };
                     inner.printed(host, receipt, &json!({"stream": stream, "text": text, "at": at}))
+                }
+                // What is left out is said: nobody takes what follows for all there is.
+                Event::Missed { records, printed } => {
+                    Some(json!({"event": "missed", "run": inner.run, "records": records, "printed_bytes": printed}))
                 }
                 Event::Began { .. }
                 | Event::Forked { .. }

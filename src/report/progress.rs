@@ -147,6 +147,11 @@ impl Watcher for LiveReport {
                 }
             }
             Event::Printed { host, receipt, is_error, text, .. } => self.printed(&mut inner, host, receipt, *is_error, text),
+            Event::Missed { records, printed } => {
+                let left_out =
+                    format!("-- left out here: {records} records, {printed} bytes of output; `windlass show` has them");
+                inner.print(&self.paint.tone(Tone::Faint, &left_out));
+            }
             Event::Sent { host, save, sent, size } => inner.sent(host, save, *sent, *size),
         }
     }

@@ -198,6 +198,16 @@ impl Run {
         error
     }
 
+    /// Takes note of a command that goes on without the run: whether it ends well is not known.
+    fn left(&self, key: &StepKey, mut error: StepError) -> StepError {
+        self.scouted().doubts.push(key.clone());
+        error.message = format!("step {key} is in doubt: {}", error.message);
+        error.help = Some(
+            "`windlass resume RUN` asks the host how it ended, and goes on; `windlass unwind RUN` ends and undoes it".to_owned(),
+        );
+        error
+    }
+
     fn perform_once(
         &self,
         key: &StepKey,
@@ -218,6 +228,7 @@ impl Run {
             started: AtomicBool::new(begun),
             begun,
             sent: AtomicBool::new(*recorded == Recorded::InDoubt),
+            left: AtomicBool::new(false),
             repeats,
             keeps: Keeps::Records,
             guard: self.guards.lock().unwrap_or_else(PoisonError::into_inner).get(&command.host).cloned(),
@@ -228,6 +239,7 @@ impl Run {
         let clock = Instant::now();
         let mut context = StepContext::new(&command.host, key, &port);
         let result = operation.run(&mut context).map_err(|error| port.judge(error).at(command));
+        let result = result.map_err(|error| if port.left.load(Ordering::SeqCst) { self.left(key, error) } else { error });
         result.as_ref().err().inspect(|error| self.note(error));
         let millis = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
         let end = match &result {
@@ -298,6 +310,7 @@ impl Run {
             started: AtomicBool::new(true),
             begun: false,
             sent: AtomicBool::new(false),
+            left: AtomicBool::new(false),
             repeats: 0,
             keeps: Keeps::Nothing,
             guard: None,

@@ -186,7 +186,8 @@ fn on_host(expected: &[&Expected<'_>], effects: &dyn Effects) -> Option<Vec<(u64
                 EffectError::Unreachable { .. }
                 | EffectError::Denied { .. }
                 | EffectError::Lost { .. }
-                | EffectError::Interrupted,
+                | EffectError::Interrupted
+                | EffectError::Left { .. },
             ) => return None,
             Err(error) => format!("cannot be looked at: {error}"),
         };

@@ -40,6 +40,8 @@ pub struct Finish {
     pub findings: Vec<Finding>,
     /// The head of the journal's hash chain.
     pub head: Option<Digest>,
+    /// Whether it is a run that had ended, and that owes nothing any more.
+    pub paid: bool,
 }
 
 /// A command that ran and was not undone.
@@ -113,5 +115,6 @@ pub(super) fn finish(id: &RunId, state: RunPhase, exit: u8, end: Unwound, failur
         drift: None,
         findings: Vec::new(),
         head: None,
+        paid: false,
     }
 }

@@ -16,6 +16,7 @@ mod overwrite;
 mod plan;
 mod port;
 mod predict;
+mod relay;
 mod runner;
 mod scout;
 mod take_up;
@@ -33,6 +34,7 @@ pub use plan::{
     Made, Plan, PlanCounts, PlannedFork, PlannedQuestion, PlannedStep, Predicted, Prediction, VERSION as PLAN_VERSION,
 };
 pub use predict::{dry_run_layers, plan_layers, project_layer};
+pub use relay::Relay;
 pub use runner::{Outset, Programs, Runner, StackBuilder, live_stack, live_stack_with};
 pub use take_up::{DecideError, Job, MendedScript, OnDrift, TakeUp};
 pub use writer::{Crash, Writer};

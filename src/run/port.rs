@@ -22,6 +22,8 @@ pub(super) struct Port<'a> {
     pub(super) begun: bool,
     /// Whether anything that changes the host may have reached it.
     pub(super) sent: AtomicBool,
+    /// Whether a command was left at work: it ends without us.
+    pub(super) left: AtomicBool,
     /// How often a person had it begun anew.
     pub(super) repeats: u32,
     /// Whether records are kept: a check that unwinding makes has none of its own.
@@ -97,6 +99,9 @@ impl StepPort for Port<'_> {
         {
             self.sent.store(true, Ordering::SeqCst);
         }
+        if effect.class() == EffectClass::Opaque && matches!(result, Err(EffectError::Left { .. })) {
+            self.left.store(true, Ordering::SeqCst);
+        }
         result.map_err(|error| explain(&at.host, error))
     }
 
@@ -156,7 +161,7 @@ pub(super) fn explain(host: &HostName, error: EffectError) -> StepError {
         EffectError::Fenced { .. } => ErrorKind::Fenced,
         EffectError::Claimed { .. } => ErrorKind::Refused,
         EffectError::Drifted { .. } => ErrorKind::Failed,
-        EffectError::Interrupted => ErrorKind::Interrupted,
+        EffectError::Interrupted | EffectError::Left { .. } => ErrorKind::Interrupted,
         EffectError::Unsupported(_) => ErrorKind::Internal,
     };
     let mut step = StepError::new(kind, message);

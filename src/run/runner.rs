@@ -297,7 +297,7 @@ impl Runner {
         let paid = end.debts.is_empty() && !given_up && !run.writer.state(has_open);
         if let Some(before) = before.filter(|before| *before != RunPhase::Unwound) {
             let exit = if paid && before == RunPhase::Succeeded { 0 } else { 4 };
-            return self.end(id, run, before, exit, end, failure);
+            return Finish { paid, ..self.end(id, run, before, exit, end, failure) };
         }
         let exit = match (paid, changed) {
             (false, _) => 4,
@@ -306,7 +306,7 @@ impl Runner {
         };
         let not_undone =
             run.writer.state(|state| state.commands_without_undo().into_iter().map(|(_, step)| NotUndone::of(step)).collect());
-        Finish { not_undone, ..self.end(id, run, RunPhase::Unwound, exit, end, failure) }
+        Finish { not_undone, paid: paid && before.is_some(), ..self.end(id, run, RunPhase::Unwound, exit, end, failure) }
     }
 
     /// Puts the end on record, then has the hosts forget what they kept for it.

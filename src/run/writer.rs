@@ -3,7 +3,7 @@
 
 use crate::event::{Event, Watcher};
 use crate::id::{Digest, RunId};
-use crate::journal::{Entry, Illegal, RECORD_VERSION, Record, RunState, next};
+use crate::journal::{Entry, Illegal, RECORD_VERSION, Record, RunState};
 use crate::ledger::Ledger;
 use crate::step::{ErrorKind, StepError};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -73,7 +73,7 @@ impl Writer {
         let mut state = lock(&self.shared.state);
         for entry in entries {
             let record = Record { version: RECORD_VERSION, seq: state.seq + 1, at: now(), entry };
-            *state = next(std::mem::take(&mut *state), &record).map_err(|illegal| broken(&illegal))?;
+            state.advance(&record).map_err(|illegal| broken(&illegal))?;
             self.shared.watcher.see(&Event::Recorded { run: self.shared.run.clone(), record: record.clone() });
             let outbox = lock(&self.outbox);
             let sent = match outbox.as_ref() {

@@ -56,7 +56,9 @@ impl Shell for LocalShell {
 
     fn connect(&self, address: &str, port: u16) -> Result<UnixStream, Failure> {
         let refused = |error: std::io::Error| Failure::Refused(format!("no connection to {address}:{port}: {error}"));
-        let server = super::direct::connect(address, port).map_err(Failure::Refused)?;
+        let place = address.to_owned();
+        let made = self.stop.or_done(move || super::direct::connect(&place, port)).ok_or(Failure::Stopped)?;
+        let server = made.map_err(Failure::Refused)?;
         let (ours, theirs) = UnixStream::pair().map_err(refused)?;
         let (mut from_server, mut to_server) = (server.try_clone().map_err(refused)?, server);
         let (mut from_client, mut to_client) = (ours.try_clone().map_err(refused)?, ours);
@@ -172,7 +174,7 @@ impl Process {
                 return Err(Failure::Timeout(seconds));
             }
             if stop.is_stopped() {
-                return Err(Failure::Stopped);
+                return Err(Failure::Left);
             }
             tick();
         }

@@ -223,9 +223,8 @@ mod tests {
     use std::net::TcpListener;
     use std::time::Instant;
 
-    #[test]
-    fn a_host_that_stayed_away_is_tried_briefly() {
-        // It accepts, and never says a word.
+    /// A host that accepts connections, and never says a word.
+    fn quiet(stop: &Stop) -> (TcpListener, HostName, Pool) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let name = HostName::parse("quiet").unwrap();
         let host = Host {
@@ -245,10 +244,31 @@ mod tests {
             sudo: None,
             unsupported: Vec::new(),
         };
-        let pool = Pool::new(&Inventory::new(vec![host]).unwrap(), PoolOptions::new(RunId::new("20250101-0000", "bcdf")));
+        let options = PoolOptions { stop: stop.clone(), ..PoolOptions::new(RunId::new("20250101-0000", "bcdf")) };
+        (listener, name, Pool::new(&Inventory::new(vec![host]).unwrap(), options))
+    }
+
+    #[test]
+    fn a_host_that_stayed_away_is_tried_briefly() {
+        let (_listener, name, pool) = quiet(&Stop::default());
         pool.hurry(&name);
         let begun = Instant::now();
         assert!(matches!(pool.shell(&name), Err(Failure::Unreachable { .. })));
         assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn connecting_ends_when_the_run_is_to_stop() {
+        let stop = Stop::default();
+        let (_listener, name, pool) = quiet(&stop);
+        let begun = Instant::now();
+        stop.stop();
+        // Who waits for the same connection ends with it.
+        std::thread::scope(|scope| {
+            for thread in [scope.spawn(|| pool.shell(&name).err()), scope.spawn(|| pool.shell(&name).err())] {
+                assert_eq!(thread.join().unwrap(), Some(Failure::Stopped));
+            }
+        });
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     }
 }

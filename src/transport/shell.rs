@@ -117,9 +117,12 @@ pub enum Failure {
     /// No answer by the deadline.
     #[error("no answer within {0} s")]
     Timeout(u64),
-    /// The run was stopped.
+    /// The run was stopped before anything was called.
     #[error("the run was stopped")]
     Stopped,
+    /// The run was stopped after the call was sent: what it began may go on.
+    #[error("the run was stopped meanwhile")]
+    Left,
 }
 
 /// A connection to a host.

@@ -226,3 +226,33 @@ fn an_undo_in_the_scripts_words_that_failed_is_done_again() {
     assert_eq!((gone.finish.state, gone.finish.exit), (RunPhase::Unwound, 3), "{}", gone.error());
     world.shell("test \"$(cat tried | tr -d '\\n')\" = xxx && test ! -e a");
 }
+
+/// A host that is away while something is to be restored there.
+struct Away {
+    inner: Arc<dyn Effects>,
+    away: Stop,
+}
+
+impl Effects for Away {
+    fn perform(&self, at: &Login, effect: &Effect) -> Result<Reply, EffectError> {
+        if matches!(effect, Effect::Restore { .. }) && self.away.is_stopped() {
+            return Err(EffectError::Unreachable { host: at.host.clone(), reason: "away".to_owned(), help: None });
+        }
+        self.inner.perform(at, effect)
+    }
+}
+
+#[test]
+fn a_debt_that_is_paid_is_told_as_paid_also_where_nothing_was_to_be_restored() {
+    for (steps, exit) in [("h.write(D + \"/none/a\", \"x\");", 1), ("h.write(D + \"/a\", \"x\"); fail(\"late\");", 3)] {
+        let (world, ledger, away) = (World::new(), Arc::new(MemoryLedger::default()), Stop::default());
+        away.stop();
+        let layer: Layer = Arc::new(move |inner| Arc::new(Away { inner, away: away.clone() }));
+        let owing = world.run_in(&ledger, &format!("{}{steps}", world.head()), &layer).unwrap();
+        assert_eq!((owing.finish.exit, owing.finish.paid), (4, false), "{}", owing.error());
+        let still = world.take_up(&ledger, &owing.id, Job::Unwind, &layer);
+        assert_eq!((still.finish.exit, still.finish.paid), (4, false), "{}", still.error());
+        let paid = world.take_up(&ledger, &owing.id, Job::Unwind, &bare());
+        assert_eq!((paid.finish.exit, paid.finish.paid), (exit, true), "{}", paid.error());
+    }
+}

@@ -2,13 +2,17 @@
 //! whole, survives being written down, and no record of it can be left out, repeated or moved.
 
 use crate::interrupts::whole;
+use crate::ledger::MemoryLedger;
+use crate::world::{Nobody, World};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::json;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use windlass::effect::Compensation;
 use windlass::id::{Digest, HostName, StepKey, TaskPath};
 use windlass::journal::{Entry, Group, Part, RECORD_VERSION, Record, RunPhase, RunState, StartInfo, next};
+use windlass::ledger::Ledger as _;
+use windlass::run::Writer;
 use windlass::step::{Command, ErrorKind, Outcome, Site, StepError};
 
 /// The bodies of a real journal of format 1, as a ledger keeps them.
@@ -59,6 +63,37 @@ fn real_journals_are_legal_at_every_length() {
             assert_eq!(told(&read), told(&state), "after record {}", record.seq);
         }
     }
+}
+
+#[test]
+fn a_record_that_may_not_follow_changes_nothing() {
+    let records = fixture();
+    let (mut state, mut refused) = (RunState::default(), 0);
+    for record in &records {
+        let before = told(&state);
+        for other in &records {
+            let mut copy = state.clone();
+            if copy.advance(&Record { seq: state.seq + 1, ..other.clone() }).is_err() {
+                assert_eq!(told(&copy), before, "record {} before {}", other.seq, record.seq);
+                refused += 1;
+            }
+        }
+        state.advance(record).unwrap();
+    }
+    assert!(refused > 1000, "{refused}");
+}
+
+#[test]
+fn a_writer_goes_on_after_a_record_that_may_not_follow() {
+    let (ledger, id) = (Arc::new(MemoryLedger::default()), crate::world::fresh_id());
+    ledger.begin(&id, &World::new().stored("").unwrap(), "", 0).unwrap();
+    let writer = Writer::new(id.clone(), RunState::default(), ledger.clone(), Arc::new(Nobody), None);
+    writer.commit(vec![begin(), started(1)]).unwrap();
+    assert!(writer.commit(vec![started(1)]).unwrap_err().message.contains("begun already"));
+    assert!(writer.state(|state| state.steps.contains_key(&key(1))));
+    writer.commit(vec![ended(1, true)]).unwrap();
+    writer.close();
+    assert_eq!(ledger.records(&id).unwrap().len(), 3);
 }
 
 static MAIN: LazyLock<TaskPath> = LazyLock::new(TaskPath::main);

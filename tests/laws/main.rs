@@ -40,4 +40,5 @@ mod store;
 mod templates;
 mod tree;
 mod unknown;
+mod watchers;
 mod world;

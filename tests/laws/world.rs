@@ -349,7 +349,7 @@ fn registry() -> Arc<Registry> {
     Arc::new(registry)
 }
 
-struct Nobody;
+pub(crate) struct Nobody;
 
 impl Watcher for Nobody {
     fn see(&self, _: &Event) {}

@@ -20,7 +20,7 @@ pub(super) fn keep(transaction: &Transaction<'_>, id: &RunId, at: i64) -> Result
     if !any {
         return Ok(());
     }
-    let made = released(&journal(transaction, id)?);
+    let made = released(&journal(transaction, id, 0, usize::MAX)?);
     let (environment, stored): (String, String) = transaction
         .query_row("select environment, stored from runs where id = ?1", [id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
         .map_err(|e| unwritten(&e))?;

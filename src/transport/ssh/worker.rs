@@ -16,7 +16,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -73,7 +73,8 @@ impl SshShell {
                 }
             })
             .map_err(unreachable)?;
-        match connected.recv() {
+        // A thread that is left finds its inbox closed once it is connected, or gives up by its deadline.
+        match stop.or_answer(&connected, &mut || {}).ok_or(Failure::Stopped)? {
             Ok(Ok(())) => Ok(Self { requests, wake, usable, stop, _via: keep }),
             Ok(Err(failure)) => Err(failure),
             Err(_) => Err(Failure::Unreachable { reason: "the connection's thread ended".to_owned(), help: None }),
@@ -85,15 +86,9 @@ impl SshShell {
         self.requests.send(request).map_err(|_| ended())?;
         // A full counter wakes the worker as well.
         let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
-        loop {
-            match answer.recv_timeout(Duration::from_millis(100)) {
-                Ok(result) => return result,
-                Err(RecvTimeoutError::Disconnected) => return Err(Failure::Lost("the connection's thread ended".to_owned())),
-                // A command goes on without us; its receipt is found again.
-                Err(RecvTimeoutError::Timeout) if self.stop.is_stopped() => return Err(Failure::Stopped),
-                Err(RecvTimeoutError::Timeout) => tick(),
-            }
-        }
+        // A command goes on without us; its receipt is found again.
+        let result = self.stop.or_answer(answer, tick).ok_or(Failure::Left)?;
+        result.unwrap_or_else(|_| Err(Failure::Lost("the connection's thread ended".to_owned())))
     }
 }
 
