@@ -385,7 +385,7 @@ impl Desk {
             Report::Json(report) => report.write(&serde_json::json!({
                 "event": "run_ended", "run": finish.run, "at": report.last(), "state": finish.state, "exit": finish.exit, "counts": report.counts(),
                 "journal_head": finish.head, "error": finish.error, "debts": finish.debts, "not_undone": finish.not_undone, "stuck": finish.stuck, "unsent": unsent,
-                "in_doubt": finish.doubts, "open": finish.open, "drift": finish.drift,
+                "left": finish.left, "in_doubt": finish.doubts, "open": finish.open, "drift": finish.drift,
             })),
         }
         finish.exit
@@ -421,6 +421,7 @@ impl Desk {
                 printer.note(&plain(&stuck.stderr));
             }
         }
+        super::left::tell(printer, &finish.left);
         self.tell_drift(printer, finish);
         for (_, name) in &finish.open {
             printer.note(&format!("{} {}", printer.paint.tone(Tone::Bad, "still open:"), plain(name)));

@@ -6,7 +6,7 @@ use crate::effect::{Login, Reply};
 use crate::id::{HostName, StepKey, TaskPath};
 use crate::interp::turns;
 use crate::journal::{BracketSide, Entry, Part, UndoStatus};
-use crate::saga::{Action, Work};
+use crate::saga::{Action, Batch, Work};
 use crate::script::Task;
 use crate::step::{ErrorKind, StepError};
 use std::collections::BTreeSet;
@@ -25,6 +25,8 @@ pub(super) struct Unwound {
     pub(super) interrupted: bool,
     /// Hosts on which something that ran before runs again.
     pub(super) resumed: BTreeSet<HostName>,
+    /// Hosts that keep what the run made, since undoing stopped at others before it came to them.
+    pub(super) left: BTreeSet<HostName>,
 }
 
 /// Undoes this, in this order. A host that cannot be reached is left out from then on; a compensation that fails ends
@@ -53,9 +55,7 @@ pub(super) fn unwind(run: &Run, work: &[Work]) -> Unwound {
                 }
             }
             Work::Fork { batches, .. } => {
-                for batch in batches {
-                    end.merge(at_once(run, batch));
-                }
+                end.fork(run, batches);
                 if !end.stuck.is_empty() || end.interrupted {
                     return end;
                 }
@@ -65,7 +65,7 @@ pub(super) fn unwind(run: &Run, work: &[Work]) -> Unwound {
     end
 }
 
-fn at_once(run: &Run, batch: &[(TaskPath, HostName, Vec<Work>)]) -> Vec<Unwound> {
+fn at_once(run: &Run, batch: &Batch) -> Vec<Unwound> {
     let seats = turns::side_by_side(batch.len());
     let ends = thread::scope(|scope| {
         let spawn = |work: &'_ Vec<Work>, seat: turns::Seat| {
@@ -95,6 +95,22 @@ impl Unwound {
             self.restored += end.restored;
             self.interrupted |= end.interrupted;
             self.resumed.extend(end.resumed);
+            self.left.extend(end.left);
+        }
+    }
+
+    /// Batch after batch. Where one does not get well, the next ones are not touched: they serve, and might not get well either.
+    fn fork(&mut self, run: &Run, batches: &[Batch]) {
+        for (at, batch) in batches.iter().enumerate() {
+            self.merge(at_once(run, batch));
+            if self.interrupted {
+                return;
+            }
+            if !self.stuck.is_empty() {
+                let rest = batches.iter().skip(at + 1).flatten();
+                self.left.extend(rest.map(|(_, host, _)| host.clone()));
+                return;
+            }
         }
     }
 

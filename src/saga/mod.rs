@@ -40,7 +40,7 @@ pub enum Work {
         /// The word of the construct.
         word: String,
         /// Each task with its own work.
-        batches: Vec<Vec<(TaskPath, HostName, Vec<Work>)>>,
+        batches: Vec<Batch>,
     },
     /// Open a bracket again, before what it stands around is touched; or close it.
     Bracket {
@@ -50,6 +50,9 @@ pub enum Work {
         side: BracketSide,
     },
 }
+
+/// Tasks that are undone at the same time, each with its host and its own work.
+pub type Batch = Vec<(TaskPath, HostName, Vec<Work>)>;
 
 /// What a compensation comes to.
 #[derive(Debug, Clone, PartialEq)]

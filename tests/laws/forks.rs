@@ -288,3 +288,27 @@ fn a_compensation_that_fails_leaves_the_run_stuck() {
     assert_eq!(ended(&ran), (RunPhase::Stuck, 4), "{}", ran.error());
     assert!(ran.error().contains("it hurts"), "{}", ran.error());
 }
+
+#[test]
+fn undoing_stops_at_the_first_batch_that_does_not_get_well() {
+    let body = r#"|h| {
+        mark(h);
+        h.run("true", #{ undo: if h.name == "h3" { "test -e " + D + "/well" } else { "true" } });
+        if h.name == "h4" { fail("not here"); }
+    }"#;
+    let component = "component(\"app\", #{ hosts: hosts(\"web\"), version: \"1.1\" });";
+    let (world, ran) = run(&format!("{component} rolling(hosts(\"web\"), #{{ min_available: 3 }}, {body});"));
+    assert_eq!(ended(&ran), (RunPhase::Stuck, 4), "{}", ran.error());
+    // h1 and h2 serve what is new: they are not taken down after a host that does not come back.
+    assert_eq!(files(&world), ["h1", "h2", "h3"]);
+    let left: Vec<_> = ran.finish.left.iter().map(|left| (left.host.as_str(), left.has.join(" "))).collect();
+    assert_eq!(left, [("h1", "app 1.1".to_owned()), ("h2", "app 1.1".to_owned())]);
+    // Taken up, it begins where it stopped.
+    let again = world.take_up(&ran.ledger, &ran.id, Job::Unwind, &bare());
+    assert_eq!((ended(&again), files(&world).len()), ((RunPhase::Stuck, 4), 3), "{}", again.error());
+    world.shell("touch well");
+    let again = world.take_up(&ran.ledger, &ran.id, Job::Unwind, &bare());
+    world.shell("rm well");
+    assert_eq!(ended(&again), (RunPhase::Unwound, 3), "{}", again.error());
+    assert_eq!(files(&world), ["h2 as it was"]);
+}
