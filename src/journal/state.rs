@@ -3,7 +3,7 @@
 
 use super::obligation::{Obligation, ObligationStatus};
 use super::record::{Decision, Entry, Group, Part, Record, RunPhase, StartInfo};
-use crate::effect::{Compensation, Login, Postcondition};
+use crate::effect::{Compensation, Login, Postcondition, ServiceUnit};
 use crate::id::{HostName, StepKey, TaskPath};
 use crate::step::{Command, ErrorKind, Outcome, StepError};
 use serde_json::Value;
@@ -181,14 +181,16 @@ impl RunState {
         open.map(|(key, _)| key.clone()).chain(brackets.map(|(key, _)| key.clone())).collect()
     }
 
-    /// Whether something that ran on a host was, or may have been, started again in the course of undoing.
+    /// Whether something that ran on a host was, or may have been, started again in the course of undoing: this service, or
+    /// anything.
     #[must_use]
-    pub fn was_resumed(&self, host: &HostName) -> bool {
+    pub fn was_resumed(&self, host: &HostName, unit: Option<&ServiceUnit>) -> bool {
         let resumed = |undo: &UndoState| {
             matches!(undo.parts.get(&Part::Follow), Some(UndoStatus::Started | UndoStatus::Done { changed: true }))
                 && !matches!(undo.undo, Compensation::Check { .. })
         };
-        self.steps.values().any(|step| step.command.host == *host && step.undos.values().any(resumed))
+        let meant = |step: &&StepState| step.command.host == *host && (unit.is_none() || step.unit().as_ref() == unit);
+        self.steps.values().filter(meant).any(|step| step.undos.values().any(resumed))
     }
 
     /// Where steps took place, on hosts that did not go away.
@@ -462,6 +464,13 @@ fn has_ended(error: &StepError) -> bool {
 }
 
 impl StepState {
+    /// The service that it acts on, without the end of its name that may be left out.
+    #[must_use]
+    pub fn unit(&self) -> Option<ServiceUnit> {
+        let unit = self.command.op.starts_with("service.").then(|| self.command.args["unit"].clone())?;
+        serde_json::from_value(unit).ok().map(ServiceUnit::plain)
+    }
+
     /// Whether its host was never reached for it: what it put on record as its undo has nothing to undo.
     #[must_use]
     pub fn is_void(&self) -> bool {

@@ -129,6 +129,8 @@ impl Runner {
 
     pub(super) fn open(&self, id: &RunId, state: RunState, mode: Mode, effects: Arc<dyn Effects>) -> Arc<Run> {
         Arc::new(Run {
+            id: id.clone(),
+            ledger: self.ledger.clone(),
             cursor: Cursor::new(state.clone()),
             writer: Writer::new(id.clone(), state, self.ledger.clone(), self.watcher.clone(), self.crash),
             effects,
@@ -277,7 +279,7 @@ impl Runner {
         }
         // A run that had ended owes something; the rest of what it made may be in use.
         let before = run.writer.state(|state| state.ended);
-        let work = run.writer.state(|state| if before.is_some() { saga::owed(state) } else { saga::unwind(state) });
+        let work = run.left_to_undo(if before.is_some() { saga::owed } else { saga::unwind });
         let end = on_big_stack(|| unwind(run, &work));
         let changed = run.writer.state(RunState::changed_anything);
         if end.interrupted {

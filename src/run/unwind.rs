@@ -23,8 +23,6 @@ pub(super) struct Unwound {
     pub(super) restored: u32,
     /// Whether a person asked it to stop.
     pub(super) interrupted: bool,
-    /// Hosts on which something that ran before runs again.
-    pub(super) resumed: BTreeSet<HostName>,
     /// Hosts that keep what the run made, since undoing stopped at others before it came to them.
     pub(super) left: BTreeSet<HostName>,
 }
@@ -94,7 +92,6 @@ impl Unwound {
             self.debts.extend(end.debts);
             self.restored += end.restored;
             self.interrupted |= end.interrupted;
-            self.resumed.extend(end.resumed);
             self.left.extend(end.left);
         }
     }
@@ -117,8 +114,9 @@ impl Unwound {
     fn perform(&mut self, run: &Run, key: &StepKey, n: u32, part: Part, at: &Login, action: &Action) -> Result<(), StepError> {
         let host = &at.host;
         // Also by an earlier process, which may not have come to look.
-        let resumed = || self.resumed.contains(host) || run.writer.state(|state| state.was_resumed(host));
-        if matches!(action, Action::Check { .. }) && !resumed() {
+        if let Action::Health { unit, .. } = action
+            && !run.writer.state(|state| state.was_resumed(host, unit.as_ref()))
+        {
             return Ok(());
         }
         let task = closure_task(run, key, n, part);
@@ -127,9 +125,6 @@ impl Unwound {
         match self.act(run, key, &task, at, action) {
             Ok(changed) => {
                 self.restored += u32::from(changed && part == Part::Restore);
-                if changed && part == Part::Follow {
-                    self.resumed.insert(host.clone());
-                }
                 run.writer.submit(vec![Entry::Undone { key: key.clone(), n, part, changed }]).map(drop)
             }
             Err(error) if matches!(error.kind, ErrorKind::Ledger | ErrorKind::Fenced) => {
@@ -182,7 +177,9 @@ impl Unwound {
                 Ok(_) => Ok(true),
                 Err(error) => Err(super::port::explain(&at.host, error)),
             },
-            Action::Check { op, args } => run.check(key, at, op, args).map(|()| true),
+            Action::Health { checks, .. } => {
+                checks.iter().try_for_each(|held| run.check(key, &held.at, &held.op, &held.args)).map(|()| true)
+            }
             Action::Closure { name } => {
                 let gone = || {
                     StepError::new(
@@ -199,7 +196,7 @@ impl Unwound {
     /// Writes down that this part of an unreachable host is owed.
     fn owe(&mut self, run: &Run, work: &Work) {
         let Work::Do { key, n, part, at, action } = work else { return };
-        if matches!(action, Action::Check { .. }) {
+        if matches!(action, Action::Health { .. }) {
             return;
         }
         let error = StepError::new(ErrorKind::Unreachable, format!("{} could not be reached", at.host));
