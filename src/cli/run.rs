@@ -464,6 +464,7 @@ fn headline(finish: &Finish, counts: Counts) -> String {
             format!("run {id} failed and was unwound, but for {} command(s) without `undo`,", finish.not_undone.len())
         }
         (RunPhase::Unwound, 3) => format!("run {id} failed and was unwound, what was there is restored,"),
+        (RunPhase::Unwound, 6) => format!("run {id} was refused and unwound, what was there is restored,"),
         (RunPhase::Unwound, _) if finish.debts.is_empty() => format!("run {id} was unwound, but for what was given up,"),
         (RunPhase::Unwound, _) => {
             let hosts: Vec<&str> = finish.debts.iter().map(super::super::id::HostName::as_str).collect();

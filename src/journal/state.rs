@@ -159,15 +159,17 @@ impl RunState {
     /// Hosts on which something may be left to undo because they could not be reached.
     #[must_use]
     pub fn debts(&self) -> BTreeSet<HostName> {
-        let owed = |step: &StepState| {
-            step.undos.values().any(|undo| {
-                undo.parts.values().any(|part| {
-                    matches!(part, UndoStatus::Failed(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Lost))
-                })
-            })
+        let away = |step: &StepState, part: &UndoStatus| match part {
+            UndoStatus::Failed(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Lost) => {
+                // What a closure failed of may be another host than its own.
+                Some(error.away().unwrap_or(&step.command.host).clone())
+            }
+            _ => None,
         };
-        let open = self.steps.iter().filter(|(key, step)| !self.settled.contains_key(*key) && owed(step));
-        open.map(|(_, step)| step.command.host.clone()).collect()
+        let open = self.steps.iter().filter(|(key, _)| !self.settled.contains_key(*key)).map(|(_, step)| step);
+        let parts =
+            open.flat_map(|step| step.undos.values().flat_map(move |undo| undo.parts.values().map(move |part| (step, part))));
+        parts.filter_map(|(step, part)| away(step, part)).collect()
     }
 
     /// The steps whose undoing failed or is owed.

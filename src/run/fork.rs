@@ -217,6 +217,8 @@ fn stops_the_run(error: &StepError) -> bool {
             | ErrorKind::Internal
             | ErrorKind::InDoubt
             | ErrorKind::Halted
+            // A wrong machine, a step that the plan does not have, a host that took its changes back: no budget is for that.
+            | ErrorKind::Refused
     )
 }
 

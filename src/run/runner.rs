@@ -11,7 +11,7 @@ use crate::id::RunId;
 use crate::interp::{Controller, Look, People, apply_stack};
 use crate::journal::{BracketSide, Cursor, Entry, Obligation, RunPhase, RunState, StartInfo, WhenHalted};
 use crate::ledger::{Ledger, LedgerError, StoredRun};
-use crate::op::Registry;
+use crate::op::{ExpectIdentity, Operation as _, Registry};
 use crate::saga::{self, Work};
 use crate::script::{Diagnostic, Facts, Load, Program, ScriptFailure, StoredSources};
 use crate::step::{ErrorKind, StepError};
@@ -302,6 +302,8 @@ impl Runner {
         }
         let exit = match (paid, changed) {
             (false, _) => 4,
+            // What was changed before is restored: all the same it was the wrong machine.
+            (true, true) if failure.as_ref().is_some_and(is_wrong_machine) => 6,
             (true, true) => 3,
             (true, false) => 1,
         };
@@ -343,6 +345,10 @@ fn discharge(run: &Run, which: impl Fn(&Obligation) -> bool) -> Unwound {
         keys.into_iter().map(|key| Work::Bracket { key, side: BracketSide::Leave }).collect()
     });
     on_big_stack(|| unwind(run, &work))
+}
+
+fn is_wrong_machine(failure: &ScriptFailure) -> bool {
+    failure.error.kind == ErrorKind::Refused && failure.error.op == ExpectIdentity::NAME
 }
 
 fn has_open(state: &RunState) -> bool {

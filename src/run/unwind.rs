@@ -139,8 +139,9 @@ impl Unwound {
             Err(mut error) => {
                 error.host.get_or_insert_with(|| host.clone());
                 run.writer.submit(vec![Entry::UndoFailed { key: key.clone(), n, part, error: error.clone() }])?;
-                if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Lost) && !host.is_controller() {
-                    self.debts.insert(host.clone());
+                // A closure of the script's own may speak to other hosts than the one that it was given on.
+                if let Some(away) = error.away() {
+                    self.debts.insert(away.clone());
                     return Ok(());
                 }
                 error.message = format!("step {key} could not be undone: {}", error.message);

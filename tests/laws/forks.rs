@@ -1,11 +1,12 @@
 //! What `rolling` and `parallel` do with hosts that fail: policies, results, exit codes and the states of a run.
 
-use crate::effects::none;
+use crate::effects::{away, none};
 use crate::ledger::MemoryLedger;
 use crate::tree::tree;
 use crate::world::{Ran, World, bare};
 use serde_json::json;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use windlass::id::HostName;
 use windlass::journal::{Entry, Group, RunPhase};
 use windlass::ledger::Ledger as _;
@@ -311,4 +312,37 @@ fn undoing_stops_at_the_first_batch_that_does_not_get_well() {
     world.shell("rm well");
     assert_eq!(ended(&again), (RunPhase::Unwound, 3), "{}", again.error());
     assert_eq!(files(&world), ["h2 as it was"]);
+}
+
+#[test]
+fn a_wrong_machine_ends_the_run_whatever_may_fail() {
+    let wrong = |host: &str| format!("if h.name == \"{host}\" {{ h.expect_identity(#{{ machine_id: \"another\" }}); }} mark(h);");
+    for options in ["max_failures: 2", "max_failures: 2, on_failure: \"continue\"", "on_failure: \"halt\""] {
+        let (world, ran) = run(&format!("rolling(hosts(\"web\"), #{{ {options} }}, |h| {{ {} }});", wrong("h1")));
+        assert_eq!(ended(&ran), (RunPhase::Refused, 6), "{options}: {}", ran.error());
+        assert_eq!(files(&world), ["h2 as it was"]);
+        let (world, ran) = run(&format!("rolling(hosts(\"web\"), #{{ {options} }}, |h| {{ {} }});", wrong("h3")));
+        assert_eq!(ended(&ran), (RunPhase::Unwound, 6), "{options}: {}", ran.error());
+        assert_eq!(files(&world), ["h2 as it was"]);
+        assert!(ran.error().contains("h3 is another machine"), "{}", ran.error());
+    }
+}
+
+#[test]
+fn an_undo_of_the_scripts_own_is_owed_where_its_host_is_away() {
+    let world = World::with_hosts(2);
+    let script = format!(
+        "const D = \"{}\";\non_undo(|| host(\"h2\").write(global::D + \"/told\", \"x\"));\nhost(\"h1\").write(D + \"/h1\", \"x\");\nfail(\"late\");",
+        world.dir.display()
+    );
+    let gone = Arc::new(AtomicBool::new(true));
+    let ran = world.run(&script, &away("h2", &gone)).unwrap();
+    assert_eq!(ended(&ran), (RunPhase::Unwound, 4), "{}", ran.error());
+    let debts = ran.finish.debts.iter().chain(&ran.state().debts()).map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!((debts, files(&world)), (vec!["h2".to_owned(), "h2".to_owned()], vec![]));
+    gone.store(false, Ordering::SeqCst);
+    let again = world.take_up(&ran.ledger, &ran.id, Job::Unwind, &away("h2", &gone));
+    assert_eq!(ended(&again), (RunPhase::Unwound, 3), "{}", again.error());
+    assert!(again.state().debts().is_empty());
+    assert_eq!(files(&world), ["told"]);
 }
