@@ -163,4 +163,11 @@ impl StepError {
         }
         self
     }
+
+    /// The host that could not be reached, where it failed of that.
+    #[must_use]
+    pub fn away(&self) -> Option<&HostName> {
+        let away = matches!(self.kind, ErrorKind::Unreachable | ErrorKind::Lost);
+        self.host.as_ref().filter(|host| away && !host.is_controller())
+    }
 }

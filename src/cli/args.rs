@@ -409,6 +409,9 @@ pub struct RollbackArgs {
     /// Only these hosts; an error when it matches none
     #[arg(long, value_name = "SELECTOR")]
     pub limit: Option<String>,
+    /// Take along hosts that never had that version; they are left as they are otherwise
+    #[arg(long)]
+    pub also_missing: bool,
     /// Do not ask before a production environment is changed
     #[arg(short, long)]
     pub yes: bool,

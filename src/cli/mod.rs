@@ -13,6 +13,7 @@ mod history;
 mod init;
 mod lab;
 mod lease;
+mod left;
 mod lock_file;
 mod parse;
 mod people;

@@ -36,12 +36,13 @@ pub(super) fn rollback(common: &Common, args: &RollbackArgs, printer: &Printer) 
     refuse_while_unfinished(&name, ledger.as_ref())?;
     let plan = Plan::make(ledger.as_ref(), &name, args, &within)?;
     if plan.is_done() {
-        printer.say(&format!("{} {} is live already: nothing to do", plan.component, plan.to.made.version));
+        plan.say_done(printer);
         return Ok(0);
     }
     let earlier = ledger.stored(&plan.to.made_by)?;
     let known_good = known_good(&ledger.releases(Some(&name))?);
-    let stored = StoredRun { known_good, ..stored(&project, &store, &now, args, &earlier, &plan.to.made_by) };
+    let limit = plan.limit(args.limit.as_deref(), &within);
+    let stored = StoredRun { known_good, limit, ..stored(&project, &store, &now, &earlier, &plan.to.made_by) };
     // A script of an older Windlass may not be one any more.
     let program = stored_program(&stored)?;
     refuse_errors(&program)?;
@@ -66,20 +67,12 @@ fn within(environment: &Environment, limit: Option<&str>) -> Result<BTreeSet<Hos
 }
 
 /// What the earlier run was made of, where its hosts are now.
-fn stored(
-    project: &Project,
-    store: &DirectoryStore,
-    now: &Environment,
-    args: &RollbackArgs,
-    earlier: &StoredRun,
-    run: &RunId,
-) -> StoredRun {
+fn stored(project: &Project, store: &DirectoryStore, now: &Environment, earlier: &StoredRun, run: &RunId) -> StoredRun {
     let root = std::path::absolute(&project.root).unwrap_or_else(|_| project.root.clone());
     StoredRun {
         version: 1,
         windlass: env!("CARGO_PKG_VERSION").to_owned(),
         environment: Environment::as_of(&earlier.environment, now),
-        limit: args.limit.clone(),
         root: root.display().to_string(),
         store: store.root().display().to_string(),
         goes_back_to: Some(run.clone()),

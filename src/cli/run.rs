@@ -404,7 +404,7 @@ impl Desk {
             Report::Json(report) => report.write(&serde_json::json!({
                 "event": "run_ended", "run": finish.run, "at": report.last(), "state": finish.state, "exit": finish.exit, "counts": report.counts(),
                 "journal_head": finish.head, "error": finish.error, "debts": finish.debts, "not_undone": finish.not_undone, "stuck": finish.stuck, "unsent": unsent,
-                "in_doubt": finish.doubts, "open": finish.open, "drift": finish.drift,
+                "left": finish.left, "in_doubt": finish.doubts, "open": finish.open, "drift": finish.drift,
             })),
         }
     }
@@ -439,6 +439,7 @@ impl Desk {
                 printer.note(&plain(&stuck.stderr));
             }
         }
+        super::left::tell(printer, &finish.left);
         self.tell_drift(printer, finish);
         for (_, name) in &finish.open {
             printer.note(&format!("{} {}", printer.paint.tone(Tone::Bad, "still open:"), plain(name)));
@@ -481,6 +482,7 @@ fn headline(finish: &Finish, counts: Counts) -> String {
             format!("run {id} failed and was unwound, but for {} command(s) without `undo`,", finish.not_undone.len())
         }
         (RunPhase::Unwound, 3) => format!("run {id} failed and was unwound, what was there is restored,"),
+        (RunPhase::Unwound, 6) => format!("run {id} was refused and unwound, what was there is restored,"),
         (RunPhase::Unwound, _) if finish.debts.is_empty() => format!("run {id} was unwound, but for what was given up,"),
         (RunPhase::Unwound, _) => {
             let hosts: Vec<&str> = finish.debts.iter().map(super::super::id::HostName::as_str).collect();

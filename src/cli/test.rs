@@ -9,14 +9,16 @@ use super::settings::{Labs, environment, environment_name, ledger, project, scri
 use super::simulated::{empty_fleet, simulated_start};
 use crate::artifact::Store;
 use crate::fleet::{Environment, Project, World, selector};
-
 use crate::interp::Fleet;
 use crate::interp::fault::FaultKind;
+use crate::journal::RunState;
 use crate::ledger::{Ledger, StoredRun, known_good};
 use crate::op::Registry;
 use crate::prove::{Choice, FaultTest, Outcome, Scenario, Start, Subject, Verdict, Worker, legs_told, timeline};
 use crate::report::html::fault_test_page;
 use crate::report::{Tone, junit, plain, trace_lines, verdict_lines, verdict_summary};
+use crate::run::Known;
+use crate::saga::{self, Before as HeldBefore};
 use crate::stop::Stop;
 use serde_json::json;
 use std::io::IsTerminal;
@@ -151,13 +153,14 @@ impl Ground<'_> {
     /// The same, with what another run leaves.
     fn deployed(&self, old: StoredRun, mut new: StoredRun, told: &str) -> Result<Subject, CliError> {
         let first = self.fresh(old)?;
-        let (fleet, good) = first.deployed().map_err(|mut why| {
+        let deployed = first.deployed().map_err(|mut why| {
             let which = format!("this is the run that is to be live before, with {told}; `--from fresh` does without");
             why.help = Some(why.help.map_or(which.clone(), |help| format!("{help}\n{which}")));
             why
         })?;
-        new.known_good = good;
-        Ok(self.subject(new, Arc::new(fleet), Start::Live(told.to_owned())))
+        new.known_good = deployed.good;
+        let subject = self.subject(new, Arc::new(deployed.fleet), Start::Live(told.to_owned()));
+        Ok(Subject { before: deployed.before.into(), ..subject })
     }
 
     /// What is live before: as the command line says, else as the ledger knows, else as the project says or its store has it.
@@ -187,13 +190,16 @@ impl Ground<'_> {
             return Ok(None);
         }
         let made: Vec<String> = known.played.iter().map(|played| format!("{} of run {}", played.what(), played.run)).collect();
-        Ok(Some(self.subject(stored, fleet, Start::Live(made.join(", then ")))))
+        let before = held(ledger(self.project)?.as_ref(), &known)?;
+        let subject = self.subject(stored, fleet, Start::Live(made.join(", then ")));
+        Ok(Some(Subject { before: before.into(), ..subject }))
     }
 
     fn subject(&self, stored: StoredRun, fleet: Arc<Fleet>, start: Start) -> Subject {
         Subject {
             stored,
             fleet,
+            before: Arc::default(),
             start,
             scratch: self.scratch.0.clone(),
             memory: Arc::default(),
@@ -202,6 +208,16 @@ impl Ground<'_> {
             at_first: OnceLock::new(),
         }
     }
+}
+
+/// What the runs that were played held, as the ledger knows it.
+fn held(ledger: &dyn Ledger, known: &Known) -> Result<Vec<HeldBefore>, CliError> {
+    let mut before = Vec::new();
+    for (age, played) in known.played.iter().rev().enumerate() {
+        let state = RunState::read(&ledger.records(&played.run)?).map_err(|illegal| CliError::input(illegal.to_string()))?;
+        before.extend(saga::held(&state, age));
+    }
+    Ok(before)
 }
 
 fn choice(args: &TestArgs) -> Result<Choice, CliError> {

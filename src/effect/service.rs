@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A service and the manager that it belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ServiceUnit {
     /// Its name, with or without `.service`.
     pub name: String,
@@ -13,8 +13,17 @@ pub struct ServiceUnit {
     pub scope: UnitScope,
 }
 
+impl ServiceUnit {
+    /// The same by the name that leaves out `.service`.
+    #[must_use]
+    pub fn plain(self) -> Self {
+        let name = self.name.strip_suffix(".service").map(ToOwned::to_owned);
+        Self { name: name.unwrap_or(self.name), scope: self.scope }
+    }
+}
+
 /// The manager that a unit belongs to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnitScope {
     /// The machine's.

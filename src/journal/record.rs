@@ -206,8 +206,10 @@ impl BracketSide {
 pub enum Part {
     /// Putting back what was there.
     Restore,
-    /// What follows: a restart on the old files, a health check.
+    /// What follows: a restart on the old files.
     Follow,
+    /// That it is well again then.
+    Health,
 }
 
 /// The state of a run.

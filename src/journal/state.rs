@@ -3,7 +3,7 @@
 
 use super::obligation::{Obligation, ObligationStatus};
 use super::record::{Decision, Entry, Group, Part, Record, RunPhase, StartInfo};
-use crate::effect::{Compensation, Login, Postcondition};
+use crate::effect::{Compensation, Login, Postcondition, ServiceUnit};
 use crate::id::{HostName, StepKey, TaskPath};
 use crate::step::{Command, ErrorKind, Outcome, StepError};
 use serde_json::Value;
@@ -163,15 +163,17 @@ impl RunState {
     /// Hosts on which something may be left to undo because they could not be reached.
     #[must_use]
     pub fn debts(&self) -> BTreeSet<HostName> {
-        let owed = |step: &StepState| {
-            step.undos.values().any(|undo| {
-                undo.parts.values().any(|part| {
-                    matches!(part, UndoStatus::Failed(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Lost))
-                })
-            })
+        let away = |step: &StepState, part: &UndoStatus| match part {
+            UndoStatus::Failed(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Lost) => {
+                // What a closure failed of may be another host than its own.
+                Some(error.away().unwrap_or(&step.command.host).clone())
+            }
+            _ => None,
         };
-        let open = self.steps.iter().filter(|(key, step)| !self.settled.contains_key(*key) && owed(step));
-        open.map(|(_, step)| step.command.host.clone()).collect()
+        let open = self.steps.iter().filter(|(key, _)| !self.settled.contains_key(*key)).map(|(_, step)| step);
+        let parts =
+            open.flat_map(|step| step.undos.values().flat_map(move |undo| undo.parts.values().map(move |part| (step, part))));
+        parts.filter_map(|(step, part)| away(step, part)).collect()
     }
 
     /// The steps whose undoing failed or is owed.
@@ -185,14 +187,16 @@ impl RunState {
         open.map(|(key, _)| key.clone()).chain(brackets.map(|(key, _)| key.clone())).collect()
     }
 
-    /// Whether something that ran on a host was, or may have been, started again in the course of undoing.
+    /// Whether something that ran on a host was, or may have been, started again in the course of undoing: this service, or
+    /// anything.
     #[must_use]
-    pub fn was_resumed(&self, host: &HostName) -> bool {
+    pub fn was_resumed(&self, host: &HostName, unit: Option<&ServiceUnit>) -> bool {
         let resumed = |undo: &UndoState| {
             matches!(undo.parts.get(&Part::Follow), Some(UndoStatus::Started | UndoStatus::Done { changed: true }))
                 && !matches!(undo.undo, Compensation::Check { .. })
         };
-        self.steps.values().any(|step| step.command.host == *host && step.undos.values().any(resumed))
+        let meant = |step: &&StepState| step.command.host == *host && (unit.is_none() || step.unit().as_ref() == unit);
+        self.steps.values().filter(meant).any(|step| step.undos.values().any(resumed))
     }
 
     /// Where steps took place, on hosts that did not go away.
@@ -467,6 +471,13 @@ fn has_ended(error: &StepError) -> bool {
 }
 
 impl StepState {
+    /// The service that it acts on, without the end of its name that may be left out.
+    #[must_use]
+    pub fn unit(&self) -> Option<ServiceUnit> {
+        let unit = self.command.op.starts_with("service.").then(|| self.command.args["unit"].clone())?;
+        serde_json::from_value(unit).ok().map(ServiceUnit::plain)
+    }
+
     /// Whether its host was never reached for it: what it put on record as its undo has nothing to undo.
     #[must_use]
     pub fn is_void(&self) -> bool {

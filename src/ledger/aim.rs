@@ -40,6 +40,8 @@ pub struct Move {
     pub own: Option<Version>,
     /// Whether nothing ever was known-good there.
     pub untried: bool,
+    /// Whether no run ever made there what it is to have.
+    pub never_had: bool,
 }
 
 /// What becomes of every component that the script of this run makes live, on every host that has it or was to have it.
@@ -63,6 +65,7 @@ pub fn moves(releases: &[Release], tracks: &[&Track], run: &RunId, within: &dyn 
             unsure: live.is_some_and(|live| live.made.standing == Standing::Unsure),
             own: own.map(|own| own.made.version.clone()),
             untried: !was_good && own.is_none(),
+            never_had: !track.is_some_and(|track| track.had(&to)),
             to,
         })
     };

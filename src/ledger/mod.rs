@@ -1,6 +1,7 @@
 //! The durable history across runs: what each run was given, its journal, and how it ended.
 
 mod aim;
+mod before;
 mod chain;
 mod held;
 mod lease;
@@ -29,7 +30,8 @@ pub use track::{Track, known_good, tracks};
 use crate::artifact::Pin;
 use crate::fleet::Environment;
 use crate::id::{Digest, RunId};
-use crate::journal::{Record, RunPhase};
+use crate::journal::{Record, RunPhase, RunState};
+use crate::saga::Before;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -223,6 +225,15 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// When it cannot be read.
     fn releases(&self, environment: Option<&str>) -> Result<Vec<Release>, LedgerError>;
+
+    /// What the runs before this one held of the services that it acted on: what must hold again when it is undone.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn before(&self, run: &RunId, state: &RunState) -> Result<Vec<Before>, LedgerError> {
+        before::before(self, run, state)
+    }
+
     /// Puts another script in the place of the one that a run was given.
     ///
     /// # Errors

@@ -6,15 +6,12 @@
 use super::release::{Made, Standing};
 use crate::id::{HostName, StepKey, TaskPath};
 use crate::journal::{Entry, Group, Item, Part, Record, RunPhase, RunState, StepState, StepStatus, UndoStatus};
-use crate::op::Component;
+use crate::op::{Component, SERVICE_AT_BOOT};
 use crate::step::Outcome;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What tells health, of the host on which it looks.
 const CHECKS: &[&str] = &["expect_http", "expect_tcp", "expect_exec", "expect_unit"];
-
-/// What changes what a host does at its next start, and nothing that runs.
-const AT_BOOT: &[&str] = &["service.enable", "service.disable"];
 
 /// What a run that has ended made live; nothing for one that was unwound or refused.
 #[must_use]
@@ -168,7 +165,7 @@ fn histories(records: &[Record], state: &RunState) -> BTreeMap<HostName, History
             Entry::Failed { .. } if CHECKS.contains(&op) => history.failed = seq,
             // What a bracket opens it closes again, behind the check that stands in it.
             _ if key.task.is_of_bracket() => {}
-            Entry::Succeeded { outcome: Outcome::Changed, .. } if !AT_BOOT.contains(&op) => history.changed = seq,
+            Entry::Succeeded { outcome: Outcome::Changed, .. } if !SERVICE_AT_BOOT.contains(&op) => history.changed = seq,
             Entry::Failed { .. } if step.may_have_changed() => history.changed = seq,
             Entry::Undone { changed: true, part, .. } => {
                 history.undone |= *part == Part::Restore;

@@ -1,7 +1,7 @@
 //! The history of one component on one host: what is live, what is known-good, and what came before it. Pure.
 
 use super::release::{KnownGood, Made, Release, Standing};
-use crate::artifact::ArtifactName;
+use crate::artifact::{ArtifactName, Version};
 use crate::id::{HostName, RunId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,6 +70,13 @@ impl Track {
     pub fn missed(&self) -> Option<&Release> {
         let live = self.live().map_or(0, |live| live.n);
         self.releases.iter().rev().find(|release| release.made.standing == Standing::Missed && release.n > live)
+    }
+
+    /// Whether a run made this version live there.
+    #[must_use]
+    pub fn had(&self, version: &Version) -> bool {
+        let stood = |release: &Release| matches!(release.made.standing, Standing::KnownGood | Standing::Live);
+        self.releases.iter().any(|release| release.made.version == *version && stood(release))
     }
 
     /// All known-good releases, newest first.

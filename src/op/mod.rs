@@ -14,6 +14,7 @@ pub use external::Service as ExternalService;
 pub use guard::{GuardArm, GuardConfirm};
 pub use preflight::Missing;
 pub use registry::{AnyOperation, BadArguments, Entry, Registry, Subject};
+pub use service::AT_BOOT as SERVICE_AT_BOOT;
 pub use size::Size;
 pub use units::{Mode, Said, Span};
 

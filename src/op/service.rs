@@ -5,6 +5,9 @@ use crate::effect::{Effect, Reply, ServiceState, ServiceUnit, Verb};
 use crate::step::StepError;
 use serde::{Deserialize, Serialize};
 
+/// The verbs that change what a host does at its next start, and nothing that runs.
+pub const AT_BOOT: &[&str] = &["service.enable", "service.disable"];
+
 macro_rules! service_verbs {
     ($($(#[$doc:meta])* $type:ident $name:literal $page:literal;)+) => {$(
         $(#[$doc])*

@@ -11,7 +11,7 @@ mod trace;
 
 pub use judge::{Breach, Judge, judge};
 pub use list::Choice;
-pub use play::{Leg, Outcome, Start, Subject, Worker};
+pub use play::{Deployed, Leg, Outcome, Start, Subject, Worker};
 pub use scenario::{Scenario, Then};
 pub use test::{Cause, Coverage, FaultTest, Uncovered, Verdict, legs_told};
 pub use trace::{TraceLine, timeline};

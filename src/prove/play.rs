@@ -12,6 +12,7 @@ use crate::journal::{Decision, Record, RunPhase, RunState};
 use crate::ledger::{KnownGood, Lease, Ledger, LedgerError, Link, MemoryLedger, Release, RunRow, StoredRun, known_good};
 use crate::op::Registry;
 use crate::run::{Finish, Job, Outset, Programs, Runner, StackBuilder};
+use crate::saga::{self, Before};
 use crate::script::Diagnostic;
 use crate::step::ErrorKind;
 use crate::stop::Stop;
@@ -67,6 +68,8 @@ pub struct Subject {
     pub stored: StoredRun,
     /// The fleet at its beginning; scenarios work on copies.
     pub fleet: Arc<Fleet>,
+    /// What the runs that made it so held of its services.
+    pub before: Arc<[Before]>,
     /// What the fleet is at its beginning.
     pub start: Start,
     /// A directory for what is read of the project; each scenario at a time has one of its own in it.
@@ -79,6 +82,16 @@ pub struct Subject {
     pub stop: Stop,
     /// How everything was at the beginning; taken down when it is first asked for.
     pub at_first: OnceLock<Arc<Snapshot>>,
+}
+
+/// A fleet as a run left it that nothing went wrong with.
+pub struct Deployed {
+    /// It.
+    pub fleet: Fleet,
+    /// What is known-good there.
+    pub good: Vec<KnownGood>,
+    /// What the run held of its services.
+    pub before: Vec<Before>,
 }
 
 /// Somebody who plays scenarios, one at a time: with programs that were read once, and a directory that it may use.
@@ -162,6 +175,7 @@ struct Fragile {
     inner: MemoryLedger,
     injector: Arc<Injector>,
     environment: String,
+    before: Arc<[Before]>,
 }
 
 impl Fragile {
@@ -230,6 +244,10 @@ impl Ledger for Fragile {
         self.inner.releases(environment)
     }
 
+    fn before(&self, _: &RunId, _: &RunState) -> Result<Vec<Before>, LedgerError> {
+        Ok(self.before.to_vec())
+    }
+
     fn replace_script(&self, id: &RunId, run: &StoredRun) -> Result<(), LedgerError> {
         self.inner.replace_script(id, run)
     }
@@ -244,11 +262,11 @@ impl Ledger for Fragile {
 }
 
 impl Subject {
-    /// The fleet as the run leaves it when nothing goes wrong, with what is known-good there then.
+    /// The fleet as the run leaves it when nothing goes wrong, with what is known of it then.
     ///
     /// # Errors
     /// Why it does not succeed.
-    pub fn deployed(&self) -> Result<(Fleet, Vec<KnownGood>), Box<Diagnostic>> {
+    pub fn deployed(&self) -> Result<Deployed, Box<Diagnostic>> {
         let broken = |error: LedgerError| Box::new(Diagnostic::error(error.to_string()));
         let fleet = Arc::new(self.fleet.copy());
         let lock = LockName::new("test", &self.stored.environment.name);
@@ -271,7 +289,9 @@ impl Subject {
             return Err(Box::new(said));
         }
         let good = known_good(&ledger.releases(None).map_err(broken)?);
-        Ok((fleet.copy(), good))
+        let state = RunState::read(&ledger.records(&outset.id).map_err(broken)?);
+        let before = state.map(|state| saga::held(&state, 0)).unwrap_or_default();
+        Ok(Deployed { fleet: fleet.copy(), good, before })
     }
 
     /// Plays a scenario, by one of those that play them.
@@ -287,6 +307,7 @@ impl Subject {
             inner: MemoryLedger::default(),
             injector: injector.clone(),
             environment: self.stored.environment.name.clone(),
+            before: self.before.clone(),
         });
         let runner = Arc::new(Runner {
             ledger: ledger.clone(),

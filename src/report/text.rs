@@ -240,6 +240,7 @@ impl TextReport {
                 "undone"
             }
             Part::Follow => "again",
+            Part::Health => "well",
         };
         let line = self.line(key, Tone::Changed, word, None);
         self.quiet_or(vec![line])

@@ -7,12 +7,12 @@ use super::unwind::unwind;
 use super::writer::Writer;
 use crate::effect::{Compensation, Content, Effect, Effects, Login};
 use crate::event::{Event, Holds, Watcher};
-use crate::id::{HostName, RemotePath, StepKey, TaskPath};
+use crate::id::{HostName, RemotePath, RunId, StepKey, TaskPath};
 use crate::interp::turns;
 use crate::journal::{Cursor, Entry, Group, Recorded, RunPhase, RunState, group_divergence};
-use crate::ledger::Held;
+use crate::ledger::{Held, Ledger};
 use crate::op::{AnyOperation, Registry, StepContext};
-use crate::saga;
+use crate::saga::{self, Before, Work};
 use crate::script::{Bracket, Branch, Conductor, Finding, ForkSpec, Task, UndoClosure};
 use crate::step::{Command, ErrorKind, Outcome, Site, StepError};
 use crate::stop::Stop;
@@ -51,6 +51,8 @@ pub(super) struct Scouted {
 
 /// A run under way.
 pub(super) struct Run {
+    pub(super) id: RunId,
+    pub(super) ledger: Arc<dyn Ledger>,
     pub(super) writer: Writer,
     pub(super) cursor: Cursor,
     pub(super) effects: Arc<dyn Effects>,
@@ -329,6 +331,16 @@ impl Run {
         found
     }
 
+    /// What is left to undo, with what runs before held of the services that this one has acted on by now.
+    pub(super) fn left_to_undo(&self, of: impl FnOnce(&RunState, &[Before]) -> Vec<Work>) -> Vec<Work> {
+        let state = self.writer.state(RunState::clone);
+        let before = self.ledger.before(&self.id, &state).unwrap_or_else(|error| {
+            tracing::info!(%error, "what runs before held is not known");
+            Vec::new()
+        });
+        of(&state, &before)
+    }
+
     pub(super) fn closure(&self, key: &StepKey) -> Option<UndoClosure> {
         self.closures.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
@@ -394,7 +406,7 @@ impl Conductor for Run {
         if self.writer.state(RunState::is_past_return) {
             return Err(StepError::new(ErrorKind::Halted, "an attempt failed behind a point of no return; nothing was undone"));
         }
-        let work = self.writer.state(|state| saga::group(state, key));
+        let work = self.left_to_undo(|state, before| saga::group(state, before, key));
         let end = unwind(self, &work);
         if let Some(stuck) = end.stuck.into_iter().next() {
             return Err(stuck);

@@ -4,6 +4,7 @@ use super::drift::Drift;
 use super::unwind::Unwound;
 use crate::id::{Digest, HostName, RunId, StepKey};
 use crate::journal::{RunPhase, RunState, StepState};
+use crate::op::Component;
 use crate::script::{Diagnostic, Finding, ScriptFailure};
 use crate::step::StepError;
 use serde::Serialize;
@@ -26,6 +27,8 @@ pub struct Finish {
     pub stuck: Vec<StepError>,
     /// Hosts whose part is owed.
     pub debts: BTreeSet<HostName>,
+    /// Hosts that keep what the run made, since undoing stopped at others before it came to them.
+    pub left: Vec<Left>,
     /// How many changes were undone.
     pub restored: u32,
     /// Commands that ran and were not undone, for the script says no way: where, and what.
@@ -42,6 +45,25 @@ pub struct Finish {
     pub head: Option<Digest>,
     /// Whether it is a run that had ended, and that owes nothing any more.
     pub paid: bool,
+}
+
+/// A host that keeps what a run made, while others of the same part do not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Left {
+    /// Where.
+    pub host: HostName,
+    /// The components that the run declared there, with their versions: `web 1.1`.
+    pub has: Vec<String>,
+}
+
+impl Left {
+    /// What a run made live on a host.
+    fn of(host: &HostName, state: &RunState) -> Self {
+        let components = state.steps.values().filter(|step| step.command.op == Component::WORD);
+        let components = components.filter_map(|step| serde_json::from_value::<Component>(step.command.args.clone()).ok());
+        let here = components.filter(|component| component.hosts.contains(host));
+        Self { host: host.clone(), has: here.map(|component| format!("{} {}", component.name, component.version)).collect() }
+    }
 }
 
 /// A command that ran and was not undone.
@@ -75,7 +97,8 @@ impl Finish {
     pub(super) fn told_by(self, state: &RunState) -> Self {
         let open = state.open_obligations().map(|(key, owed)| (key.clone(), owed.name.clone())).collect();
         let doubts = if self.state.is_ended() { Vec::new() } else { state.doubts.clone() };
-        Self { open, doubts, ..self }
+        let left = self.left.into_iter().map(|left| Left::of(&left.host, state)).collect();
+        Self { open, doubts, left, ..self }
     }
 }
 
@@ -108,6 +131,7 @@ pub(super) fn finish(id: &RunId, state: RunPhase, exit: u8, end: Unwound, failur
         diagnostic,
         stuck: end.stuck,
         debts: end.debts,
+        left: end.left.into_iter().map(|host| Left { host, has: Vec::new() }).collect(),
         restored: end.restored,
         not_undone: Vec::new(),
         doubts: Vec::new(),

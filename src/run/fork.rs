@@ -166,7 +166,7 @@ fn restore(run: &Run, task: &Task, spec: &ForkSpec, key: &StepKey, failures: &Fa
     }
     for (host, _) in failures {
         let path = task.path.child(key.n, spec.word, host.as_str());
-        let work = run.writer.state(|state| saga::task(state, &path));
+        let work = run.left_to_undo(|state, before| saga::task(state, before, &path));
         let end = unwind::unwind(run, &work);
         if let Some(stuck) = end.stuck.into_iter().next() {
             return Err(stuck);
@@ -217,6 +217,8 @@ fn stops_the_run(error: &StepError) -> bool {
             | ErrorKind::Internal
             | ErrorKind::InDoubt
             | ErrorKind::Halted
+            // A wrong machine, a step that the plan does not have, a host that took its changes back: no budget is for that.
+            | ErrorKind::Refused
     )
 }
 

@@ -27,7 +27,7 @@ pub use anchors::{Kept, anchors};
 pub use basis::{Basis, BasisHost};
 pub use conductor::Mode;
 pub use drift::{Drift, Drifted};
-pub use finish::{Finish, NotUndone};
+pub use finish::{Finish, Left, NotUndone};
 pub use held::{differences, held_to, stale};
 pub use known::{Known, Played, play_known};
 pub use plan::{

@@ -11,7 +11,7 @@ use crate::id::RunId;
 use crate::interp::{Controller, Look, People, apply_stack};
 use crate::journal::{BracketSide, Cursor, Entry, Obligation, RunPhase, RunState, StartInfo, WhenHalted};
 use crate::ledger::{Ledger, LedgerError, StoredRun};
-use crate::op::Registry;
+use crate::op::{ExpectIdentity, Operation as _, Registry};
 use crate::saga::{self, Work};
 use crate::script::{Diagnostic, Facts, Load, Program, ScriptFailure, StoredSources};
 use crate::step::{ErrorKind, StepError};
@@ -129,6 +129,8 @@ impl Runner {
 
     pub(super) fn open(&self, id: &RunId, state: RunState, mode: Mode, effects: Arc<dyn Effects>) -> Arc<Run> {
         Arc::new(Run {
+            id: id.clone(),
+            ledger: self.ledger.clone(),
             cursor: Cursor::new(state.clone()),
             writer: Writer::new(id.clone(), state, self.ledger.clone(), self.watcher.clone(), self.crash),
             effects,
@@ -278,7 +280,7 @@ impl Runner {
         }
         // A run that had ended owes something; the rest of what it made may be in use.
         let before = run.writer.state(|state| state.ended);
-        let work = run.writer.state(|state| if before.is_some() { saga::owed(state) } else { saga::unwind(state) });
+        let work = run.left_to_undo(if before.is_some() { saga::owed } else { saga::unwind });
         let end = on_big_stack(|| unwind(run, &work));
         let changed = run.writer.state(RunState::changed_anything);
         if end.interrupted {
@@ -301,6 +303,8 @@ impl Runner {
         }
         let exit = match (paid, changed) {
             (false, _) => 4,
+            // What was changed before is restored: all the same it was the wrong machine.
+            (true, true) if failure.as_ref().is_some_and(is_wrong_machine) => 6,
             (true, true) => 3,
             (true, false) => 1,
         };
@@ -342,6 +346,10 @@ fn discharge(run: &Run, which: impl Fn(&Obligation) -> bool) -> Unwound {
         keys.into_iter().map(|key| Work::Bracket { key, side: BracketSide::Leave }).collect()
     });
     on_big_stack(|| unwind(run, &work))
+}
+
+fn is_wrong_machine(failure: &ScriptFailure) -> bool {
+    failure.error.kind == ErrorKind::Refused && failure.error.op == ExpectIdentity::NAME
 }
 
 fn has_open(state: &RunState) -> bool {

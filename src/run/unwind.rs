@@ -6,7 +6,7 @@ use crate::effect::{Login, Reply};
 use crate::id::{HostName, StepKey, TaskPath};
 use crate::interp::turns;
 use crate::journal::{BracketSide, Entry, Part, UndoStatus};
-use crate::saga::{Action, Work};
+use crate::saga::{Action, Batch, Work};
 use crate::script::Task;
 use crate::step::{ErrorKind, StepError};
 use std::collections::BTreeSet;
@@ -23,8 +23,8 @@ pub(super) struct Unwound {
     pub(super) restored: u32,
     /// Whether a person asked it to stop.
     pub(super) interrupted: bool,
-    /// Hosts on which something that ran before runs again.
-    pub(super) resumed: BTreeSet<HostName>,
+    /// Hosts that keep what the run made, since undoing stopped at others before it came to them.
+    pub(super) left: BTreeSet<HostName>,
 }
 
 /// Undoes this, in this order. A host that cannot be reached is left out from then on; a compensation that fails ends
@@ -53,9 +53,7 @@ pub(super) fn unwind(run: &Run, work: &[Work]) -> Unwound {
                 }
             }
             Work::Fork { batches, .. } => {
-                for batch in batches {
-                    end.merge(at_once(run, batch));
-                }
+                end.fork(run, batches);
                 if !end.stuck.is_empty() || end.interrupted {
                     return end;
                 }
@@ -65,7 +63,7 @@ pub(super) fn unwind(run: &Run, work: &[Work]) -> Unwound {
     end
 }
 
-fn at_once(run: &Run, batch: &[(TaskPath, HostName, Vec<Work>)]) -> Vec<Unwound> {
+fn at_once(run: &Run, batch: &Batch) -> Vec<Unwound> {
     let seats = turns::side_by_side(batch.len());
     let ends = thread::scope(|scope| {
         let spawn = |work: &'_ Vec<Work>, seat: turns::Seat| {
@@ -94,15 +92,31 @@ impl Unwound {
             self.debts.extend(end.debts);
             self.restored += end.restored;
             self.interrupted |= end.interrupted;
-            self.resumed.extend(end.resumed);
+            self.left.extend(end.left);
+        }
+    }
+
+    /// Batch after batch. Where one does not get well, the next ones are not touched: they serve, and might not get well either.
+    fn fork(&mut self, run: &Run, batches: &[Batch]) {
+        for (at, batch) in batches.iter().enumerate() {
+            self.merge(at_once(run, batch));
+            if self.interrupted {
+                return;
+            }
+            if !self.stuck.is_empty() {
+                let rest = batches.iter().skip(at + 1).flatten();
+                self.left.extend(rest.map(|(_, host, _)| host.clone()));
+                return;
+            }
         }
     }
 
     fn perform(&mut self, run: &Run, key: &StepKey, n: u32, part: Part, at: &Login, action: &Action) -> Result<(), StepError> {
         let host = &at.host;
         // Also by an earlier process, which may not have come to look.
-        let resumed = || self.resumed.contains(host) || run.writer.state(|state| state.was_resumed(host));
-        if matches!(action, Action::Check { .. }) && !resumed() {
+        if let Action::Health { unit, .. } = action
+            && !run.writer.state(|state| state.was_resumed(host, unit.as_ref()))
+        {
             return Ok(());
         }
         let task = closure_task(run, key, n, part);
@@ -111,9 +125,6 @@ impl Unwound {
         match self.act(run, key, n, &task, at, action) {
             Ok(changed) => {
                 self.restored += u32::from(changed && part == Part::Restore);
-                if changed && part == Part::Follow {
-                    self.resumed.insert(host.clone());
-                }
                 run.writer.submit(vec![Entry::Undone { key: key.clone(), n, part, changed }]).map(drop)
             }
             Err(error) if matches!(error.kind, ErrorKind::Ledger | ErrorKind::Fenced) => {
@@ -128,8 +139,9 @@ impl Unwound {
             Err(mut error) => {
                 error.host.get_or_insert_with(|| host.clone());
                 run.writer.submit(vec![Entry::UndoFailed { key: key.clone(), n, part, error: error.clone() }])?;
-                if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Lost) && !host.is_controller() {
-                    self.debts.insert(host.clone());
+                // A closure of the script's own may speak to other hosts than the one that it was given on.
+                if let Some(away) = error.away() {
+                    self.debts.insert(away.clone());
                     return Ok(());
                 }
                 error.message = format!("step {key} could not be undone: {}", error.message);
@@ -168,7 +180,9 @@ impl Unwound {
                     Err(error) => Err(super::port::explain(&at.host, error)),
                 }
             }
-            Action::Check { op, args } => run.check(key, at, op, args).map(|()| true),
+            Action::Health { checks, .. } => {
+                checks.iter().try_for_each(|held| run.check(key, &held.at, &held.op, &held.args)).map(|()| true)
+            }
             Action::Closure { name } => {
                 let gone = || {
                     StepError::new(
@@ -185,7 +199,7 @@ impl Unwound {
     /// Writes down that this part of an unreachable host is owed.
     fn owe(&mut self, run: &Run, work: &Work) {
         let Work::Do { key, n, part, at, action } = work else { return };
-        if matches!(action, Action::Check { .. }) {
+        if matches!(action, Action::Health { .. }) {
             return;
         }
         let error = StepError::new(ErrorKind::Unreachable, format!("{} could not be reached", at.host));

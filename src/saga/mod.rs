@@ -1,22 +1,24 @@
 //! What to undo, in which order: pure, from what a journal says. The conductor performs it and writes it down.
 //!
 //! Children are undone in reverse; what must wait until the files are back (restarts, repeated commands) follows in
-//! forward order, and then the health checks. A plain `step` group hands what must follow up to the task around it:
+//! forward order, and then health as it was before. A plain `step` group hands what must follow up to the task around it:
 //! files that an earlier sibling wrote are put back only later. A bracket (a drained server) is closed again once that
 //! is done, too.
 
+mod health;
 mod order;
 mod owed;
 
+pub use health::{Before, HeldCheck, answers, asks, held};
 pub use owed::owed;
 
-use crate::effect::{Compensation, Effect, Invocation, Login};
+use crate::effect::{Compensation, Effect, Invocation, Login, ServiceUnit};
 use crate::id::{HostName, SaveId, StepKey, TaskPath};
-use crate::journal::{BracketSide, Group, Item, Part, RunState, StepStatus, UndoStatus};
-use crate::op::GuardArm;
+use crate::journal::{BracketSide, Group, Item, Part, RunState, StepState, StepStatus, UndoState, UndoStatus};
+use crate::op::{GuardArm, SERVICE_AT_BOOT};
 use crate::step::Outcome;
+use health::{Follows, health};
 use order::Undoing;
-use serde_json::Value;
 
 /// One thing to do while unwinding a task.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +42,7 @@ pub enum Work {
         /// The word of the construct.
         word: String,
         /// Each task with its own work.
-        batches: Vec<Vec<(TaskPath, HostName, Vec<Work>)>>,
+        batches: Vec<Batch>,
     },
     /// Open a bracket again, before what it stands around is touched; or close it.
     Bracket {
@@ -51,17 +53,20 @@ pub enum Work {
     },
 }
 
+/// Tasks that are undone at the same time, each with its host and its own work.
+pub type Batch = Vec<(TaskPath, HostName, Vec<Work>)>;
+
 /// What a compensation comes to.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// An effect.
     Effect(Effect),
-    /// A primitive that checks health; only where something that ran before runs again.
-    Check {
-        /// The primitive.
-        op: String,
-        /// Its arguments.
-        args: Value,
+    /// What the run before held; only where what it is for runs again.
+    Health {
+        /// The service that must have been started again; anything on the host when none is said.
+        unit: Option<ServiceUnit>,
+        /// What to look at, in this order.
+        checks: Vec<HeldCheck>,
     },
     /// The script's own closure.
     Closure {
@@ -72,45 +77,41 @@ pub enum Action {
 
 /// What is left to undo of a whole run.
 #[must_use]
-pub fn unwind(state: &RunState) -> Vec<Work> {
+pub fn unwind(state: &RunState, before: &[Before]) -> Vec<Work> {
     // What was done once for all tasks is undone when nothing rests on it any more.
     let mut once: Vec<&TaskPath> = state.tasks.keys().filter(|path| path.is_once()).collect();
     once.sort_by_key(|path| std::cmp::Reverse(state.began.get(*path)));
-    let rest = once.into_iter().flat_map(|path| task(state, path));
-    task(state, &TaskPath::main()).into_iter().chain(rest).collect()
+    let rest = once.into_iter().flat_map(|path| task(state, before, path));
+    task(state, before, &TaskPath::main()).into_iter().chain(rest).collect()
 }
 
 /// What is left to undo of one group of a task, from where it was entered to its end so far.
 #[must_use]
-pub fn group(state: &RunState, key: &StepKey) -> Vec<Work> {
+pub fn group(state: &RunState, before: &[Before], key: &StepKey) -> Vec<Work> {
     let items = state.tasks.get(&key.task).map(Vec::as_slice).unwrap_or_default();
     let from = items.iter().position(|item| *item == Item::Enter(key.clone())).map_or(items.len(), |at| at + 1);
     let to = items.iter().position(|item| *item == Item::Leave(key.clone())).unwrap_or(items.len());
-    of(state, items.get(from..to).unwrap_or_default())
+    of(state, before, items.get(from..to).unwrap_or_default())
 }
 
 /// What is left to undo of one task and all that it started.
 #[must_use]
-pub fn task(state: &RunState, path: &TaskPath) -> Vec<Work> {
-    of(state, state.tasks.get(path).map(Vec::as_slice).unwrap_or_default())
+pub fn task(state: &RunState, before: &[Before], path: &TaskPath) -> Vec<Work> {
+    of(state, before, state.tasks.get(path).map(Vec::as_slice).unwrap_or_default())
 }
 
-fn of<'a>(state: &'a RunState, items: &'a [Item]) -> Vec<Work> {
-    let mut undoing = Undoing::new(state);
+fn of<'a>(state: &'a RunState, before: &'a [Before], items: &'a [Item]) -> Vec<Work> {
+    let mut undoing = Undoing::new(state, before);
     undoing.collect(items);
     undoing.finish()
 }
 
-fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<Work>, checks: &mut Vec<Work>) {
+fn step(undoing: &mut Undoing<'_>, key: &StepKey) {
+    let Undoing { state, before, back, follow, checks, .. } = undoing;
     let Some(step) = state.steps.get(key).filter(|_| !state.settled.contains_key(key)).filter(|step| !step.is_void()) else {
         return;
     };
-    let keeps = |undo: &&crate::journal::UndoState| {
-        matches!(undo.undo, Compensation::Restore { .. } | Compensation::RestoreService { .. })
-    };
-    let changed = matches!(&step.status, StepStatus::Succeeded { outcome: Outcome::Changed, .. });
-    // Of a step that made one change, it is known that something was kept.
-    let surely = changed && step.undos.values().filter(keeps).count() == 1;
+    let surely = surely_kept(step);
     for (n, undo) in step.undos.iter().rev() {
         let work = |part, action| Work::Do { key: key.clone(), n: *n, part, at: step.command.login(), action };
         let open = |part| !matches!(undo.parts.get(&part), Some(UndoStatus::Done { .. }));
@@ -121,6 +122,13 @@ fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<
         let push = |list: &mut Vec<Work>, part, action| {
             if open(part) {
                 list.push(work(part, action));
+            }
+        };
+        let well = |list: &mut Vec<Work>, unit: Option<ServiceUnit>| {
+            let follows = unit.as_ref().map_or(Follows::Anything, Follows::Service);
+            let checks = health(before, &step.command.login(), follows);
+            if !checks.is_empty() {
+                push(list, Part::Health, Action::Health { unit, checks });
             }
         };
         match &undo.undo {
@@ -146,26 +154,38 @@ fn step(state: &RunState, key: &StepKey, back: &mut Vec<Work>, follow: &mut Vec<
                     Action::Effect(Effect::Restore { save: save.clone(), surely, overwrite: crate::effect::Overwrite::Nothing }),
                 );
                 push(follow, Part::Follow, Action::Effect(Effect::Resume { save: save.clone() }));
+                if !SERVICE_AT_BOOT.contains(&step.command.op.as_str()) {
+                    well(checks, step.unit());
+                }
             }
             Compensation::Command { command, of: first } => {
                 push(back, Part::Restore, again(command, of(first), receipt(1000)));
             }
             Compensation::Again { command, of: first } => {
                 push(follow, Part::Follow, again(command, of(first), receipt(2000)));
+                well(checks, None);
             }
             Compensation::Reboot { of, within_millis, message } => {
                 let (within_millis, message, after) = (*within_millis, message.clone(), Some(of.clone()));
                 let effect = Effect::Reboot { within_millis, message, begun: false, save: receipt(3000), after };
                 push(follow, Part::Follow, Action::Effect(effect));
+                well(checks, None);
             }
             Compensation::End { receipt } if step.status == StepStatus::Started => {
                 push(back, Part::Restore, Action::Effect(Effect::End { receipt: receipt.clone() }));
             }
-            Compensation::End { .. } => {}
-            Compensation::Check { op, args } => push(checks, Part::Follow, Action::Check { op: op.clone(), args: args.clone() }),
+            // What the new version was to fulfil says nothing of the old one.
+            Compensation::End { .. } | Compensation::Check { .. } => {}
             Compensation::Closure { name } => push(back, Part::Restore, Action::Closure { name: name.clone() }),
         }
     }
+}
+
+/// Whether its host surely kept something: of a step that made one change, it did.
+fn surely_kept(step: &StepState) -> bool {
+    let keeps = |undo: &&UndoState| matches!(undo.undo, Compensation::Restore { .. } | Compensation::RestoreService { .. });
+    let changed = matches!(&step.status, StepStatus::Succeeded { outcome: Outcome::Changed, .. });
+    changed && step.undos.values().filter(keeps).count() == 1
 }
 
 /// A command that undoes or follows, where the one that it is for began.
@@ -174,11 +194,11 @@ fn again(command: &Invocation, of: Option<SaveId>, receipt: SaveId) -> Action {
     Action::Effect(Effect::Exec { command, receipt, after: of, keeps: Vec::new(), contract })
 }
 
-fn fork(state: &RunState, key: &StepKey) -> Option<Work> {
+fn fork(state: &RunState, before: &[Before], key: &StepKey) -> Option<Work> {
     let (Group::Fork { word, batches }, _) = state.groups.get(key)? else { return None };
     let branch = |host: &HostName| {
         let path = key.task.child(key.n, word, host.as_str());
-        let work = task(state, &path);
+        let work = task(state, before, &path);
         (!work.is_empty()).then_some((path, host.clone(), work))
     };
     let batches: Vec<_> = batches.iter().rev().map(|hosts| hosts.iter().filter_map(branch).collect::<Vec<_>>()).collect();
@@ -202,7 +222,7 @@ fn is_same(one: &Work, other: &Work) -> bool {
     let (Work::Do { at: a, action: x, .. }, Work::Do { at: b, action: y, .. }) = (one, other) else { return false };
     match (x, y) {
         // Saves of one service differ in name; which service it is stands on the host. Each is done: a restart twice is safe.
-        (Action::Check { op, args }, Action::Check { op: op2, args: args2 }) => a == b && op == op2 && args == args2,
+        (Action::Health { .. }, Action::Health { .. }) => a == b && x == y,
         _ => false,
     }
 }

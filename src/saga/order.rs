@@ -1,25 +1,27 @@
 //! The order within one task. What must follow, and a bracket's closing, wait until the task is undone to its start, or
 //! to the next bracket before: another server is not drained before this one is back.
 
-use super::{Work, fork, last_of_each, step};
+use super::{Before, Work, fork, last_of_each, step};
 use crate::id::StepKey;
 use crate::journal::{BracketSide, Group, Item, ObligationStatus, RunState};
 
 /// Collects the work of one task, or of one bracket in it.
 pub(super) struct Undoing<'a> {
-    state: &'a RunState,
-    back: Vec<Work>,
+    pub(super) state: &'a RunState,
+    /// What runs before held.
+    pub(super) before: &'a [Before],
+    pub(super) back: Vec<Work>,
     /// What follows, collected from the end.
-    follow: Vec<Work>,
-    /// Health checks, collected from the end.
-    checks: Vec<Work>,
+    pub(super) follow: Vec<Work>,
+    /// What must be well then, collected from the end.
+    pub(super) checks: Vec<Work>,
     /// The bracket to be closed then.
     leave: Option<Work>,
 }
 
 impl<'a> Undoing<'a> {
-    pub(super) fn new(state: &'a RunState) -> Self {
-        Self { state, back: Vec::new(), follow: Vec::new(), checks: Vec::new(), leave: None }
+    pub(super) fn new(state: &'a RunState, before: &'a [Before]) -> Self {
+        Self { state, before, back: Vec::new(), follow: Vec::new(), checks: Vec::new(), leave: None }
     }
 
     /// Takes these items, the last one first.
@@ -32,8 +34,8 @@ impl<'a> Undoing<'a> {
         while let Some(item) = end.checked_sub(1).and_then(|last| items.get(last)) {
             end -= 1;
             match item {
-                Item::Step(key) => step(self.state, key, &mut self.back, &mut self.follow, &mut self.checks),
-                Item::Enter(key) => self.back.extend(fork(self.state, key)),
+                Item::Step(key) => step(self, key),
+                Item::Enter(key) => self.back.extend(fork(self.state, self.before, key)),
                 Item::Leave(key) if self.is_bracket(key) => {
                     let begin = position(items, &Item::Enter(key.clone())).unwrap_or(end);
                     self.bracket(key, items.get(begin + 1..end).unwrap_or_default());
@@ -53,7 +55,7 @@ impl<'a> Undoing<'a> {
     /// A bracket and what stands in it.
     fn bracket(&mut self, key: &'a StepKey, items: &'a [Item]) {
         self.flush();
-        let mut inner = Self::new(self.state);
+        let mut inner = Self::new(self.state, self.before);
         inner.collect(items);
         if inner.leave.is_some() {
             // What waited for a bracket within this one does not wait for more.

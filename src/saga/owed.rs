@@ -1,13 +1,13 @@
 //! What a run that has ended still owes: undos on hosts that could not be reached then, and brackets that are still open.
 
-use super::{Work, unwind};
+use super::{Before, Work, unwind};
 use crate::id::StepKey;
 use crate::journal::{BracketSide, Part, RunState, UndoStatus};
 
 /// What is left to do of a run that has ended. Nothing else of it is touched: what it made may be in use.
 #[must_use]
-pub fn owed(state: &RunState) -> Vec<Work> {
-    let mut work = keep(state, unwind(state));
+pub fn owed(state: &RunState, before: &[Before]) -> Vec<Work> {
+    let mut work = keep(state, unwind(state, before));
     let mut open: Vec<_> = state.open_obligations().map(|(key, _)| key.clone()).collect();
     open.retain(|key| !holds_leave(&work, key));
     work.extend(open.into_iter().map(|key| Work::Bracket { key, side: BracketSide::Leave }));

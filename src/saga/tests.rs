@@ -3,7 +3,7 @@ use crate::effect::{Invocation, Words};
 use crate::id::Digest;
 use crate::journal::{Entry, RECORD_VERSION, Record, StartInfo, WhenHalted};
 use crate::step::{Command, ErrorKind, Outcome, Site, StepError};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// A journal as a list of entries; hosts are told by the leaf of a task.
 #[derive(Default)]
@@ -87,7 +87,7 @@ impl Journal {
 
     /// What is left to undo, a line each.
     fn work(&self) -> Vec<String> {
-        told(&unwind(&self.state()))
+        told(&unwind(&self.state(), &[]))
     }
 }
 
@@ -103,7 +103,7 @@ fn lines(work: &Work) -> Vec<String> {
                 Action::Effect(Effect::Resume { .. }) => "resume",
                 Action::Effect(Effect::Exec { .. }) => "run",
                 Action::Effect(_) => "other",
-                Action::Check { .. } => "check",
+                Action::Health { .. } => "well",
                 Action::Closure { .. } => "closure",
             };
             vec![format!("{what} {}#{}", key.task.leaf(), key.n)]
@@ -164,7 +164,7 @@ fn steps_are_undone_in_reverse() {
 
 #[test]
 fn several_compensations_of_a_step_are_undone_in_reverse() {
-    let work = unwind(&Journal::new().step("main#1", &[file("main#1"), file("main#2")]).state());
+    let work = unwind(&Journal::new().step("main#1", &[file("main#1"), file("main#2")]).state(), &[]);
     let numbers = work.iter().map(|work| match work {
         Work::Do { n, .. } => *n,
         Work::Fork { .. } | Work::Bracket { .. } => 0,
@@ -187,7 +187,7 @@ fn closures_stand_where_they_were_declared() {
 }
 
 #[test]
-fn restarts_follow_forward_once_the_files_are_back_and_then_the_checks() {
+fn restarts_follow_forward_once_the_files_are_back() {
     let journal = Journal::new()
         .step("main#1", &[file("main#1")])
         .step("main#2", &[service("main#2")])
@@ -195,16 +195,8 @@ fn restarts_follow_forward_once_the_files_are_back_and_then_the_checks() {
         .step("main#4", &[service("main#4")])
         .step("main#5", &[Compensation::Again { command: command(), of: Some(key("main#5").save(1)) }])
         .step("main#6", &[undo("main#6")]);
-    let wanted = [
-        "run main#6",
-        "restore main#4",
-        "restore main#2",
-        "restore main#1",
-        "resume main#2",
-        "resume main#4",
-        "run main#5",
-        "check main#3",
-    ];
+    let wanted =
+        ["run main#6", "restore main#4", "restore main#2", "restore main#1", "resume main#2", "resume main#4", "run main#5"];
     assert_eq!(journal.work(), wanted);
 }
 
@@ -220,15 +212,7 @@ fn what_follows_in_nested_groups_waits_for_the_files_of_the_task() {
         .leave("main#4")
         .leave("main#2")
         .step("main#7", &[service("main#7")]);
-    let wanted = [
-        "restore main#7",
-        "restore main#5",
-        "restore main#3",
-        "restore main#1",
-        "resume main#5",
-        "resume main#7",
-        "check main#6",
-    ];
+    let wanted = ["restore main#7", "restore main#5", "restore main#3", "restore main#1", "resume main#5", "resume main#7"];
     assert_eq!(journal.work(), wanted);
 }
 
@@ -268,7 +252,7 @@ fn one_task_is_undone_without_the_others() {
         .step("main/2.rolling/a#1", &[file("main#9")])
         .step("main/2.rolling/b#1", &[file("main#9")]);
     let path = TaskPath::main().child(2, "rolling", "b");
-    assert_eq!(told(&task(&journal.state(), &path)), ["restore b#1"]);
+    assert_eq!(told(&task(&journal.state(), &[], &path)), ["restore b#1"]);
 }
 
 #[test]
@@ -284,20 +268,86 @@ fn parts_that_are_done_are_left_out_and_failed_ones_are_not() {
     assert!(journal.undone("main#1", 1, Part::Restore).undone("main#2", 1, Part::Follow).work().is_empty());
 }
 
+/// Restarts a service of a host, and then holds these URLs.
+fn restarted(journal: Journal, at: &str, unit: &str, urls: &[&str]) -> Journal {
+    let n = key(at).n;
+    let next = |more: usize| format!("{}#{}", key(at).task, n as usize + more);
+    let mut journal = journal.step_of("service.restart", at, &[service(at)]);
+    let started = journal.0.iter_mut().rev().find_map(|entry| match entry {
+        Entry::Started { command, .. } => Some(command),
+        _ => None,
+    });
+    started.unwrap().args = json!({ "unit": { "name": unit, "scope": "system" } });
+    for (more, url) in (1..).zip(urls) {
+        journal = journal.step_of("expect_http", &next(more), &[check(url)]);
+    }
+    journal
+}
+
+/// What is held again while a run is undone, a line each.
+fn healths(work: &[Work]) -> Vec<String> {
+    let one = |work: &Work| match work {
+        Work::Do { action: Action::Health { checks, .. }, .. } => {
+            let what = |check: &HeldCheck| {
+                format!("{} {}", check.op, check.args["url"].as_str().unwrap_or(check.args["name"].as_str().unwrap_or_default()))
+            };
+            vec![checks.iter().map(what).collect::<Vec<_>>().join(", ")]
+        }
+        Work::Fork { batches, .. } => batches.iter().flatten().flat_map(|(.., work)| healths(work)).collect(),
+        _ => Vec::new(),
+    };
+    work.iter().flat_map(one).collect()
+}
+
 #[test]
-fn the_same_check_is_made_once_and_last() {
-    let journal = Journal::new()
-        .step("main#1", &[check("a")])
-        .step("main#2", &[check("b")])
-        .step("main#3", &[check("a")])
-        .fork("main#4", &[&["x"]])
-        .step("main/4.rolling/x#1", &[check("a")]);
-    assert_eq!(journal.work(), ["[x: check x#1]", "check main#2", "check main#3"]);
+fn what_the_run_before_held_is_held_again_and_nothing_of_the_new_version() {
+    let mut before = restarted(Journal::new(), "main#1", "web", &["old", "twice", "old"]);
+    before = restarted(before, "main#5", "front.service", &["front"]);
+    let before = held(&before.state(), 0);
+    let now = restarted(Journal::new(), "main#1", "web", &["new"]);
+    let work = unwind(&now.state(), &before);
+    assert_eq!(told(&work), ["restore main#1", "resume main#1", "well main#1"]);
+    assert_eq!(healths(&work), ["expect_http twice, expect_http old"]);
+    // Another service of the host is none of its business.
+    let now = restarted(Journal::new(), "main#1", "front", &[]);
+    assert_eq!(healths(&unwind(&now.state(), &before)), ["expect_http front"]);
+    // Once it is on record that it held, it is not looked at again.
+    let now = now.undone("main#1", 1, Part::Restore).undone("main#1", 1, Part::Follow).undone("main#1", 1, Part::Health);
+    assert!(now.work().is_empty());
+}
+
+#[test]
+fn without_a_record_of_before_a_service_must_be_up() {
+    let now = restarted(Journal::new(), "main#1", "web", &["new"]);
+    assert_eq!(healths(&unwind(&now.state(), &[])), ["expect_unit web"]);
+    // A run that restarted it and held nothing is newer than one that held something.
+    let newer = held(&restarted(Journal::new(), "main#1", "web", &[]).state(), 0);
+    let older = held(&restarted(Journal::new(), "main#1", "web", &["older"]).state(), 1);
+    assert_eq!(healths(&unwind(&now.state(), &[newer, older].concat())), ["expect_unit web"]);
+    // Nor does what a command repeats, or a start at boot.
+    let again = Compensation::Again { command: command(), of: Some(key("main#2").save(1)) };
+    let now = Journal::new().step("main#2", &[again]).step("main#3", &[check("new")]);
+    assert_eq!(now.work(), ["run main#2"]);
+}
+
+#[test]
+fn a_check_is_held_for_the_service_that_it_names_or_that_was_acted_on_before() {
+    let named = Compensation::Check { op: "expect_http".into(), args: json!({ "url": "named", "unit": "web" }) };
+    let mut before = restarted(Journal::new(), "main#1", "web", &[]);
+    before = restarted(before, "main#2", "front", &["front"]).step_of("expect_http", "main#4", &[named]);
+    let before = held(&before.state(), 0);
+    let units: Vec<_> = before.iter().map(|one| (one.unit.as_ref().map(|unit| unit.name.as_str()), one.checks.len())).collect();
+    assert_eq!(units, [(Some("front"), 1), (Some("web"), 1)]);
+    // A run that found nothing to restart held it for the host: it is the newest that is known.
+    let idle = held(&Journal::new().step_of("expect_http", "main#1", &[check("idle")]).state(), 0);
+    let older = held(&restarted(Journal::new(), "main#1", "web", &["older"]).state(), 1);
+    let now = restarted(Journal::new(), "main#1", "web", &["new"]);
+    assert_eq!(healths(&unwind(&now.state(), &[idle, older].concat())), ["expect_http idle"]);
 }
 
 #[test]
 fn a_command_that_failed_is_a_new_one_and_one_in_doubt_is_not() {
-    let receipt = |journal: &Journal| match &unwind(&journal.state())[..] {
+    let receipt = |journal: &Journal| match &unwind(&journal.state(), &[])[..] {
         [Work::Do { action: Action::Effect(Effect::Exec { receipt, .. }), .. }] => receipt.clone(),
         other => panic!("{other:?}"),
     };
@@ -313,7 +363,7 @@ fn a_command_that_failed_is_a_new_one_and_one_in_doubt_is_not() {
 
 #[test]
 fn a_command_is_undone_only_where_it_began() {
-    let work = unwind(&Journal::new().step("main#1", &[undo("main#1")]).state());
+    let work = unwind(&Journal::new().step("main#1", &[undo("main#1")]).state(), &[]);
     let Some(Work::Do { action: Action::Effect(Effect::Exec { after, .. }), .. }) = work.first() else { panic!("{work:?}") };
     assert_eq!(*after, Some(key("main#1").save(1)));
 }
@@ -379,5 +429,5 @@ fn a_run_that_has_ended_owes_only_what_failed_and_what_is_open() {
     let mut journal = Journal::new().step("main#1", &[file("main#1")]).bracket("main#2").step("main#3", &[file("main#3")]);
     journal = journal.failed("main#3", 1, Part::Restore, ErrorKind::Unreachable);
     journal.0.push(Entry::RunEnded { state: crate::journal::RunPhase::Succeeded, exit: 4, error: None });
-    assert_eq!(told(&owed(&journal.state())), ["restore main#3", "leave main#2"]);
+    assert_eq!(told(&owed(&journal.state(), &[])), ["restore main#3", "leave main#2"]);
 }

@@ -1,7 +1,7 @@
 //! Layers over the effects of a run: one that counts, one that fails at a place, one that allows nothing.
 
 use crate::world::Layer;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use windlass::effect::{Effect, EffectClass, EffectError, Effects, Login, Reply};
 
@@ -99,5 +99,26 @@ impl Effects for Nothing {
         }
         self.asked.lock().unwrap().push(format!("{effect:?}"));
         Err(EffectError::failed("nothing is performed"))
+    }
+}
+
+/// Nobody answers for this host as long as it is said to be away.
+pub(crate) fn away(host: &'static str, away: &Arc<AtomicBool>) -> Layer {
+    let away = away.clone();
+    Arc::new(move |inner| Arc::new(Away { inner, host, away: away.clone() }))
+}
+
+struct Away {
+    inner: Arc<dyn Effects>,
+    host: &'static str,
+    away: Arc<AtomicBool>,
+}
+
+impl Effects for Away {
+    fn perform(&self, at: &Login, effect: &Effect) -> Result<Reply, EffectError> {
+        if at.host.as_str() == self.host && self.away.load(Ordering::SeqCst) {
+            return Err(EffectError::Unreachable { host: at.host.clone(), reason: "the test says so".to_owned(), help: None });
+        }
+        self.inner.perform(at, effect)
     }
 }

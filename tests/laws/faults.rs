@@ -353,3 +353,33 @@ fn entities(text: &str) -> Result<(), String> {
         None => Ok(()),
     }
 }
+
+/// The example of the fault test with a script of its own.
+fn example(script: impl FnOnce(String) -> String) -> tempfile::TempDir {
+    let temp = tempfile::tempdir().unwrap();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/fault-test"), temp.path());
+    let path = temp.path().join("deploy.rhai");
+    std::fs::write(&path, script(std::fs::read_to_string(&path).unwrap())).unwrap();
+    temp
+}
+
+#[test]
+fn what_ran_before_is_held_to_what_it_was_held_to_then() {
+    // The new version listens on another port: what is restored is not asked there.
+    let port = "let version = param(\"version\");\nlet port = if version == \"1.0\" { 8080 } else { 9090 };";
+    let temp = example(|text| text.replace("let version = param(\"version\");", port).replace("vars::port", "port"));
+    let some = ["test", "--single", "--from", "live", "--faults", "fails,lost,sick-release,dies,killed-after"];
+    let output = windlass(temp.path(), &some);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    // What is restored is looked at where the run before looked.
+    let name = "main/2.rolling/web3#7/1:fails";
+    let output = windlass(temp.path(), &["test", "--from", "live", "--scenario", name]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && text.contains("undo: GET http://10.77.0.12:8080"), "{text}");
+    assert!(text.contains(" GET http://10.77.0.12:9090") && !text.contains("undo: GET http://10.77.0.12:9090"), "{text}");
+    // A first deploy has nothing to be held to, also where a command was repeated that may be.
+    let again = "h.run(\"true\", #{ again: \"safe\" });\n        h.service(\"hello\").restart();";
+    let temp = example(|text| text.replace("h.service(\"hello\").restart();", again));
+    let output = windlass(temp.path(), &["test", "--single", "--from", "fresh", "--faults", "fails,sick-release"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}

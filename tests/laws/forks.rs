@@ -1,11 +1,12 @@
 //! What `rolling` and `parallel` do with hosts that fail: policies, results, exit codes and the states of a run.
 
-use crate::effects::none;
+use crate::effects::{away, none};
 use crate::ledger::MemoryLedger;
 use crate::tree::tree;
 use crate::world::{Ran, World, bare};
 use serde_json::json;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use windlass::id::HostName;
 use windlass::journal::{Entry, Group, RunPhase};
 use windlass::ledger::Ledger as _;
@@ -287,4 +288,61 @@ fn a_compensation_that_fails_leaves_the_run_stuck() {
     let (_, ran) = run("host(\"h1\").run(\"true\", #{ undo: \"echo it hurts >&2; exit 5\" }); fail(\"x\");");
     assert_eq!(ended(&ran), (RunPhase::Stuck, 4), "{}", ran.error());
     assert!(ran.error().contains("it hurts"), "{}", ran.error());
+}
+
+#[test]
+fn undoing_stops_at_the_first_batch_that_does_not_get_well() {
+    let body = r#"|h| {
+        mark(h);
+        h.run("true", #{ undo: if h.name == "h3" { "test -e " + D + "/well" } else { "true" } });
+        if h.name == "h4" { fail("not here"); }
+    }"#;
+    let component = "component(\"app\", #{ hosts: hosts(\"web\"), version: \"1.1\" });";
+    let (world, ran) = run(&format!("{component} rolling(hosts(\"web\"), #{{ min_available: 3 }}, {body});"));
+    assert_eq!(ended(&ran), (RunPhase::Stuck, 4), "{}", ran.error());
+    // h1 and h2 serve what is new: they are not taken down after a host that does not come back.
+    assert_eq!(files(&world), ["h1", "h2", "h3"]);
+    let left: Vec<_> = ran.finish.left.iter().map(|left| (left.host.as_str(), left.has.join(" "))).collect();
+    assert_eq!(left, [("h1", "app 1.1".to_owned()), ("h2", "app 1.1".to_owned())]);
+    // Taken up, it begins where it stopped.
+    let again = world.take_up(&ran.ledger, &ran.id, Job::Unwind, &bare());
+    assert_eq!((ended(&again), files(&world).len()), ((RunPhase::Stuck, 4), 3), "{}", again.error());
+    world.shell("touch well");
+    let again = world.take_up(&ran.ledger, &ran.id, Job::Unwind, &bare());
+    world.shell("rm well");
+    assert_eq!(ended(&again), (RunPhase::Unwound, 3), "{}", again.error());
+    assert_eq!(files(&world), ["h2 as it was"]);
+}
+
+#[test]
+fn a_wrong_machine_ends_the_run_whatever_may_fail() {
+    let wrong = |host: &str| format!("if h.name == \"{host}\" {{ h.expect_identity(#{{ machine_id: \"another\" }}); }} mark(h);");
+    for options in ["max_failures: 2", "max_failures: 2, on_failure: \"continue\"", "on_failure: \"halt\""] {
+        let (world, ran) = run(&format!("rolling(hosts(\"web\"), #{{ {options} }}, |h| {{ {} }});", wrong("h1")));
+        assert_eq!(ended(&ran), (RunPhase::Refused, 6), "{options}: {}", ran.error());
+        assert_eq!(files(&world), ["h2 as it was"]);
+        let (world, ran) = run(&format!("rolling(hosts(\"web\"), #{{ {options} }}, |h| {{ {} }});", wrong("h3")));
+        assert_eq!(ended(&ran), (RunPhase::Unwound, 6), "{options}: {}", ran.error());
+        assert_eq!(files(&world), ["h2 as it was"]);
+        assert!(ran.error().contains("h3 is another machine"), "{}", ran.error());
+    }
+}
+
+#[test]
+fn an_undo_of_the_scripts_own_is_owed_where_its_host_is_away() {
+    let world = World::with_hosts(2);
+    let script = format!(
+        "const D = \"{}\";\non_undo(|| host(\"h2\").write(global::D + \"/told\", \"x\"));\nhost(\"h1\").write(D + \"/h1\", \"x\");\nfail(\"late\");",
+        world.dir.display()
+    );
+    let gone = Arc::new(AtomicBool::new(true));
+    let ran = world.run(&script, &away("h2", &gone)).unwrap();
+    assert_eq!(ended(&ran), (RunPhase::Unwound, 4), "{}", ran.error());
+    let debts = ran.finish.debts.iter().chain(&ran.state().debts()).map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!((debts, files(&world)), (vec!["h2".to_owned(), "h2".to_owned()], vec![]));
+    gone.store(false, Ordering::SeqCst);
+    let again = world.take_up(&ran.ledger, &ran.id, Job::Unwind, &away("h2", &gone));
+    assert_eq!(ended(&again), (RunPhase::Unwound, 3), "{}", again.error());
+    assert!(again.state().debts().is_empty());
+    assert_eq!(files(&world), ["told"]);
 }

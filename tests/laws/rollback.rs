@@ -91,6 +91,13 @@ fn a_host_that_was_down_keeps_its_own() {
     // Alone it has nothing to go back to.
     shop.back(6, &["--limit", "h3"]);
     let said = shop.back(0, &[]);
+    assert!(said.contains("h3 never had web 1.0: left as it is, with 0.9") && said.contains("--also-missing"), "{said}");
+    shop.has("h1", "1.0");
+    shop.has("h3", "0.9");
+    assert_eq!(shop.known("h3"), ["0.9", "0.9", "1.1"]);
+    let said = shop.back(0, &["--to", "1.0"]);
+    assert!(said.contains("nothing to do") && said.contains("h3 never had web 1.0"), "{said}");
+    let said = shop.back(0, &["--to", "1.0", "--also-missing"]);
     assert!(said.contains("1.0 never was known-good there; its own is 0.9"), "{said}");
     for host in ["h1", "h2", "h3"] {
         shop.has(host, "1.0");

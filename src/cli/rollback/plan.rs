@@ -22,7 +22,10 @@ pub(super) struct Plan {
     pub(super) component: ArtifactName,
     /// The release that it goes back to.
     pub(super) to: Release,
+    /// What becomes of the hosts that it takes.
     moves: Vec<Move>,
+    /// Hosts that never had that version, and that it leaves as they are.
+    left: Vec<Move>,
     remains: Vec<Remains>,
     /// When the run that made it had ended.
     made: i64,
@@ -44,11 +47,14 @@ impl Plan {
         let own: Vec<&Track> = near.iter().copied().filter(|track| track.component == component).collect();
         let to = aim(&own, args.to.as_ref()).cloned().ok_or_else(|| nowhere(environment, args, &component, &own))?;
         let moves = moves(&releases, &near, &to.made_by, &|host| within.contains(host));
+        let never: BTreeSet<HostName> =
+            moves.iter().filter(|step| step.never_had && !args.also_missing).map(|step| step.host.clone()).collect();
+        let (left, moves) = moves.into_iter().partition(|step| never.contains(&step.host));
         let made = releases.iter().find(|release| release.run == to.made_by).map_or(to.at, |release| release.at);
         let gone = all.iter().filter(|track| args.limit.is_none() && track.component == component && track.live().is_some());
         let gone = gone.map(|track| track.host.clone()).filter(|host| !within.contains(host)).collect();
         let remains = remaining(ledger, environment, &to.made_by, made)?;
-        Ok(Self { environment: environment.to_owned(), component, to, made, moves, remains, gone })
+        Ok(Self { environment: environment.to_owned(), component, to, made, moves, left, remains, gone })
     }
 
     /// Whether everything is as it is to be.
@@ -56,12 +62,42 @@ impl Plan {
         self.moves.iter().all(|step| !step.unsure && step.live.as_ref() == Some(&step.to))
     }
 
+    /// The hosts that its run is limited to.
+    pub(super) fn limit(&self, asked: Option<&str>, within: &BTreeSet<HostName>) -> Option<String> {
+        if self.left.is_empty() {
+            return asked.map(ToOwned::to_owned);
+        }
+        let taken = within.iter().filter(|host| !self.left.iter().any(|step| step.host == **host));
+        Some(taken.map(HostName::as_str).collect::<Vec<_>>().join(","))
+    }
+
+    /// Says that there is nothing to do.
+    pub(super) fn say_done(&self, printer: &Printer) {
+        printer.say(&format!("{} {} is live already: nothing to do", self.component, self.to.made.version));
+        self.say_left(printer);
+    }
+
+    /// Names the hosts that stay as they are since they never had that version, with what takes them along, or to what was theirs.
+    fn say_left(&self, printer: &Printer) {
+        for Move { component, host, to, own, live, .. } in &self.left {
+            let has = live.as_ref().map_or("nothing".to_owned(), ToString::to_string);
+            printer.say(&format!("  {host} never had {component} {to}: left as it is, with {has}"));
+            if own.is_some() && own != live {
+                let own = format!("windlass rollback -e {} --component {component} --limit {host}", self.environment);
+                printer.next(&[("back to what it had itself", own)]);
+            }
+        }
+        if !self.left.is_empty() {
+            printer.say("  --also-missing takes them along");
+        }
+    }
+
     pub(super) fn show(&self, id: &RunId, printer: &Printer) {
         if printer.format == Format::Json {
             return printer.json(&json!({
                 "event": "rollback", "run": id, "environment": self.environment, "component": self.component,
                 "to": { "version": self.to.made.version, "artifact": self.to.made.artifact, "made_by": self.to.made_by, "at": self.made },
-                "hosts": self.moves, "remains": self.remains, "gone": self.gone,
+                "hosts": self.moves, "left": self.left, "remains": self.remains, "gone": self.gone,
             }));
         }
         let (version, made) = (&self.to.made.version, &self.to.made_by);
@@ -70,6 +106,7 @@ impl Plan {
         let rows: Vec<[String; 6]> = self.moves.iter().map(row).collect();
         let heading = ["COMPONENT", "HOST", "LIVE", "", "KNOWN-GOOD", "NOTE"];
         aligned(heading, &rows, printer.paint).iter().for_each(|line| printer.say(&format!("  {line}")));
+        self.say_left(printer);
         for host in &self.gone {
             printer.say(&format!("  {host} is not in {} any more: left alone", self.environment));
         }

@@ -13,13 +13,13 @@ pub(super) fn judge(case: &Case<'_>, breaches: &mut Vec<Breach>) {
         }
         let fits = match last.state {
             RunPhase::Succeeded => matches!(last.exit, 0 | 4),
-            RunPhase::Unwound => matches!(last.exit, 1 | 3 | 4),
+            RunPhase::Unwound => matches!(last.exit, 1 | 3 | 4 | 6),
             RunPhase::Halted | RunPhase::Stuck => last.exit == 4,
             RunPhase::Refused => last.exit == 6,
             _ => true,
         };
         let owes = !last.debts.is_empty() || !last.open.is_empty();
-        if owes && matches!(last.exit, 0 | 1 | 3) {
+        if owes && matches!(last.exit, 0 | 1 | 3 | 6) {
             breaches.push(Breach {
                 judge: Judge::Truth,
                 what: format!("it ended {} with exit code {}, and something is owed", last.state.word(), last.exit),

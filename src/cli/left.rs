@@ -1,0 +1,16 @@
+//! What is told of hosts that undoing did not come to.
+
+use super::printer::Printer;
+use crate::report::{Tone, plain};
+use crate::run::Left;
+
+/// Which hosts keep what the run made, since undoing stopped before it came to them.
+pub(super) fn tell(printer: &Printer, left: &[Left]) {
+    for Left { host, has } in left {
+        let has = if has.is_empty() { "what the run made".to_owned() } else { has.join(", ") };
+        printer.note(&format!("{} {host} keeps {}", printer.paint.tone(Tone::Bad, "not undone:"), plain(&has)));
+    }
+    if !left.is_empty() {
+        printer.note("undoing stopped there: who serves is not taken down while others do not get well");
+    }
+}
