@@ -3,7 +3,7 @@
 
 use super::case::{Case, Ending, all};
 use super::host::{Host, list};
-use super::lab::{lab, lab_command};
+use super::lab::{asked, lab, lab_command};
 use super::page::{Block, examples};
 use super::project::{Ended, Project};
 use serde_json::Value;
@@ -49,8 +49,13 @@ fn hold(mine: impl Fn(&str) -> bool) {
     let bench = Bench { host: &lease.hosts[0], project: Project::new(&lease.hosts, |_| "") };
     let mut failures = Vec::new();
     let mut note = |title: String, checked: Checked| failures.extend(checked.err().map(|why| format!("{title}: {why}")));
-    let cases: Vec<Case> = all().into_iter().filter(|case| case.needs.as_deref() == NEEDS && mine(case.primitive())).collect();
-    let blocks: Vec<Block> = examples().into_iter().filter(|block| block.needs() == NEEDS && mine(&block.page)).collect();
+    // Who works on one primitive wants its cases only.
+    let names = asked("WINDLASS_CASES", String::new());
+    let wanted = |name: &str| names.is_empty() || names.split(',').any(|begin| name.starts_with(begin));
+    let ours = |case: &Case| case.needs.as_deref() == NEEDS && mine(case.primitive()) && wanted(&case.file);
+    let cases: Vec<Case> = all().into_iter().filter(ours).collect();
+    let shown = |block: &Block| block.needs() == NEEDS && mine(&block.page) && wanted(&block.page);
+    let blocks: Vec<Block> = examples().into_iter().filter(shown).collect();
     assert!(!cases.is_empty() && !blocks.is_empty(), "nothing to try");
     for (n, case) in cases.iter().enumerate() {
         note(case.title(), bench.as_said(case, n).and_then(|()| bench.undone(case, n)));

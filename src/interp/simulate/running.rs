@@ -125,7 +125,7 @@ impl At<'_> {
             }
         };
         service.text = self.unit_file(unit)?.and_then(|(_, text)| text).unwrap_or_default();
-        (service.log, service.below) = (log, below);
+        (service.log, service.below, service.started) = (log, below, true);
         service.log.push(failure.clone().unwrap_or_else(|| format!("Started {}.", unit.name)));
         self.host.services.known.insert(key, service);
         let Some(_) = failure else { return Ok(()) };

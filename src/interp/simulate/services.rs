@@ -36,6 +36,9 @@ pub(super) struct Service {
     /// Versions that the names and files of its release tell.
     pub(super) versions: BTreeSet<String>,
     pub(super) log: Vec<String>,
+    /// Whether it was started since the host came up.
+    #[serde(default)]
+    pub(super) started: bool,
     /// What the layer below says of it, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) below: Option<ServiceBelow>,
@@ -63,6 +66,7 @@ impl Default for Service {
             ports: BTreeSet::new(),
             versions: BTreeSet::new(),
             log: Vec::new(),
+            started: false,
             below: None,
         }
     }
@@ -243,6 +247,10 @@ impl At<'_> {
             main_pid: known.pid,
             restarts: known.restarts,
             result: known.result,
+            substate: String::new(),
+            kind: if state.file.oneshot { "oneshot" } else { "" }.to_owned(),
+            // As long as its process is the same, so is its start.
+            invocation: if known.started { format!("start-{}", known.pid) } else { String::new() },
         };
         Ok(Reply::Service { changed, state })
     }

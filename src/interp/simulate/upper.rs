@@ -174,7 +174,8 @@ impl Upper {
         };
         let below = ServiceBelow { known: state.known, enabled: state.enabled, touched: false };
         let (active, pid, restarts, result) = (state.active, state.main_pid, state.restarts, state.result);
-        self.host.services.known.insert(key, Service { active, pid, restarts, result, below: Some(below), ..Service::default() });
+        let (started, below) = (!state.invocation.is_empty(), Some(below));
+        self.host.services.known.insert(key, Service { active, pid, restarts, result, started, below, ..Service::default() });
         Ok(())
     }
 

@@ -492,16 +492,16 @@ wl_sc() {
     systemctl --user "$@"
   else systemctl "$@"; fi
 }
-wl_show() { # UNIT: sets load active enabled pid restarts result reload
-  load= active= substate= reloads= enabled= pid=0 restarts=0 result= reload=no
-  s=$(wl_sc show --no-pager -p LoadState,ActiveState,SubState,CanReload,UnitFileState,MainPID,NRestarts,Result,NeedDaemonReload -- "$1") || { c=$?; [ -d /run/systemd/system ] || wl_later wl_other; exit $c; }
+wl_show() { # UNIT: sets load active substate kind invocation enabled pid restarts result reload
+  load= active= substate= kind= invocation= reloads= enabled= pid=0 restarts=0 result= reload=no
+  s=$(wl_sc show --no-pager -p LoadState,ActiveState,SubState,Type,InvocationID,CanReload,UnitFileState,MainPID,NRestarts,Result,NeedDaemonReload -- "$1") || { c=$?; [ -d /run/systemd/system ] || wl_later wl_other; exit $c; }
   IFS=$LF; set -f
   for l in $s; do case $l in
     LoadState=*) load=${l#*=} ;; ActiveState=*) active=${l#*=} ;; SubState=*) substate=${l#*=} ;; CanReload=*) reloads=${l#*=} ;; UnitFileState=*) enabled=${l#*=} ;; MainPID=*) pid=${l#*=} ;;
-    NRestarts=*) restarts=${l#*=} ;; Result=*) result=${l#*=} ;; NeedDaemonReload=*) reload=${l#*=} ;;
+    Type=*) kind=${l#*=} ;; InvocationID=*) invocation=${l#*=} ;; NRestarts=*) restarts=${l#*=} ;; Result=*) result=${l#*=} ;; NeedDaemonReload=*) reload=${l#*=} ;;
   esac; done; unset IFS; set +f
 }
-wl_told() { echo "$1 $load $active ${enabled:-none} ${pid:-0} ${restarts:-0} ${result:-none}"; }
+wl_told() { echo "$1 $load $active ${enabled:-none} ${pid:-0} ${restarts:-0} ${result:-none} ${substate:-none} ${kind:-none} ${invocation:-none}"; }
 wl_as_is() { if [ -s "$W/s/$1.done" ]; then wl_told changed; else wl_told same; fi; exit 0; }
 wl_status() { scope=$1; wl_show "$2"; wl_told same; }
 wl_log() { # SCOPE UNIT LINES
@@ -524,7 +524,7 @@ wl_act() {
     case $active:$substate in
       failed:*) how="is failed" ;;
       inactive:*) [ "$result" = success ] && wl_oneshot "$2" && return 0; how="has ended" ;;
-      activating:auto-restart) how="ends at once, and its manager tries again and again" ;;
+      activating:auto-restart*) how="ends at once, and its manager tries again and again" ;;
     esac
     [ "${restarts:-0}" = "$was_restarts" ] || how="ends again and again"
     [ -z "$how" ] || { wl_log "$scope" "$2" 15 >&2; wl_die "$2 $how after its $1${result:+ ($result)}"; }
