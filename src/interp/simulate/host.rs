@@ -76,6 +76,9 @@ pub(super) struct Kept {
     pub(super) guard: Option<super::guards::Guard>,
     /// Steps that change unit files, and whose manager is to read them again when they are undone.
     pub(super) reloads: BTreeMap<String, UnitScope>,
+    /// Which units ran before a step that may start them, of those that it may start.
+    #[serde(default)]
+    pub(super) ran: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// What was there before a change.

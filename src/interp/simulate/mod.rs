@@ -30,6 +30,7 @@ mod saves;
 mod services;
 mod shell;
 mod snapshot;
+mod starters;
 mod tested;
 #[cfg(test)]
 mod tests;

@@ -57,6 +57,12 @@ impl At<'_> {
             (Verb::Reload | Verb::Restart, "inactive" | "failed", _) => "start",
             _ => verb.word(),
         };
+        if matches!(word, "start" | "restart") {
+            self.free_socket(unit, word, &state)?;
+        }
+        if !matches!(verb, Verb::Enable | Verb::Disable) && state.file.triggers(&unit.name).is_some() {
+            self.keep_ran(save, self.started_by(unit, &state))?;
+        }
         self.note_service(save, unit, word, &state)?;
         match verb {
             Verb::Enable => self.may_manage(unit).and_then(|()| self.enable(unit))?,
@@ -295,7 +301,12 @@ impl At<'_> {
     }
 
     /// What `wl_restore` does for a service.
-    pub(super) fn service_back(&mut self, unit: &Unit, verb: &str, active: &str, enabled: &str) -> Result<bool, EffectError> {
+    pub(super) fn service_back(
+        &mut self,
+        save: &SaveId,
+        unit: &Unit,
+        (verb, active, enabled): (&str, &str, &str),
+    ) -> Result<bool, EffectError> {
         let state = self.unit_state(unit)?;
         match (verb, active, enabled) {
             ("restart", "active", _) | ("reload" | "stop", ..) | ("enable", _, "enabled") | ("disable", _, "disabled") => {
@@ -311,6 +322,7 @@ impl At<'_> {
                 {
                     (service.active, service.result) = ("inactive".to_owned(), "success".to_owned());
                 }
+                self.ends(save, self.started_by(unit, &state))?;
             }
             ("enable", ..) if state.enabled != enabled => self.disable(unit)?,
             ("disable", _, "enabled") => self.enable(unit)?,
@@ -334,6 +346,12 @@ impl At<'_> {
             return Ok(reply);
         }
         let state = self.unit_state(unit)?;
+        let fresh =
+            self.save(put.save).is_some_and(|kept| kept.was == Was::Absent && kept.path.ends_with(&format!("/{}", unit.name)));
+        if fresh {
+            let all = [unit.clone()].into_iter().chain(self.started_by(unit, &state)).collect();
+            self.keep_ran(put.save, all)?;
+        }
         if matches!(state.load, "bad-setting" | "masked") {
             let why = state.file.refusal(&unit.name).unwrap_or_else(|| format!("Unit {} is masked.", unit.name));
             return super::at::die(format!("systemd does not take {}: {why}", unit.name));

@@ -393,3 +393,30 @@ fn who_has_lost_the_lock_changes_nothing_any_more() {
     let Ok(Reply::Content(kept)) = second.perform(&login, &Effect::Anchors { lock: lock.clone() }) else { panic!() };
     assert_eq!(Anchor::find(kept.text().unwrap(), &RunId::new("20260101-0000", "test")), Some(anchor));
 }
+
+#[test]
+fn a_new_socket_ends_with_its_file_and_is_not_opened_under_a_running_service() {
+    let ground = ground(json!({}));
+    let file = |n: u32, name: &str, text: &str| Effect::Unit {
+        unit: unit(name),
+        path: path(&format!("/etc/systemd/system/{name}")),
+        content: Content::new(text),
+        attributes: Attributes::default(),
+        validate: None,
+        save: save(n),
+    };
+    let act = |n: u32, name: &str, verb: Verb| ground.on("web1", &Effect::Service { unit: unit(name), verb, save: save(n) });
+    ground.does(&file(1, "web.service", "[Service]\nExecStart=/bin/sleep 1000\n"));
+    ground.does(&file(2, "web.socket", "[Socket]\nListenStream=80\n"));
+    act(3, "web.socket", Verb::Start).unwrap();
+    act(4, "web.service", Verb::Start).unwrap();
+    let refused = act(5, "web.socket", Verb::Restart).unwrap_err().to_string();
+    assert!(refused.starts_with("web.socket cannot be opened anew while web.service runs and has it"), "{refused}");
+    assert_eq!(ground.state("web.socket").0, "active");
+    let back = |n: u32| ground.does(&Effect::Restore { save: save(n), surely: false });
+    back(2);
+    assert_eq!((ground.state("web.socket").0.as_str(), ground.state("web").0.as_str()), ("inactive", "inactive"));
+    act(6, "web.service", Verb::Start).unwrap();
+    back(1);
+    assert_eq!(ground.state("web").0, "inactive");
+}

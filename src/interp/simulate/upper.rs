@@ -163,10 +163,21 @@ impl Upper {
         Ok(who)
     }
 
-    /// How a service is, before something is done to it here.
+    /// How a service is, before something is done to it here, and what it starts.
     fn learn(&mut self, at: &Login, means: &UpperMeans<'_>, unit: &ServiceUnit) -> Result<(), EffectError> {
+        self.learn_one(at, means, unit)?;
+        let unit = Unit::of(unit);
+        let started = self.with(at, means, |work| {
+            let state = work.unit_state(&unit)?;
+            Ok(work.started_by(&unit, &state))
+        })?;
+        started.into_iter().try_for_each(|Unit { scope, name }| self.learn_one(at, means, &ServiceUnit { scope, name }))
+    }
+
+    fn learn_one(&mut self, at: &Login, means: &UpperMeans<'_>, unit: &ServiceUnit) -> Result<(), EffectError> {
         let key = Unit::of(unit).key();
-        if self.host.services.known.contains_key(&key) {
+        // A template is no unit that a manager could be asked about.
+        if self.host.services.known.contains_key(&key) || unit.name.contains("@.") {
             return Ok(());
         }
         let Reply::Service { state, .. } = means.inner.perform(at, &Effect::ServiceStatus { unit: unit.clone() })? else {

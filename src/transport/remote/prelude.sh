@@ -492,13 +492,13 @@ wl_sc() {
     systemctl --user "$@"
   else systemctl "$@"; fi
 }
-wl_show() { # UNIT: sets load active substate kind invocation enabled pid restarts result reload
-  load= active= substate= kind= invocation= reloads= enabled= pid=0 restarts=0 result= reload=no
-  s=$(wl_sc show --no-pager -p LoadState,ActiveState,SubState,Type,InvocationID,CanReload,UnitFileState,MainPID,NRestarts,Result,NeedDaemonReload -- "$1") || { c=$?; [ -d /run/systemd/system ] || wl_later wl_other; exit $c; }
+wl_show() { # UNIT: sets load active substate kind invocation enabled pid restarts result reload triggers
+  load= active= substate= kind= invocation= triggers= reloads= enabled= pid=0 restarts=0 result= reload=no
+  s=$(wl_sc show --no-pager -p LoadState,ActiveState,SubState,Type,InvocationID,Triggers,CanReload,UnitFileState,MainPID,NRestarts,Result,NeedDaemonReload -- "$1") || { c=$?; [ -d /run/systemd/system ] || wl_later wl_other; exit $c; }
   IFS=$LF; set -f
   for l in $s; do case $l in
     LoadState=*) load=${l#*=} ;; ActiveState=*) active=${l#*=} ;; SubState=*) substate=${l#*=} ;; CanReload=*) reloads=${l#*=} ;; UnitFileState=*) enabled=${l#*=} ;; MainPID=*) pid=${l#*=} ;;
-    Type=*) kind=${l#*=} ;; InvocationID=*) invocation=${l#*=} ;; NRestarts=*) restarts=${l#*=} ;; Result=*) result=${l#*=} ;; NeedDaemonReload=*) reload=${l#*=} ;;
+    Type=*) kind=${l#*=} ;; InvocationID=*) invocation=${l#*=} ;; Triggers=*) triggers=${l#*=} ;; NRestarts=*) restarts=${l#*=} ;; Result=*) result=${l#*=} ;; NeedDaemonReload=*) reload=${l#*=} ;;
   esac; done; unset IFS; set +f
 }
 wl_told() { echo "$1 $load $active ${enabled:-none} ${pid:-0} ${restarts:-0} ${result:-none} ${substate:-none} ${kind:-none} ${invocation:-none}"; }
@@ -546,6 +546,10 @@ wl_service() { # SAVE VERB SCOPE UNIT
     disable:*:disabled|disable:*:static|disable:*:) wl_as_is "$1" ;;
     reload:inactive:*|reload:failed:*|restart:inactive:*|restart:failed:*) v=start ;;
   esac
+  if [ "$triggers" ]; then
+    case $v:$4 in start:*.socket|restart:*.socket) wl_later wl_free_socket "$v" ;; esac
+    case $v in enable|disable) ;; *) ( wl_later wl_keep_ran "$1" $triggers ) || exit $? ;; esac
+  fi
   was=$active; [ "$was" != activating ] || was=active
   wl_note "$1" service "$scope $v $was ${enabled:-none}"
   case $v in enable|disable) ;; *) [ -e "$W/s/u-$scope-$4" ] || echo "$was" >"$W/s/u-$scope-$4" || exit 1 ;; esac
@@ -586,7 +590,9 @@ wl_restore() { # SAVE SURELY
   case $k in attributes|moved|tree|service) was=$(cat "$d.was"; echo .); was=${was%.} ;; esac
   t=${p%/*}/.wl-$wl_u-$1; wl_t=$t
   case $k in
-    absent) rm -rf -- "$p" || exit 1 ;;
+    absent)
+      if [ -e "$d.ran" ]; then read -r scope <"$d.reload"; ( wl_later wl_unit_ends "${p##*/}" ) || exit $?; fi
+      rm -rf -- "$p" || exit 1 ;;
     directory) echo same; exit 0 ;;
     link|file)
       [ -e "$d.was" ] || [ -L "$d.was" ] || { [ -z "$2" ] || wl_die "what was kept of $p is gone from $W, so it cannot be put back"; echo same; exit 0; }
@@ -629,8 +635,10 @@ wl_restore() { # SAVE SURELY
         restart:active:*|reload:*|stop:*|enable:*:enabled|disable:*:disabled) echo same; exit 0 ;;
         start:*|restart:inactive:*|restart:failed:*)
           # What does not run needs no stop, nor can one that has no proper unit file be stopped.
+          begun=$triggers
           case $active in inactive|failed) ;; *) wl_sc stop -- "$u" || exit 1 ;; esac
-          [ "$3" = failed ] || wl_sc reset-failed -- "$u" 2>/dev/null ;;
+          [ "$3" = failed ] || wl_sc reset-failed -- "$u" 2>/dev/null
+          [ ! -e "$d.ran" ] || wl_later wl_ends $begun ;;
         enable:*) [ "${enabled:-none}" = "$4" ] || wl_sc disable -- "$u" >&2 || exit 1 ;;
         disable:*:enabled) wl_sc enable -- "$u" 2>/dev/null || exit 1 ;;
       esac ;;
@@ -660,6 +668,7 @@ wl_resume() { # SAVE: what ran when the run began runs again, on its old files; 
   wl_show "$u"; [ "$reload" != yes ] || wl_sc daemon-reload
   [ "$active" != failed ] || wl_sc reset-failed -- "$u" 2>/dev/null
   if [ "$2" = reload ] && [ "$active" = active ]; then ( wl_act reload "$u" ) || wl_act restart "$u"
+  elif [ "$triggers" ] && [ "$u" != "${u%.socket}" ]; then wl_later wl_socket_back "$u"; echo "$by" >"$f.back"
   else wl_act restart "$u"; echo "$by" >"$f.back"; fi
   echo changed
 }
