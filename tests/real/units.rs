@@ -16,13 +16,13 @@ const NEEDS: Option<&str> = Some("systemd");
 /// Ends and forgets all units of cases and examples, and empties their directories.
 const CLEAN: &str = "rm -rf /srv/*; cd /etc/systemd/system
 if [ -n \"$(ls -d case-*.service doc-*.service 2>/dev/null)\" ]; then
-systemctl stop 'case-*' 'doc-*'; rm -rf case-* doc-* *.wants/case-* *.wants/doc-*; systemctl daemon-reload; systemctl reset-failed; fi
+systemctl stop 'case-*' 'doc-*'; rm -rf case-* doc-* *.wants/case-* *.wants/doc-*; rmdir sockets.target.wants 2>/dev/null; systemctl daemon-reload; systemctl reset-failed; fi
 for user in $(grep -Eo '^(case|doc)-[^:]*' /etc/passwd); do userdel $user; done
 for group in $(grep -Eo '^(case|doc)-[^:]*' /etc/group); do groupdel $group; done
 packages=$(dpkg-query -W -f '${Package}\n' 'case-*' 2>/dev/null) && dpkg --purge --force-all $packages
 rm -f /etc/apt/apt.conf.d/zz-case";
 /// How all units, users, groups and packages of cases and examples are: of units, those that have a file, and those that run.
-const STATE: &str = "cd /etc/systemd/system; for unit in $(ls -d case-*.service doc-*.service 2>/dev/null); do
+const STATE: &str = "cd /etc/systemd/system; for unit in $(ls -d case-*.service case-*.socket doc-*.service 2>/dev/null); do
 systemctl show -p Id -p ActiveState -p UnitFileState -p NeedDaemonReload \"$unit\" | paste -sd ' '; done
 systemctl list-units --plain --no-legend --full --state=active,activating,deactivating 'case-*' 'doc-*' | cut -d ' ' -f 1 | sort
 for file in passwd shadow group gshadow; do grep -E '(case|doc)-' /etc/$file | sort; done

@@ -79,6 +79,9 @@ pub(super) struct Kept {
     /// Which units ran before a step that may start them, of those that it may start.
     #[serde(default)]
     pub(super) ran: BTreeMap<String, BTreeSet<String>>,
+    /// The links of units before and after a step that enables or disables.
+    #[serde(default)]
+    pub(super) links: BTreeMap<String, super::links::Kept>,
 }
 
 /// What was there before a change.

@@ -20,6 +20,7 @@ mod files;
 mod fleet;
 mod guards;
 mod host;
+mod links;
 mod looks;
 mod network;
 mod packages;

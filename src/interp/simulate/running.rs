@@ -53,27 +53,26 @@ impl At<'_> {
             (Verb::Start, "active" | "reloading", _)
             | (Verb::Stop, "inactive", _)
             | (Verb::Enable, _, "enabled" | "static" | "alias")
-            | (Verb::Disable, _, "disabled" | "static" | "") => return as_is(self),
+            | (Verb::Disable, _, "disabled" | "static" | "linked" | "masked" | "") => return as_is(self),
             (Verb::Reload | Verb::Restart, "inactive" | "failed", _) => "start",
             _ => verb.word(),
         };
+        if matches!(verb, Verb::Enable | Verb::Disable) {
+            return self.link(save, verb, unit, &state);
+        }
         if matches!(word, "start" | "restart") {
             self.free_socket(unit, word, &state)?;
         }
-        if !matches!(verb, Verb::Enable | Verb::Disable) && state.file.triggers(&unit.name).is_some() {
+        if state.file.triggers(&unit.name).is_some() {
             self.keep_ran(save, self.started_by(unit, &state))?;
         }
         self.note_service(save, unit, word, &state)?;
-        match verb {
-            Verb::Enable => self.may_manage(unit).and_then(|()| self.enable(unit))?,
-            Verb::Disable => self.may_manage(unit).and_then(|()| self.disable(unit))?,
-            _ => self.act(word, unit)?,
-        }
+        self.act(word, unit)?;
         self.kept().acted.insert(save.as_str().to_owned());
         self.told(unit, true)
     }
 
-    fn note_service(&mut self, save: &SaveId, unit: &Unit, word: &str, state: &UnitState) -> Result<(), EffectError> {
+    pub(super) fn note_service(&mut self, save: &SaveId, unit: &Unit, word: &str, state: &UnitState) -> Result<(), EffectError> {
         let was = if state.active == "activating" { "active".to_owned() } else { state.active.clone() };
         let enabled = if state.enabled.is_empty() { "none".to_owned() } else { state.enabled.clone() };
         let service = Was::Service { scope: unit.scope, verb: word.to_owned(), active: was.clone(), enabled };
@@ -85,7 +84,7 @@ impl At<'_> {
     }
 
     /// The machine's services are root's.
-    fn may_manage(&self, unit: &Unit) -> Result<(), EffectError> {
+    pub(super) fn may_manage(&self, unit: &Unit) -> Result<(), EffectError> {
         if self.who.uid == 0 || unit.scope == UnitScope::User {
             return Ok(());
         }
@@ -307,8 +306,12 @@ impl At<'_> {
         unit: &Unit,
         (verb, active, enabled): (&str, &str, &str),
     ) -> Result<bool, EffectError> {
+        if matches!(verb, "enable" | "disable") && self.links_back(save)? {
+            return Ok(true);
+        }
         let state = self.unit_state(unit)?;
         match (verb, active, enabled) {
+            ("enable" | "disable", _, was) if state.enabled == was => return Ok(false),
             ("restart", "active", _) | ("reload" | "stop", ..) | ("enable", _, "enabled") | ("disable", _, "disabled") => {
                 return Ok(false);
             }
@@ -324,8 +327,8 @@ impl At<'_> {
                 }
                 self.ends(save, self.started_by(unit, &state))?;
             }
-            ("enable", ..) if state.enabled != enabled => self.disable(unit)?,
-            ("disable", _, "enabled") => self.enable(unit)?,
+            ("enable", ..) => self.disable_one(unit)?,
+            ("disable", _, "enabled") => self.enable_one(unit)?,
             _ => {}
         }
         Ok(true)

@@ -12,6 +12,8 @@ pub(super) struct UnitFile {
     pub(super) environment_files: Vec<(String, bool)>,
     pub(super) wanted_by: Vec<String>,
     pub(super) aliases: Vec<String>,
+    /// Units that are enabled and disabled with it.
+    pub(super) also: Vec<String>,
     /// What a socket, a timer or a path is to start, where it says so.
     pub(super) names: Option<String>,
     /// Units with which it is stopped and restarted.
@@ -67,7 +69,8 @@ impl UnitFile {
             ("Unit", "Requires" | "Requisite" | "BindsTo" | "PartOf") => self.goes_with.extend(list()),
             ("Install", "WantedBy" | "RequiredBy") => self.wanted_by.extend(list()),
             ("Install", "Alias") => self.aliases.extend(list()),
-            ("Install", "Also" | "DefaultInstance") => {}
+            ("Install", "Also") => self.also.extend(list()),
+            ("Install", "DefaultInstance") => {}
             _ => return,
         }
         self.installable |= section == "Install";
@@ -78,6 +81,11 @@ impl UnitFile {
         let (stem, kind) = name.rsplit_once('.')?;
         let starts = matches!(kind, "socket" | "timer" | "path") && !self.accepts;
         starts.then(|| self.names.clone().unwrap_or_else(|| format!("{stem}.service")))
+    }
+
+    /// Whether enabling it makes links of its own.
+    pub(super) fn has_rules(&self) -> bool {
+        !self.wanted_by.is_empty() || !self.aliases.is_empty()
     }
 
     /// Why a manager does not take it.

@@ -163,13 +163,14 @@ impl Upper {
         Ok(who)
     }
 
-    /// How a service is, before something is done to it here, and what it starts.
+    /// How a service is, before something is done to it here, and so those that it starts, and that are enabled with it.
     fn learn(&mut self, at: &Login, means: &UpperMeans<'_>, unit: &ServiceUnit) -> Result<(), EffectError> {
         self.learn_one(at, means, unit)?;
         let unit = Unit::of(unit);
         let started = self.with(at, means, |work| {
             let state = work.unit_state(&unit)?;
-            Ok(work.started_by(&unit, &state))
+            let also = work.with_also(&unit)?.into_iter().skip(1);
+            Ok(work.started_by(&unit, &state).into_iter().chain(also).collect::<Vec<Unit>>())
         })?;
         started.into_iter().try_for_each(|Unit { scope, name }| self.learn_one(at, means, &ServiceUnit { scope, name }))
     }

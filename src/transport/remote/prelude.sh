@@ -7,7 +7,7 @@ if [ -d "$HOME" ] && [ -w "$HOME" ]; then wl_home=$HOME/.windlass; else wl_home=
 W=$wl_home/runs/$wl_run-$wl_u
 # Holders of the lock (wl_lock; this is the wl_e-th) that this host was shown: a file for each, which stays when the run has ended.
 wl_f=$wl_home/ledgers/$wl_lock
-t=; wl_t=; wl_a=; wl_w= # what a login's environment calls so is not ours to remove
+t=; wl_t=; wl_a=; wl_w=; wl_without= # what a login's environment calls so is not ours to remove
 LF='
 '
 wl() {
@@ -536,14 +536,16 @@ wl_service() { # SAVE VERB SCOPE UNIT
   [ ! -e "$W/s/$1.acted" ] || wl_as_is "$1" # done by this step, before its answer was lost
   [ "$reload" != yes ] && [ "$load" != not-found ] || { wl_sc daemon-reload; wl_show "$4"; }
   case $2 in
-    stop|disable) [ "$load" != not-found ] || wl_as_is "$1" ;;
+    stop|disable) [ "$load" != not-found ] || {
+      [ ! -s "$W/s/$1.links" ] || { wl_units; wl_linked "$1" "$4" disable none; } # cut off before it was made known again
+      wl_as_is "$1"; } ;;
     *) [ "$load" != not-found ] || wl_die "there is no service $4 on this host" ;;
   esac
   v=$2
   [ "$2:$reloads:$active" != reload:no:active ] || wl_die "$4 cannot reload; restart it"
   case $2:$active:$enabled in
     start:active:*|start:reloading:*|stop:inactive:*|enable:*:enabled|enable:*:static|enable:*:alias) wl_as_is "$1" ;;
-    disable:*:disabled|disable:*:static|disable:*:) wl_as_is "$1" ;;
+    disable:*:disabled|disable:*:static|disable:*:linked*|disable:*:masked*|disable:*:*-runtime|disable:*:) wl_as_is "$1" ;;
     reload:inactive:*|reload:failed:*|restart:inactive:*|restart:failed:*) v=start ;;
   esac
   if [ "$triggers" ]; then
@@ -551,11 +553,17 @@ wl_service() { # SAVE VERB SCOPE UNIT
     case $v in enable|disable) ;; *) ( wl_later wl_keep_ran "$1" $triggers ) || exit $? ;; esac
   fi
   was=$active; [ "$was" != activating ] || was=active
-  wl_note "$1" service "$scope $v $was ${enabled:-none}"
+  before=${enabled:-none}
+  case $v:$wl_without in enable:|disable:) wl_keep_links "$1" "$4" ;; esac
+  wl_note "$1" service "$scope $v $was $before"
   case $v in enable|disable) ;; *) [ -e "$W/s/u-$scope-$4" ] || echo "$was" >"$W/s/u-$scope-$4" || exit 1 ;; esac
   [ "$active" != failed ] || wl_sc reset-failed -- "$4" 2>/dev/null
   case $v in
-    enable|disable) wl_sc "$v" -- "$4" >&2 2>/dev/null || wl_sc "$v" -- "$4" || exit 1 ;;
+    enable|disable) wl_sc "$v" -- "$4" >&2 2>/dev/null || wl_sc "$v" -- "$4" || exit 1
+      [ "$wl_without" ] || {
+        wl_linked "$1" "$4" "$v" "$before" || { wl_told same; exit 0; }
+        echo >"$W/s/$1.acted"; wl_told changed; exit 0
+      } ;;
     *) wl_act "$v" "$4" ;;
   esac
   echo >"$W/s/$1.acted"
@@ -630,7 +638,9 @@ wl_restore() { # SAVE SURELY
       fi ;;
     tree) wl_untree "$was" ;;
     service)
-      u=$p; set -- $was; scope=$1; wl_show "$u"
+      u=$p; set -- $was; scope=$1
+      case $2 in enable|disable) if [ -e "$d.links" ] && wl_later wl_links_back "$u"; then echo changed; exit 0; fi ;; esac
+      wl_show "$u"
       case $2:$3:$4 in
         restart:active:*|reload:*|stop:*|enable:*:enabled|disable:*:disabled) echo same; exit 0 ;;
         start:*|restart:inactive:*|restart:failed:*)
@@ -639,7 +649,8 @@ wl_restore() { # SAVE SURELY
           case $active in inactive|failed) ;; *) wl_sc stop -- "$u" || exit 1 ;; esac
           [ "$3" = failed ] || wl_sc reset-failed -- "$u" 2>/dev/null
           [ ! -e "$d.ran" ] || wl_later wl_ends $begun ;;
-        enable:*) [ "${enabled:-none}" = "$4" ] || wl_sc disable -- "$u" >&2 || exit 1 ;;
+        enable:*:"${enabled:-none}"|disable:*:"${enabled:-none}") echo same; exit 0 ;;
+        enable:*) wl_sc disable -- "$u" >&2 || exit 1 ;;
         disable:*:enabled) wl_sc enable -- "$u" 2>/dev/null || exit 1 ;;
       esac ;;
     user) wl_later wl_back_user ;;

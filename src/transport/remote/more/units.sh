@@ -57,3 +57,79 @@ wl_socket_back() {
   wl_act restart "$p"
   for one in $held; do case $ran in *"$LF$one$LF"*) wl_act start "$one" ;; esac; done
 }
+#: unit links
+# Enabling makes more than one link, and disabling takes more than enabling made: those of units that are named in Also=, other names,
+# and the link by which a unit from elsewhere is known at all. So the set of links is kept, and comes back as a set.
+# wl_units: the directory where its manager's links are, in units.
+wl_units() { if [ "$scope" = user ]; then units=${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user; else units=/etc/systemd/system; fi; }
+# wl_also UNIT: it, its template, and the units that they name in Also=, and so on, between spaces in names.
+wl_also() {
+  names=' '
+  while [ $# -gt 0 ]; do
+    one=$1; shift
+    case $names in *" $one "*) continue ;; esac
+    names="$names$one "
+    case $one in *@.*) ;; *@*) set -- "$@" "${one%%@*}@.${one##*.}" ;; esac
+    for f in "$units" /etc/systemd /run/systemd /usr/local/lib/systemd /usr/lib/systemd /lib/systemd; do
+      [ "$f" = "$units" ] || f=$f/$scope
+      [ -f "$f/$one" ] || continue
+      set -- "$@" $(sed -n 's/^[[:space:]]*Also[[:space:]]*=//p' "$f/$one" "$f/$one.d"/*.conf 2>/dev/null)
+      break
+    done
+  done
+}
+# wl_links UNIT: the links that have to do with it: `PATH TARGET`, and `PATH/` for each directory that could hold some, below $units.
+wl_links() {
+  wl_also "$1"; set --
+  for l in "$units"/*.wants "$units"/*.requires "$units"/*.upholds; do [ ! -d "$l" ] || echo "${l##*/}/"; done
+  for l in "$units"/* "$units"/*.wants/* "$units"/*.requires/* "$units"/*.upholds/*; do
+    case ${l#"$units"/} in *[[:space:]]*) ;; *) [ ! -L "$l" ] || set -- "$@" "$l" ;; esac
+  done
+  [ $# -gt 0 ] || return 0
+  s=$(readlink -- "$@" 2>/dev/null) || s=$(for l; do readlink -- "$l"; done)
+  printf '%s\n' "$s" | while IFS= read -r to; do
+    case $names in *" ${1##*/} "*|*" ${to##*/} "*) echo "${1#"$units"/} $to" ;; esac
+    shift
+  done
+}
+wl_keep_links() { # SAVE UNIT: before the step is on record
+  wl_units
+  [ -s "$W/s/$1.done" ] || { wl_private; links=$(wl_links "$2") && printf '%s\n' "$links" >"$W/s/$1.links" || wl_fail; }
+}
+# wl_linked SAVE UNIT VERB STATE: after it; false when it has changed neither links nor the unit's state, so that nothing was done.
+wl_linked() {
+  was=$(cat "$W/s/$1.links"); links=$(wl_links "$2")
+  if [ "$3" = disable ]; then wl_known "$2"; fi
+  printf '%s\n' "$links" >"$W/s/$1.linked"; wl_show "$2"
+  [ "$links" != "$was" ] || [ "${enabled:-none}" != "$4" ] || { rm -f "$W/s/$1.done" "$W/s/$1.links" "$W/s/$1.linked"; return 1; }
+}
+# wl_known UNIT: systemd disables a unit from elsewhere by forgetting that there is one. It is not to start at boot, that is all.
+wl_known() {
+  to=$(printf '%s\n' "$was" | sed -n "s|^$1 ||p")
+  [ -n "$to" ] && [ "${to##*/}" = "$1" ] && [ ! -e "$units/$1" ] && [ ! -L "$units/$1" ] || return 0
+  ln -s -- "$to" "$units/$1" && wl_sc daemon-reload || exit 1
+  links=$(wl_links "$1")
+}
+# wl_links_back UNIT: what the step made goes and what it took comes back. False when it did neither, as far as links can tell.
+wl_links_back() {
+  wl_units; was=$LF$(cat "$d.links")$LF; now=$LF$(wl_links "$1")$LF; made=$now
+  [ ! -e "$d.linked" ] || made=$LF$(cat "$d.linked")$LF
+  [ "$made" != "$was" ] || return 1
+  printf '%s' "${made#"$LF"}" | while IFS= read -r l; do
+    case $was in *"$LF$l$LF"*) continue ;; esac
+    case $l in ''|*/) continue ;; esac
+    case $now in *"$LF$l$LF"*) rm -f -- "$units/${l%% *}" || exit 1 ;; esac
+  done || exit 1
+  printf '%s' "${was#"$LF"}" | while IFS= read -r l; do
+    case $made in *"$LF$l$LF"*) continue ;; esac
+    [ "$l" ] || continue
+    f=$units/${l%% *}
+    case $l in */) ( umask 022; mkdir -p -- "$f" ) || exit 1; continue ;; */*' '*) ( umask 022; mkdir -p -- "${f%/*}" ) || exit 1 ;; esac
+    [ -e "$f" ] || [ -L "$f" ] || ln -s -- "${l#* }" "$f" || exit 1
+  done || exit 1
+  printf '%s' "${made#"$LF"}" | while IFS= read -r l; do
+    case $was in *"$LF$l$LF"*) continue ;; esac
+    case $l in ?*/) rmdir -- "$units/$l" 2>/dev/null ;; esac
+  done
+  wl_sc daemon-reload || exit 1
+}
