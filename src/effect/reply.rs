@@ -125,13 +125,22 @@ pub struct ServiceState {
     pub restarts: i64,
     /// The manager's word for how it last ended, as in `exit-code`.
     pub result: String,
+    /// The manager's finer word, as in `running`, `exited`, `auto-restart`; empty where there is none.
+    #[serde(default)]
+    pub substate: String,
+    /// The unit's own kind of start, as in `oneshot`; what is no service has none.
+    #[serde(default)]
+    pub kind: String,
+    /// The name that its manager gave to its last start; empty where it was never started, or none is given.
+    #[serde(default)]
+    pub invocation: String,
 }
 
 impl ServiceState {
     /// Whether it runs.
     #[must_use]
     pub fn is_active(&self) -> bool {
-        matches!(self.active.as_str(), "active" | "reloading")
+        matches!(self.active.as_str(), "active" | "reloading" | "refreshing")
     }
 }
 

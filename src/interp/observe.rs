@@ -223,7 +223,7 @@ mod tests {
         let (active, enabled, result) = (active.to_owned(), "enabled".to_owned(), String::new());
         Reply::Service {
             changed: false,
-            state: ServiceState { known: true, active, enabled, main_pid, restarts: main_pid, result },
+            state: ServiceState { known: true, active, enabled, main_pid, restarts: main_pid, result, ..ServiceState::default() },
         }
     }
 

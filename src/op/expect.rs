@@ -1,5 +1,6 @@
 //! Waiting for a condition to hold: what `expect_http`, `expect_tcp`, `expect_exec` and `expect_unit` share.
 
+use super::standing::{Seen, Standing};
 use super::{Span, StepContext, context::unexpected, run::tail};
 use crate::effect::{Effect, Reply, ServiceState, ServiceUnit, UnitScope};
 use crate::step::{ErrorKind, StepError};
@@ -21,7 +22,7 @@ pub(super) struct Timing {
     /// So many of the last so many looks have to pass; the last one when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) k_of_n: Option<Share>,
-    /// The service that must keep running meanwhile: its end fails the check at once.
+    /// The unit that must be up, and stay the same, meanwhile: its end fails the check at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) unit: Option<String>,
     /// Whose service `unit` is.
@@ -133,9 +134,9 @@ pub(super) fn wait(
     let mut window = Window::new(timing.k_of_n);
     loop {
         looks += 1;
-        let found = window.take(look(cx)?);
+        let mut found = window.take(look(cx)?);
         if let Some(watch) = &mut watch {
-            watch.check(cx, what)?;
+            found = watch.check(cx, what, found)?;
         }
         let now = cx.now()?;
         match found {
@@ -176,26 +177,33 @@ fn over(cx: &mut StepContext<'_>, timing: &Timing, what: &str, found: &str) -> S
     StepError::new(ErrorKind::Failed, format!("{what} did not hold within {}: {found}", timing.within)).with_stderr(log)
 }
 
-/// A service that must keep running while a check waits.
+/// A unit that must be up while a check waits.
 struct Watch {
     unit: ServiceUnit,
-    first: Option<ServiceState>,
+    seen: Seen,
 }
 
 impl Watch {
     fn new(name: &str, scope: UnitScope) -> Self {
-        Self { unit: unit(name, scope), first: None }
+        Self { unit: unit(name, scope), seen: Seen::default() }
     }
 
-    fn check(&mut self, cx: &mut StepContext<'_>, what: &str) -> Result<(), StepError> {
+    /// What a look comes to, seeing how the unit stands.
+    fn check(&mut self, cx: &mut StepContext<'_>, what: &str, found: Look) -> Result<Look, StepError> {
         let state = status(cx, &self.unit)?;
         let name = &self.unit.name;
-        let ended = matches!(state.active.as_str(), "failed" | "inactive");
-        let first = self.first.get_or_insert_with(|| state.clone());
-        if !ended && state.restarts == first.restarts {
-            return Ok(());
-        }
-        let how = if ended { format!("is {}", state.active) } else { "was restarted by its manager".to_owned() };
+        let how = match (self.seen.take(&state), found) {
+            (Standing::Up, Look::Holds(found)) => {
+                self.seen.hold(&state);
+                return Ok(Look::Holds(found));
+            }
+            (Standing::Between(how), Look::Holds(found)) => {
+                return Ok(Look::NotYet(format!("the service {name} {how}, though {found}")));
+            }
+            (Standing::Up | Standing::Between(_), found) => return Ok(found),
+            (Standing::AtRest, _) => format!("is {}", state.active),
+            (Standing::Ended(how), _) => how,
+        };
         let log = log_of(cx, &self.unit);
         Err(StepError::failed(format!("{what} cannot hold: the service {name} {how}")).with_stderr(log))
     }

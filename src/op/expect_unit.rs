@@ -1,11 +1,12 @@
 //! `h.expect_unit(name)`: a service runs, and goes on running.
 
 use super::expect::{Held, Look, Timing, log_of, status, unit, wait};
+use super::standing::{Seen, Standing};
 use super::{Operation, StepContext, Subject};
 use crate::step::StepError;
 use serde::{Deserialize, Serialize};
 
-/// Waits until a service is active; one that ends, or that its manager restarts, fails the check at once.
+/// Waits until a unit is up; one that ends, or that is started anew, fails the check at once.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectUnit {
@@ -27,16 +28,18 @@ impl Operation for ExpectUnit {
         cx.record_check(self)?;
         let unit = unit(&self.name, self.timing.scope);
         let what = format!("service {}", self.name);
-        let mut restarts = None;
+        let mut seen = Seen::default();
         wait(cx, &self.timing, &what, |cx| {
             let state = status(cx, &unit)?;
-            if state.active == "failed" {
-                return Err(StepError::failed(format!("{what} is failed")).with_stderr(log_of(cx, &unit)));
+            match seen.take(&state) {
+                Standing::Up => {
+                    seen.hold(&state);
+                    Ok(Look::Holds(if state.is_active() { state.active } else { "it has done its work".to_owned() }))
+                }
+                Standing::AtRest => Ok(Look::NotYet(format!("it is {}", state.active))),
+                Standing::Between(how) => Ok(Look::NotYet(format!("it {how}"))),
+                Standing::Ended(how) => Err(StepError::failed(format!("{what} {how}")).with_stderr(log_of(cx, &unit))),
             }
-            if state.restarts > *restarts.get_or_insert(state.restarts) {
-                return Err(StepError::failed(format!("{what} ended and was restarted by its manager")).with_stderr(log_of(cx, &unit)));
-            }
-            Ok(if state.is_active() { Look::Holds("active".to_owned()) } else { Look::NotYet(format!("it is {}", state.active)) })
         })
     }
 

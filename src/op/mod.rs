@@ -7,6 +7,7 @@ mod expect;
 mod guard;
 mod registry;
 mod size;
+mod standing;
 mod units;
 
 pub use context::{StepContext, StepPort};

@@ -3,7 +3,7 @@
 
 use super::case::{Case, Ending, all};
 use super::host::{Host, list};
-use super::lab::{lab, lab_command};
+use super::lab::{asked, lab, lab_command};
 use super::page::{Block, examples};
 use super::project::{Ended, Project};
 use serde_json::Value;
@@ -16,13 +16,13 @@ const NEEDS: Option<&str> = Some("systemd");
 /// Ends and forgets all units of cases and examples, and empties their directories.
 const CLEAN: &str = "rm -rf /srv/*; cd /etc/systemd/system
 if [ -n \"$(ls -d case-*.service doc-*.service 2>/dev/null)\" ]; then
-systemctl stop 'case-*' 'doc-*'; rm -rf case-* doc-* *.wants/case-* *.wants/doc-*; systemctl daemon-reload; systemctl reset-failed; fi
+systemctl stop 'case-*' 'doc-*'; rm -rf case-* doc-* *.wants/case-* *.wants/doc-*; rmdir sockets.target.wants 2>/dev/null; systemctl daemon-reload; systemctl reset-failed; fi
 for user in $(grep -Eo '^(case|doc)-[^:]*' /etc/passwd); do userdel $user; done
 for group in $(grep -Eo '^(case|doc)-[^:]*' /etc/group); do groupdel $group; done
 packages=$(dpkg-query -W -f '${Package}\n' 'case-*' 2>/dev/null) && dpkg --purge --force-all $packages
 rm -f /etc/apt/apt.conf.d/zz-case";
 /// How all units, users, groups and packages of cases and examples are: of units, those that have a file, and those that run.
-const STATE: &str = "cd /etc/systemd/system; for unit in $(ls -d case-*.service doc-*.service 2>/dev/null); do
+const STATE: &str = "cd /etc/systemd/system; for unit in $(ls -d case-*.service case-*.socket doc-*.service 2>/dev/null); do
 systemctl show -p Id -p ActiveState -p UnitFileState -p NeedDaemonReload \"$unit\" | paste -sd ' '; done
 systemctl list-units --plain --no-legend --full --state=active,activating,deactivating 'case-*' 'doc-*' | cut -d ' ' -f 1 | sort
 for file in passwd shadow group gshadow; do grep -E '(case|doc)-' /etc/$file | sort; done
@@ -49,8 +49,13 @@ fn hold(mine: impl Fn(&str) -> bool) {
     let bench = Bench { host: &lease.hosts[0], project: Project::new(&lease.hosts, |_| "") };
     let mut failures = Vec::new();
     let mut note = |title: String, checked: Checked| failures.extend(checked.err().map(|why| format!("{title}: {why}")));
-    let cases: Vec<Case> = all().into_iter().filter(|case| case.needs.as_deref() == NEEDS && mine(case.primitive())).collect();
-    let blocks: Vec<Block> = examples().into_iter().filter(|block| block.needs() == NEEDS && mine(&block.page)).collect();
+    // Who works on one primitive wants its cases only.
+    let names = asked("WINDLASS_CASES", String::new());
+    let wanted = |name: &str| names.is_empty() || names.split(',').any(|begin| name.starts_with(begin));
+    let ours = |case: &Case| case.needs.as_deref() == NEEDS && mine(case.primitive()) && wanted(&case.file);
+    let cases: Vec<Case> = all().into_iter().filter(ours).collect();
+    let shown = |block: &Block| block.needs() == NEEDS && mine(&block.page) && wanted(&block.page);
+    let blocks: Vec<Block> = examples().into_iter().filter(shown).collect();
     assert!(!cases.is_empty() && !blocks.is_empty(), "nothing to try");
     for (n, case) in cases.iter().enumerate() {
         note(case.title(), bench.as_said(case, n).and_then(|()| bench.undone(case, n)));

@@ -79,6 +79,12 @@ pub(super) struct Kept {
     pub(super) guard: Option<super::guards::Guard>,
     /// Steps that change unit files, and whose manager is to read them again when they are undone.
     pub(super) reloads: BTreeMap<String, UnitScope>,
+    /// Which units ran before a step that may start them, of those that it may start.
+    #[serde(default)]
+    pub(super) ran: BTreeMap<String, BTreeSet<String>>,
+    /// The links of units before and after a step that enables or disables.
+    #[serde(default)]
+    pub(super) links: BTreeMap<String, super::links::Kept>,
 }
 
 /// What was there before a change.

@@ -21,6 +21,7 @@ mod files;
 mod fleet;
 mod guards;
 mod host;
+mod links;
 mod looks;
 mod network;
 mod packages;
@@ -31,6 +32,7 @@ mod saves;
 mod services;
 mod shell;
 mod snapshot;
+mod starters;
 mod tested;
 #[cfg(test)]
 mod tests;

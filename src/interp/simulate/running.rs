@@ -62,21 +62,26 @@ impl At<'_> {
             (Verb::Start, "active" | "reloading", _)
             | (Verb::Stop, "inactive", _)
             | (Verb::Enable, _, "enabled" | "static" | "alias")
-            | (Verb::Disable, _, "disabled" | "static" | "") => return as_is(self),
+            | (Verb::Disable, _, "disabled" | "static" | "linked" | "masked" | "") => return as_is(self),
             (Verb::Reload | Verb::Restart, "inactive" | "failed", _) => "start",
             _ => verb.word(),
         };
-        self.note_service(save, unit, word, &state)?;
-        match verb {
-            Verb::Enable => self.may_manage(unit).and_then(|()| self.enable(unit))?,
-            Verb::Disable => self.may_manage(unit).and_then(|()| self.disable(unit))?,
-            _ => self.act(word, unit)?,
+        if matches!(verb, Verb::Enable | Verb::Disable) {
+            return self.link(save, verb, unit, &state);
         }
+        if matches!(word, "start" | "restart") {
+            self.free_socket(unit, word, &state)?;
+        }
+        if state.file.triggers(&unit.name).is_some() {
+            self.keep_ran(save, self.started_by(unit, &state))?;
+        }
+        self.note_service(save, unit, word, &state)?;
+        self.act(word, unit)?;
         self.kept().acted.insert(save.as_str().to_owned());
         self.told(unit, true)
     }
 
-    fn note_service(&mut self, save: &SaveId, unit: &Unit, word: &str, state: &UnitState) -> Result<(), EffectError> {
+    pub(super) fn note_service(&mut self, save: &SaveId, unit: &Unit, word: &str, state: &UnitState) -> Result<(), EffectError> {
         let was = if state.active == "activating" { "active".to_owned() } else { state.active.clone() };
         let enabled = if state.enabled.is_empty() { "none".to_owned() } else { state.enabled.clone() };
         let service = Was::Service { scope: unit.scope, verb: word.to_owned(), active: was.clone(), enabled };
@@ -88,7 +93,7 @@ impl At<'_> {
     }
 
     /// The machine's services are root's.
-    fn may_manage(&self, unit: &Unit) -> Result<(), EffectError> {
+    pub(super) fn may_manage(&self, unit: &Unit) -> Result<(), EffectError> {
         if self.who.uid == 0 || unit.scope == UnitScope::User {
             return Ok(());
         }
@@ -134,7 +139,7 @@ impl At<'_> {
             }
         };
         service.text = self.unit_file(unit)?.and_then(|(_, text)| text).unwrap_or_default();
-        (service.log, service.below) = (log, below);
+        (service.log, service.below, service.started) = (log, below, true);
         service.log.push(failure.clone().unwrap_or_else(|| format!("Started {}.", unit.name)));
         self.host.services.known.insert(key, service);
         let Some(_) = failure else { return Ok(()) };
@@ -304,9 +309,18 @@ impl At<'_> {
     }
 
     /// What `wl_restore` does for a service.
-    pub(super) fn service_back(&mut self, unit: &Unit, verb: &str, active: &str, enabled: &str) -> Result<bool, EffectError> {
+    pub(super) fn service_back(
+        &mut self,
+        save: &SaveId,
+        unit: &Unit,
+        (verb, active, enabled): (&str, &str, &str),
+    ) -> Result<bool, EffectError> {
+        if matches!(verb, "enable" | "disable") && self.links_back(save)? {
+            return Ok(true);
+        }
         let state = self.unit_state(unit)?;
         match (verb, active, enabled) {
+            ("enable" | "disable", _, was) if state.enabled == was => return Ok(false),
             ("restart", "active", _) | ("reload" | "stop", ..) | ("enable", _, "enabled") | ("disable", _, "disabled") => {
                 return Ok(false);
             }
@@ -320,9 +334,10 @@ impl At<'_> {
                 {
                     (service.active, service.result) = ("inactive".to_owned(), "success".to_owned());
                 }
+                self.ends(save, self.started_by(unit, &state))?;
             }
-            ("enable", ..) if state.enabled != enabled => self.disable(unit)?,
-            ("disable", _, "enabled") => self.enable(unit)?,
+            ("enable", ..) => self.disable_one(unit)?,
+            ("disable", _, "enabled") => self.enable_one(unit)?,
             _ => {}
         }
         Ok(true)
@@ -343,6 +358,12 @@ impl At<'_> {
             return Ok(reply);
         }
         let state = self.unit_state(unit)?;
+        let fresh =
+            self.save(put.save).is_some_and(|kept| kept.was == Was::Absent && kept.path.ends_with(&format!("/{}", unit.name)));
+        if fresh {
+            let all = [unit.clone()].into_iter().chain(self.started_by(unit, &state)).collect();
+            self.keep_ran(put.save, all)?;
+        }
         if matches!(state.load, "bad-setting" | "masked") {
             let why = state.file.refusal(&unit.name).unwrap_or_else(|| format!("Unit {} is masked.", unit.name));
             return super::at::die(format!("systemd does not take {}: {why}", unit.name));

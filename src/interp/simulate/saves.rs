@@ -22,8 +22,11 @@ impl At<'_> {
         let changed = match was {
             Was::Directory | Was::Reboot(_) => return done(false),
             Was::Guard => return self.guard_back(),
-            Was::Service { .. } | Was::User(_) | Was::Group(_) | Was::Packages(_) => return self.other_back(&path, &was),
-            Was::Absent => self.take(&path).map(|_| true)?,
+            Was::Service { .. } | Was::User(_) | Was::Group(_) | Was::Packages(_) => return self.other_back(save, &path, &was),
+            Was::Absent => {
+                self.unit_ends(save, &path)?;
+                self.take(&path).map(|_| true)?
+            }
             Was::Same(ino) => self.back(&path, ino)?,
             Was::Copy(ino) => self.copy_back(&path, ino)?,
             Was::Attributes { mode, uid, gid } => self.old_attributes(&path, mode, uid, gid)?,
@@ -39,11 +42,11 @@ impl At<'_> {
     }
 
     /// What is no file.
-    fn other_back(&mut self, path: &str, was: &Was) -> Answer {
+    fn other_back(&mut self, save: &SaveId, path: &str, was: &Was) -> Answer {
         match was {
             Was::Service { scope, verb, active, enabled } => {
                 let unit = super::services::Unit { scope: *scope, name: path.to_owned() };
-                self.service_back(&unit, verb, active, enabled).map(crate::effect::Reply::done)
+                self.service_back(save, &unit, (verb, active, enabled)).map(crate::effect::Reply::done)
             }
             Was::User(before) => self.user_back(before),
             Was::Group(before) => self.group_back(before),
@@ -176,7 +179,7 @@ impl At<'_> {
         if verb == "reload" && self.unit_state(&unit)?.active == "active" {
             self.act("reload", &unit).or_else(|_| self.act("restart", &unit))?;
         } else {
-            self.act("restart", &unit)?;
+            self.opened_anew(save, &unit)?;
             if let Some(first) = self.kept().firsts.get_mut(&key) {
                 first.back = Some(save.to_string());
             }

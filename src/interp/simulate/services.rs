@@ -1,8 +1,7 @@
 //! A simulated service manager: which unit files there are, which services run, and on which files they were started.
 
-use super::at::{Answer, At, above, die};
+use super::at::{Answer, At};
 use super::unit_file::UnitFile;
-use super::view::Last;
 use crate::effect::{EffectError, Reply, ServiceState, ServiceUnit, UnitScope};
 use crate::id::Digest;
 use serde::{Deserialize, Serialize};
@@ -36,6 +35,9 @@ pub(super) struct Service {
     /// Versions that the names and files of its release tell.
     pub(super) versions: BTreeSet<String>,
     pub(super) log: Vec<String>,
+    /// Whether it was started since the host came up.
+    #[serde(default)]
+    pub(super) started: bool,
     /// What the layer below says of it, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) below: Option<ServiceBelow>,
@@ -63,6 +65,7 @@ impl Default for Service {
             ports: BTreeSet::new(),
             versions: BTreeSet::new(),
             log: Vec::new(),
+            started: false,
             below: None,
         }
     }
@@ -123,7 +126,7 @@ const USER: &[&str] =
     &["~/.config/systemd/user", "/etc/systemd/user", "/run/systemd/user", "/usr/local/lib/systemd/user", "/usr/lib/systemd/user"];
 
 impl At<'_> {
-    fn unit_directories(&self, scope: UnitScope) -> Vec<String> {
+    pub(super) fn unit_directories(&self, scope: UnitScope) -> Vec<String> {
         let all = if scope == UnitScope::User { USER } else { SYSTEM };
         // Of a layer below, only what a person puts there is looked at: it says itself what it knows.
         let most = if self.host.services.over { 1 } else { all.len() };
@@ -187,50 +190,9 @@ impl At<'_> {
         let enabled = match &found {
             None => String::new(),
             Some((_, None)) => "masked".to_owned(),
-            Some((_, Some(text))) => self.enabled(unit, &UnitFile::read(text))?,
+            Some((_, Some(text))) => self.enabled_word(unit, &UnitFile::read(text))?,
         };
         Ok(UnitState { load, active: known.active, enabled, file })
-    }
-
-    /// How a service is counts, from now on, by what was done to it here.
-    fn say_enabled(&mut self, unit: &Unit, word: &str) -> bool {
-        let below = self.host.services.known.get_mut(&unit.key()).and_then(|service| service.below.as_mut());
-        let Some(below) = below else { return false };
-        word.clone_into(&mut below.enabled);
-        true
-    }
-
-    fn enabled(&mut self, unit: &Unit, file: &UnitFile) -> Result<String, EffectError> {
-        let linked = !self.wants(unit)?.is_empty();
-        let word = match (linked, file.installable) {
-            (true, _) => "enabled",
-            (false, true) => "disabled",
-            (false, false) => "static",
-        };
-        Ok(word.to_owned())
-    }
-
-    /// The links by which a unit starts with its host.
-    fn wants(&mut self, unit: &Unit) -> Result<Vec<String>, EffectError> {
-        let Some(directory) = self.unit_directories(unit.scope).into_iter().next() else { return Ok(Vec::new()) };
-        let Some(ino) = self.view().directory(&directory)? else { return Ok(Vec::new()) };
-        let mut links = Vec::new();
-        for name in self.view().names(ino)? {
-            let path = format!("{directory}/{name}/{}", unit.name);
-            if name.ends_with(".wants") || name.ends_with(".requires") {
-                if self.view().link(&path)?.is_some() {
-                    links.push(path);
-                }
-                continue;
-            }
-            // An alias is a link beside the unit.
-            let alias = format!("{directory}/{name}");
-            let target = self.view().link(&alias)?;
-            if name != unit.name && target.is_some_and(|target| target.rsplit('/').next() == Some(unit.name.as_str())) {
-                links.push(alias);
-            }
-        }
-        Ok(links)
     }
 
     pub(super) fn told(&mut self, unit: &Unit, changed: bool) -> Answer {
@@ -243,6 +205,10 @@ impl At<'_> {
             main_pid: known.pid,
             restarts: known.restarts,
             result: known.result,
+            substate: String::new(),
+            kind: if state.file.oneshot { "oneshot" } else { "" }.to_owned(),
+            // As long as its process is the same, so is its start.
+            invocation: if known.started { format!("start-{}", known.pid) } else { String::new() },
         };
         Ok(Reply::Service { changed, state })
     }
@@ -271,47 +237,6 @@ impl At<'_> {
         let log = known.map(|service| service.log.as_slice()).unwrap_or_default();
         let from = log.len().saturating_sub(usize::try_from(lines).unwrap_or(usize::MAX));
         log[from..].iter().map(|line| format!("{line}\n")).collect()
-    }
-
-    /// The links of a unit are made.
-    pub(super) fn enable(&mut self, unit: &Unit) -> Result<(), EffectError> {
-        if self.say_enabled(unit, "enabled") {
-            return Ok(());
-        }
-        let Some((path, Some(text))) = self.unit_file(unit)? else {
-            return die(format!("Failed to enable unit: Unit file {} does not exist.", unit.name));
-        };
-        let Some(directory) = self.unit_directories(unit.scope).into_iter().next() else { return Ok(()) };
-        let file = UnitFile::read(&text);
-        let wants = file.wanted_by.iter().map(|by| format!("{directory}/{by}.wants/{}", unit.name));
-        let links: Vec<String> = wants.chain(file.aliases.iter().map(|alias| format!("{directory}/{alias}"))).collect();
-        for link in links {
-            self.make_directories(above(&link))?;
-            let place = self.view().place(&link, Last::Keep)?;
-            let Some(parent) = place.directory else { continue };
-            let made = self.make(parent, super::files::Node::Link(path.clone()), 0o777);
-            self.put(&link, made)?;
-        }
-        Ok(())
-    }
-
-    /// The links of a unit go, and the directories that were for them alone.
-    pub(super) fn disable(&mut self, unit: &Unit) -> Result<(), EffectError> {
-        if self.say_enabled(unit, "disabled") {
-            return Ok(());
-        }
-        for link in self.wants(unit)? {
-            self.take(&link)?;
-            let directory = above(&link).to_owned();
-            let empty =
-                self.view().directory(&directory)?.filter(|_| directory.ends_with(".wants") || directory.ends_with(".requires"));
-            if let Some(ino) = empty
-                && self.view().names(ino)?.is_empty()
-            {
-                self.take(&directory)?;
-            }
-        }
-        Ok(())
     }
 
     /// A name in the settings of a unit, with what it stands for.

@@ -397,3 +397,78 @@ fn who_has_lost_the_lock_changes_nothing_any_more() {
     let Ok(Reply::Content(kept)) = second.perform(&login, &Effect::Anchors { lock: lock.clone() }) else { panic!() };
     assert_eq!(Anchor::find(kept.text().unwrap(), &RunId::new("20260101-0000", "test")), Some(anchor));
 }
+
+#[test]
+fn a_new_socket_ends_with_its_file_and_is_not_opened_under_a_running_service() {
+    let ground = ground(json!({}));
+    let file = |n: u32, name: &str, text: &str| Effect::Unit {
+        unit: unit(name),
+        path: path(&format!("/etc/systemd/system/{name}")),
+        content: Content::new(text),
+        attributes: Attributes::default(),
+        validate: None,
+        save: save(n),
+    };
+    let act = |n: u32, name: &str, verb: Verb| ground.on("web1", &Effect::Service { unit: unit(name), verb, save: save(n) });
+    ground.does(&file(1, "web.service", "[Service]\nExecStart=/bin/sleep 1000\n"));
+    ground.does(&file(2, "web.socket", "[Socket]\nListenStream=80\n"));
+    act(3, "web.socket", Verb::Start).unwrap();
+    act(4, "web.service", Verb::Start).unwrap();
+    let refused = act(5, "web.socket", Verb::Restart).unwrap_err().to_string();
+    assert!(refused.starts_with("web.socket cannot be opened anew while web.service runs and has it"), "{refused}");
+    assert_eq!(ground.state("web.socket").0, "active");
+    let back =
+        |n: u32| ground.does(&Effect::Restore { save: save(n), surely: false, overwrite: crate::effect::Overwrite::Nothing });
+    back(2);
+    assert_eq!((ground.state("web.socket").0.as_str(), ground.state("web").0.as_str()), ("inactive", "inactive"));
+    act(6, "web.service", Verb::Start).unwrap();
+    back(1);
+    assert_eq!(ground.state("web").0, "inactive");
+}
+
+#[test]
+fn enabling_makes_a_set_of_links_which_comes_back_as_it_was() {
+    let ground = ground(json!({}));
+    let etc = "/etc/systemd/system";
+    ground.does(&write(1, &format!("{etc}/web.socket"), "[Socket]\nListenStream=80\n[Install]\nWantedBy=sockets.target\n"));
+    ground.does(&write(2, &format!("{etc}/web.service"), &format!("{UNIT}Also=web.socket\nAlias=www.service\n")));
+    ground.does(&write(3, &format!("{etc}/all.service"), "[Service]\nExecStart=/bin/true\n[Install]\nAlso=web.socket\n"));
+    ground.does(&write(4, "/opt/far.service", UNIT));
+    ground.does(&Effect::Link {
+        path: path(&format!("{etc}/far.service")),
+        target: "/opt/far.service".to_owned(),
+        save: save(5),
+    });
+    let service =
+        |n: u32, name: &str, verb: Verb| match ground.on("web1", &Effect::Service { unit: unit(name), verb, save: save(n) }) {
+            Ok(Reply::Service { changed, state }) => (changed, state.enabled),
+            other => panic!("{other:?}"),
+        };
+    let words = || ["web", "web.socket", "all", "far"].map(|name| ground.state(name).1);
+    let before = ground.fleet.snapshot();
+    assert_eq!(words(), ["disabled", "disabled", "indirect", "linked"]);
+    assert_eq!(service(10, "web.socket", Verb::Enable), (true, "enabled".to_owned()));
+    let socket = ground.fleet.snapshot();
+    assert_eq!(service(11, "web", Verb::Enable), (true, "enabled".to_owned()));
+    assert_eq!(service(12, "all", Verb::Enable), (false, "indirect".to_owned()));
+    let both = ground.fleet.snapshot();
+    assert_eq!(service(13, "web", Verb::Disable), (true, "disabled".to_owned()));
+    assert_eq!(words(), ["disabled", "disabled", "indirect", "linked"]);
+    let back =
+        |n: u32| ground.does(&Effect::Restore { save: save(n), surely: true, overwrite: crate::effect::Overwrite::Nothing });
+    let as_it_was = |was: &super::Snapshot| assert_eq!(was.diff(&ground.fleet.snapshot()), Vec::<String>::new());
+    back(13);
+    as_it_was(&both);
+    back(11);
+    as_it_was(&socket);
+    back(10);
+    as_it_was(&before);
+    assert_eq!(service(14, "far", Verb::Enable), (true, "enabled".to_owned()));
+    let far = ground.fleet.snapshot();
+    assert_eq!(service(15, "far", Verb::Disable), (true, "linked".to_owned()));
+    assert_eq!(service(16, "far", Verb::Disable), (false, "linked".to_owned()));
+    back(15);
+    as_it_was(&far);
+    back(14);
+    as_it_was(&before);
+}

@@ -12,6 +12,14 @@ pub(super) struct UnitFile {
     pub(super) environment_files: Vec<(String, bool)>,
     pub(super) wanted_by: Vec<String>,
     pub(super) aliases: Vec<String>,
+    /// Units that are enabled and disabled with it.
+    pub(super) also: Vec<String>,
+    /// What a socket, a timer or a path is to start, where it says so.
+    pub(super) names: Option<String>,
+    /// Units with which it is stopped and restarted.
+    pub(super) goes_with: Vec<String>,
+    /// Whether a socket has a service for each connection.
+    pub(super) accepts: bool,
     /// Whether there is an `[Install]` section that says anything.
     pub(super) installable: bool,
 }
@@ -50,18 +58,34 @@ impl UnitFile {
                 self.oneshot = value == "oneshot";
                 self.reloads |= value == "notify-reload";
             }
-            ("Service", "RemainAfterExit") => self.remains = matches!(value, "yes" | "true" | "on" | "1"),
+            ("Service", "RemainAfterExit") => self.remains = is_yes(value),
             ("Service", "EnvironmentFile") if value.is_empty() => self.environment_files.clear(),
             ("Service", "EnvironmentFile") => {
                 let path = value.trim_start_matches('-');
                 self.environment_files.push((path.to_owned(), path != value));
             }
+            ("Socket", "Service") | ("Timer" | "Path", "Unit") => self.names = Some(value.to_owned()),
+            ("Socket", "Accept") => self.accepts = is_yes(value),
+            ("Unit", "Requires" | "Requisite" | "BindsTo" | "PartOf") => self.goes_with.extend(list()),
             ("Install", "WantedBy" | "RequiredBy") => self.wanted_by.extend(list()),
             ("Install", "Alias") => self.aliases.extend(list()),
-            ("Install", "Also" | "DefaultInstance") => {}
+            ("Install", "Also") => self.also.extend(list()),
+            ("Install", "DefaultInstance") => {}
             _ => return,
         }
         self.installable |= section == "Install";
+    }
+
+    /// What it starts, when it is a socket, a timer or a path of that name.
+    pub(super) fn triggers(&self, name: &str) -> Option<String> {
+        let (stem, kind) = name.rsplit_once('.')?;
+        let starts = matches!(kind, "socket" | "timer" | "path") && !self.accepts;
+        starts.then(|| self.names.clone().unwrap_or_else(|| format!("{stem}.service")))
+    }
+
+    /// Whether enabling it makes links of its own.
+    pub(super) fn has_rules(&self) -> bool {
+        !self.wanted_by.is_empty() || !self.aliases.is_empty()
     }
 
     /// Why a manager does not take it.
@@ -71,6 +95,10 @@ impl UnitFile {
         let several = service && self.start.len() > 1 && !self.oneshot;
         (nothing || several).then(|| format!("Unit {name} has a bad unit file setting."))
     }
+}
+
+fn is_yes(value: &str) -> bool {
+    matches!(value, "yes" | "true" | "on" | "1")
 }
 
 /// Words as a unit file quotes them.
@@ -113,6 +141,15 @@ mod tests {
         assert!(unit.oneshot && unit.reloads && unit.installable && !unit.remains);
         assert_eq!(unit.environment_files, [("/etc/x".to_owned(), true)]);
         assert_eq!(unit.wanted_by, ["multi-user.target", "other.target"]);
+    }
+
+    #[test]
+    fn a_socket_starts_the_service_of_its_name_or_another() {
+        let starts = |text: &str, name: &str| UnitFile::read(text).triggers(name);
+        assert_eq!(starts("[Socket]\n", "web.socket").as_deref(), Some("web.service"));
+        assert_eq!(starts("[Timer]\nUnit=other.service\n", "web.timer").as_deref(), Some("other.service"));
+        assert_eq!(starts("[Socket]\nAccept=yes\n", "web.socket"), None);
+        assert_eq!(starts("[Service]\nExecStart=/bin/true\n", "web.service"), None);
     }
 
     #[test]

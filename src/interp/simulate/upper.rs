@@ -163,10 +163,22 @@ impl Upper {
         Ok(who)
     }
 
-    /// How a service is, before something is done to it here.
+    /// How a service is, before something is done to it here, and so those that it starts, and that are enabled with it.
     fn learn(&mut self, at: &Login, means: &UpperMeans<'_>, unit: &ServiceUnit) -> Result<(), EffectError> {
+        self.learn_one(at, means, unit)?;
+        let unit = Unit::of(unit);
+        let started = self.with(at, means, |work| {
+            let state = work.unit_state(&unit)?;
+            let also = work.with_also(&unit)?.into_iter().skip(1);
+            Ok(work.started_by(&unit, &state).into_iter().chain(also).collect::<Vec<Unit>>())
+        })?;
+        started.into_iter().try_for_each(|Unit { scope, name }| self.learn_one(at, means, &ServiceUnit { scope, name }))
+    }
+
+    fn learn_one(&mut self, at: &Login, means: &UpperMeans<'_>, unit: &ServiceUnit) -> Result<(), EffectError> {
         let key = Unit::of(unit).key();
-        if self.host.services.known.contains_key(&key) {
+        // A template is no unit that a manager could be asked about.
+        if self.host.services.known.contains_key(&key) || unit.name.contains("@.") {
             return Ok(());
         }
         let Reply::Service { state, .. } = means.inner.perform(at, &Effect::ServiceStatus { unit: unit.clone() })? else {
@@ -174,7 +186,8 @@ impl Upper {
         };
         let below = ServiceBelow { known: state.known, enabled: state.enabled, touched: false };
         let (active, pid, restarts, result) = (state.active, state.main_pid, state.restarts, state.result);
-        self.host.services.known.insert(key, Service { active, pid, restarts, result, below: Some(below), ..Service::default() });
+        let (started, below) = (!state.invocation.is_empty(), Some(below));
+        self.host.services.known.insert(key, Service { active, pid, restarts, result, started, below, ..Service::default() });
         Ok(())
     }
 

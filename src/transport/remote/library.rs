@@ -9,6 +9,7 @@ const TEXT: &str = concat!(
     include_str!("more/accounts.sh"),
     include_str!("more/packages.sh"),
     include_str!("more/services.sh"),
+    include_str!("more/units.sh"),
     include_str!("more/guard.sh"),
     include_str!("more/claims.sh")
 );

@@ -7,7 +7,7 @@ if [ -d "$HOME" ] && [ -w "$HOME" ]; then wl_home=$HOME/.windlass; else wl_home=
 W=$wl_home/runs/$wl_run-$wl_u
 # Holders of the lock (wl_lock; this is the wl_e-th) that this host was shown: a file for each, which stays when the run has ended.
 wl_f=$wl_home/ledgers/$wl_lock
-t=; wl_t=; wl_a=; wl_w= # what a login's environment calls so is not ours to remove
+t=; wl_t=; wl_a=; wl_w=; wl_without= # what a login's environment calls so is not ours to remove
 LF='
 '
 wl() {
@@ -16,7 +16,8 @@ wl() {
   [ $wl_x != 73 ] || { wl_more; ( trap wl_ended TERM; trap : PIPE; "$@" ); wl_x=$?; }
   printf '\n%s %s %s\n' "$wl_k" "$wl_n" "$wl_x"
   printf '\n%s %s\n' "$wl_k" "$wl_n" >&2
-  [ $wl_x != 74 ] || exit 74 # what the controller still sends is no command
+  # What the controller still sends is no command.
+  [ $wl_x != 74 ] || exit 74
 }
 # What wl_alone ends takes its new file or directory, $wl_t, with it. (PIPE has a handler, or telling nobody would end it first;
 # programs that it runs have the usual one.)
@@ -530,16 +531,16 @@ wl_sc() {
     systemctl --user "$@"
   else systemctl "$@"; fi
 }
-wl_show() { # UNIT: sets load active enabled pid restarts result reload
-  load= active= substate= reloads= enabled= pid=0 restarts=0 result= reload=no
-  s=$(wl_sc show --no-pager -p LoadState,ActiveState,SubState,CanReload,UnitFileState,MainPID,NRestarts,Result,NeedDaemonReload -- "$1") || { c=$?; [ -d /run/systemd/system ] || wl_later wl_other; exit $c; }
+wl_show() { # UNIT: sets load active substate kind invocation enabled pid restarts result reload triggers
+  load= active= substate= kind= invocation= triggers= reloads= enabled= pid=0 restarts=0 result= reload=no
+  s=$(wl_sc show --no-pager -p LoadState,ActiveState,SubState,Type,InvocationID,Triggers,CanReload,UnitFileState,MainPID,NRestarts,Result,NeedDaemonReload -- "$1") || { c=$?; [ -d /run/systemd/system ] || wl_later wl_other; exit $c; }
   IFS=$LF; set -f
   for l in $s; do case $l in
     LoadState=*) load=${l#*=} ;; ActiveState=*) active=${l#*=} ;; SubState=*) substate=${l#*=} ;; CanReload=*) reloads=${l#*=} ;; UnitFileState=*) enabled=${l#*=} ;; MainPID=*) pid=${l#*=} ;;
-    NRestarts=*) restarts=${l#*=} ;; Result=*) result=${l#*=} ;; NeedDaemonReload=*) reload=${l#*=} ;;
+    Type=*) kind=${l#*=} ;; InvocationID=*) invocation=${l#*=} ;; Triggers=*) triggers=${l#*=} ;; NRestarts=*) restarts=${l#*=} ;; Result=*) result=${l#*=} ;; NeedDaemonReload=*) reload=${l#*=} ;;
   esac; done; unset IFS; set +f
 }
-wl_told() { echo "$1 $load $active ${enabled:-none} ${pid:-0} ${restarts:-0} ${result:-none}"; }
+wl_told() { echo "$1 $load $active ${enabled:-none} ${pid:-0} ${restarts:-0} ${result:-none} ${substate:-none} ${kind:-none} ${invocation:-none}"; }
 wl_as_is() { if [ -s "$W/s/$1.done" ]; then wl_told changed; else d=$W/s/$1; wl_claim service " $v "; wl_told same; fi; exit 0; }
 wl_status() { scope=$1; wl_show "$2"; wl_told same; }
 wl_log() { # SCOPE UNIT LINES
@@ -562,7 +563,7 @@ wl_act() {
     case $active:$substate in
       failed:*) how="is failed" ;;
       inactive:*) [ "$result" = success ] && wl_oneshot "$2" && return 0; how="has ended" ;;
-      activating:auto-restart) how="ends at once, and its manager tries again and again" ;;
+      activating:auto-restart*) how="ends at once, and its manager tries again and again" ;;
     esac
     [ "${restarts:-0}" = "$was_restarts" ] || how="ends again and again"
     [ -z "$how" ] || { wl_log "$scope" "$2" 15 >&2; wl_die "$2 $how after its $1${result:+ ($result)}"; }
@@ -574,21 +575,33 @@ wl_service() { # SAVE VERB SCOPE UNIT
   [ ! -e "$W/s/$1.acted" ] || wl_as_is "$1" # done by this step, before its answer was lost
   [ "$reload" != yes ] && [ "$load" != not-found ] || { wl_sc daemon-reload; wl_show "$4"; }
   case $2 in
-    stop|disable) [ "$load" != not-found ] || wl_as_is "$1" ;;
+    stop|disable) [ "$load" != not-found ] || {
+      [ ! -s "$W/s/$1.links" ] || { wl_units; wl_linked "$1" "$4" disable none; } # cut off before it was made known again
+      wl_as_is "$1"; } ;;
     *) [ "$load" != not-found ] || wl_die "there is no service $4 on this host" ;;
   esac
   [ "$2:$reloads:$active" != reload:no:active ] || wl_die "$4 cannot reload; restart it"
   case $2:$active:$enabled in
     start:active:*|start:reloading:*|stop:inactive:*|enable:*:enabled|enable:*:static|enable:*:alias) wl_as_is "$1" ;;
-    disable:*:disabled|disable:*:static|disable:*:) wl_as_is "$1" ;;
+    disable:*:disabled|disable:*:static|disable:*:linked*|disable:*:masked*|disable:*:*-runtime|disable:*:) wl_as_is "$1" ;;
     reload:inactive:*|reload:failed:*|restart:inactive:*|restart:failed:*) v=start ;;
   esac
+  if [ "$triggers" ]; then
+    case $v:$4 in start:*.socket|restart:*.socket) wl_later wl_free_socket "$v" ;; esac
+    case $v in enable|disable) ;; *) ( wl_later wl_keep_ran "$1" $triggers ) || exit $? ;; esac
+  fi
   was=$active; [ "$was" != activating ] || was=active
-  wl_note "$1" service "$scope $v $was ${enabled:-none}"
+  before=${enabled:-none}
+  case $v:$wl_without in enable:|disable:) wl_keep_links "$1" "$4" ;; esac
+  wl_note "$1" service "$scope $v $was $before"
   case $v in enable|disable) ;; *) [ -e "$W/s/u-$scope-$4" ] || echo "$was" >"$W/s/u-$scope-$4" || exit 1 ;; esac
   [ "$active" != failed ] || wl_sc reset-failed -- "$4" 2>/dev/null
   case $v in
-    enable|disable) wl_sc "$v" -- "$4" >&2 2>/dev/null || wl_sc "$v" -- "$4" || exit 1 ;;
+    enable|disable) wl_sc "$v" -- "$4" >&2 2>/dev/null || wl_sc "$v" -- "$4" || exit 1
+      [ "$wl_without" ] || {
+        wl_linked "$1" "$4" "$v" "$before" || { wl_told same; exit 0; }
+        echo >"$W/s/$1.acted"; wl_told changed; exit 0
+      } ;;
     *) wl_act "$v" "$4" ;;
   esac
   echo >"$W/s/$1.acted"
@@ -676,7 +689,9 @@ wl_restore() { # SAVE SURELY OVERWRITE
     [ "$3" = anything ] || { printf '%s\n' "$p" "$now" "$new" "$k"; exit 78; }
   fi
   case $k in
-    absent) rm -rf -- "$p" || exit 1 ;;
+    absent)
+      if [ -e "$d.ran" ]; then read -r scope <"$d.reload"; ( wl_later wl_unit_ends "${p##*/}" ) || exit $?; fi
+      rm -rf -- "$p" || exit 1 ;;
     directory) echo same; exit 0 ;;
     link|file)
       [ -e "$d.was" ] || [ -L "$d.was" ] || { [ -z "$2" ] || wl_die "what was kept of $p is gone from $W, so it cannot be put back"; echo same; exit 0; }
@@ -714,14 +729,19 @@ wl_restore() { # SAVE SURELY OVERWRITE
       fi ;;
     tree) wl_untree "$was" ;;
     service)
-      u=$p; set -- $was; scope=$1; wl_show "$u"
+      u=$p; set -- $was; scope=$1
+      case $2 in enable|disable) if [ -e "$d.links" ] && wl_later wl_links_back "$u"; then echo changed; exit 0; fi ;; esac
+      wl_show "$u"
       case $2:$3:$4 in
         restart:active:*|reload:*|stop:*|enable:*:enabled|disable:*:disabled) echo same; exit 0 ;;
         start:*|restart:inactive:*|restart:failed:*)
           # What does not run needs no stop, nor can one that has no proper unit file be stopped.
+          begun=$triggers
           case $active in inactive|failed) ;; *) wl_sc stop -- "$u" || exit 1 ;; esac
-          [ "$3" = failed ] || wl_sc reset-failed -- "$u" 2>/dev/null ;;
-        enable:*) [ "${enabled:-none}" = "$4" ] || wl_sc disable -- "$u" >&2 || exit 1 ;;
+          [ "$3" = failed ] || wl_sc reset-failed -- "$u" 2>/dev/null
+          [ ! -e "$d.ran" ] || wl_later wl_ends $begun ;;
+        enable:*:"${enabled:-none}"|disable:*:"${enabled:-none}") echo same; exit 0 ;;
+        enable:*) wl_sc disable -- "$u" >&2 || exit 1 ;;
         disable:*:enabled) wl_sc enable -- "$u" 2>/dev/null || exit 1 ;;
       esac ;;
     user) wl_later wl_back_user ;;
@@ -750,6 +770,7 @@ wl_resume() { # SAVE: what ran when the run began runs again, on its old files; 
   wl_show "$u"; [ "$reload" != yes ] || wl_sc daemon-reload
   [ "$active" != failed ] || wl_sc reset-failed -- "$u" 2>/dev/null
   if [ "$2" = reload ] && [ "$active" = active ]; then ( wl_act reload "$u" ) || wl_act restart "$u"
+  elif [ "$triggers" ] && [ "$u" != "${u%.socket}" ]; then wl_later wl_socket_back "$u"; echo "$by" >"$f.back"
   else wl_act restart "$u"; echo "$by" >"$f.back"; fi
   echo changed
 }

@@ -165,8 +165,10 @@ fn service(said: &CallReply) -> Option<Reply> {
     let (active, enabled) = (fields.next()?.to_owned(), word(fields.next()?));
     let main_pid = fields.next()?.parse().ok()?;
     let restarts = fields.next()?.parse().ok()?;
-    let result = word(fields.next()?);
-    Some(Reply::Service { changed, state: ServiceState { known, active, enabled, main_pid, restarts, result } })
+    let [result, substate, kind, invocation] =
+        [word(fields.next()?), word(fields.next()?), word(fields.next()?), word(fields.next()?)];
+    let state = ServiceState { known, active, enabled, main_pid, restarts, result, substate, kind, invocation };
+    Some(Reply::Service { changed, state })
 }
 
 /// `same`, or `changed` and a line `NAME BEFORE AFTER [lost]` for each package; `-` where it is not installed.

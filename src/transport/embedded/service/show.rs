@@ -26,6 +26,7 @@ pub(super) fn properties(context: &Context, key: &UnitKey, state: Option<&State>
         ("FragmentPath", state.loaded.source.path.display().to_string()),
         ("UnitFileState", enable::state(context, key, file.map_err(String::as_str)).to_owned()),
         ("Type", file.map_or_else(|_| String::new(), |file| format!("{:?}", file.kind).to_lowercase())),
+        ("InvocationID", if state.starts == 0 { String::new() } else { format!("{:032x}", state.starts) }),
         ("MainPID", state.main_pid.to_string()),
         ("NRestarts", state.restarts.to_string()),
         ("NeedDaemonReload", if stale { "yes" } else { "no" }.to_owned()),

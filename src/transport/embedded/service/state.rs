@@ -133,6 +133,8 @@ pub(super) struct State {
     pub(super) main_pid: i32,
     pub(super) restarts: u32,
     pub(super) last_end: Option<Ending>,
+    /// How often it was started, by whoever: each start has a name of its own.
+    pub(super) starts: u64,
     /// When it became active, in microseconds of the monotonic clock.
     pub(super) active_since: u64,
     pub(super) loaded: Loaded,
@@ -151,6 +153,7 @@ impl Shared {
             main_pid: 0,
             restarts: 0,
             last_end: None,
+            starts: 0,
             active_since: 0,
             loaded,
         })))

@@ -198,6 +198,7 @@ impl Unit {
             return Begun::Done(Err(self.attempted_too_often()));
         }
         unit.notes.iter().for_each(|note| self.note(&format!("lab: {note}")));
+        self.state.lock().starts += 1;
         self.state.enter(Active::Activating, "start-pre");
         for line in &unit.start_pre {
             if let Some(ending) = self.helper(&unit, line).await.filter(|_| !line.forgiven) {

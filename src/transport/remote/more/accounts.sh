@@ -93,7 +93,7 @@ wl_note_user() {
   fi
   hash=
   if [ "$state" = absent ]; then
-    hash=$(awk -F: -v n="$n" '$1 == n { print; exit }' /etc/shadow 2>/dev/null)
+    hash=$(wl_shadow)
     ! wl_entry group "$e_gid" || owngroup=$e
   fi
   p="account $n"; wl_note "$save" user "$n$LF$line$LF$gs$LF$new$LF$hash$LF$owngroup$LF$e_home$LF"
@@ -167,17 +167,33 @@ wl_back_user() {
   if [ -z "$there" ]; then
     wl_own_group
     wl_add_user || exit 1
-    if [ -n "$hash" ]; then
-      e=${hash#*:}; printf '%s:%s\n' "$n" "${e%%:*}" | chpasswd -e || exit 1
-      IFS=:; set -f; set -- $hash; unset IFS; set +f
-      chage -d "${3:--1}" -m "${4:--1}" -M "${5:--1}" -W "${6:--1}" -I "${7:--1}" -E "${8:--1}" -- "$n" || exit 1
-    fi
+    # What useradd takes for a wish of its own.
+    wl_entry passwd "$n"; [ "$e" = "$line" ] || usermod -s "$shell" -d "$home" -c "$comment" -- "$n" || exit 1
   elif [ "$now_line" != "$line" ]; then
     usermod -u "$uid" -g "$group" -s "$shell" -d "$home" -c "$comment" -- "$n" || exit 1
   fi
+  aged=; [ -z "$hash" ] || [ "$(wl_shadow)" = "$hash" ] || { wl_aged; aged=1; }
   wl_groups "$n"; join= leave=
   for g in $was_gs; do case $gs in *" $g "*) ;; *) join="$join $g" ;; esac; done
   for g in $gs; do case $was_gs in *" $g "*) ;; *) leave="$leave $g" ;; esac; done
-  [ "$now_line" != "$line" ] || [ -n "$join$leave" ] || { echo same; exit 0; }
+  [ "$now_line" != "$line" ] || [ -n "$join$leave$aged" ] || { echo same; exit 0; }
   wl_join "$n" "$join" "$leave"
+  wl_entry passwd "$n"; [ "$e" = "$line" ] || wl_die "the user $n is back as $e, and was $line"
+}
+# wl_shadow: what the shadow file says of n: its password, and until when that and the account hold.
+wl_shadow() { awk -F: -v n="$n" '$1 == n { print; exit }' /etc/shadow 2>/dev/null; }
+# wl_aged: gives n what its old line of the shadow file, $hash, says. Which of it chage takes depends on its version, and one that does not
+# know an option does nothing of the others: so it is asked for what all take, then for the rest, and what it leaves is written by vipw.
+wl_aged() {
+  e=${hash#*:}; printf '%s:%s\n' "$n" "${e%%:*}" | chpasswd -e || exit 1
+  IFS=:; set -f; set -- $hash; unset IFS; set +f
+  said=$(chage -d "${3:--1}" -M "${5:--1}" -W "${6:--1}" -I "${7:--1}" -E "${8:--1}" -- "$n" 2>&1)
+  [ "$(wl_shadow)" = "$hash" ] || chage -m "${4:--1}" -- "$n" >/dev/null 2>&1
+  [ "$(wl_shadow)" != "$hash" ] || return 0
+  export n hash
+  # It takes a file for unchanged that has the time which it had.
+  VISUAL='wl_line() { new=$(awk -F: '"'"'$1 == ENVIRON["n"] { print ENVIRON["hash"]; next } { print }'"'"' "$1") && printf "%s\n" "$new" >"$1" && touch -t 200001010000 "$1"; }; wl_line' \
+    vipw -s >/dev/null 2>&1 </dev/null
+  touch /etc/shadow
+  [ "$(wl_shadow)" = "$hash" ] || wl_die "the user $n is back, but not until when its password and account hold${said:+: ${said%%"$LF"*}}"
 }

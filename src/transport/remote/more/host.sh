@@ -88,8 +88,9 @@ wl_unit() { # SCOPE UNIT, and the words of wl_put
   ( wl_put "$@" ) || exit $?
   [ -s "$W/s/$1.done" ] || { rm -f "$W/s/$1.reload"; exit 0; }
   wl_sc daemon-reload || exit 1
+  active=inactive triggers=; case $u in *@.*) ;; *) wl_show "$u" ;; esac
+  read -r k <"$W/s/$1.done"; case $k:$2 in absent:*"/$u") wl_keep_new "$1" "$u" ;; esac
   case $u in *@.*) exit 0 ;; esac
-  wl_show "$u"
   case $load in bad-setting|error|masked)
     wl_path "$2"; systemd-analyze verify --man=no "$p" >&2
     wl_die "systemd does not take $u: $(wl_sc show -p LoadError --value -- "$u")" ;; esac
