@@ -550,7 +550,7 @@ fn a_host_refuses_whoever_held_the_lock_before() {
     // Other environments have locks of their own.
     let (other, _) = controller(&lab, "r-2", "another", 1);
     other.perform(&at, &effect(json!({ "effect": "mkdir", "path": "~/theirs", "attributes": {}, "save": "o-1" }))).unwrap();
-    other.perform(&at, &Effect::Forget { anchor: None }).unwrap();
+    other.perform(&at, &Effect::Forget { anchor: None, of: None }).unwrap();
     // The later one goes on, and what it leaves is what is declared.
     assert!(matches!(
         new.perform(&at, &effect(json!({ "effect": "restore", "save": "mine-1", "surely": true }))),

@@ -404,7 +404,7 @@ impl Desk {
             Report::Json(report) => report.write(&serde_json::json!({
                 "event": "run_ended", "run": finish.run, "at": report.last(), "state": finish.state, "exit": finish.exit, "counts": report.counts(),
                 "journal_head": finish.head, "error": finish.error, "debts": finish.debts, "not_undone": finish.not_undone, "stuck": finish.stuck, "unsent": unsent,
-                "left": finish.left, "in_doubt": finish.doubts, "open": finish.open, "drift": finish.drift,
+                "left": finish.left, "leftovers": finish.leftovers, "in_doubt": finish.doubts, "open": finish.open, "drift": finish.drift,
             })),
         }
     }
@@ -438,8 +438,12 @@ impl Desk {
             if !stuck.stderr.is_empty() {
                 printer.note(&plain(&stuck.stderr));
             }
+            if let Some(help) = &stuck.help {
+                printer.note(&format!("  help: {}", plain(help)));
+            }
         }
         super::left::tell(printer, &finish.left);
+        super::left::tell_leftovers(printer, &finish.leftovers);
         self.tell_drift(printer, finish);
         for (_, name) in &finish.open {
             printer.note(&format!("{} {}", printer.paint.tone(Tone::Bad, "still open:"), plain(name)));

@@ -10,8 +10,9 @@ use super::run::next_for;
 use super::settings::{ledger, now, project};
 use super::take_up::owes;
 use crate::journal::{RunPhase, RunState};
-use crate::ledger::{Hold, HoldKind, Lease, Ledger, Locks, RunRow};
+use crate::ledger::{Hold, HoldKind, Lease, Ledger, Leftover, Locks, RunRow};
 use crate::report::{Paint, Tone, ago, clock, plain};
+use crate::run::is_owed;
 use serde_json::{Value, json};
 
 pub(super) fn status(common: &Common, args: &StatusArgs, printer: &Printer) -> Result<u8, CliError> {
@@ -47,6 +48,9 @@ pub(super) fn status(common: &Common, args: &StatusArgs, printer: &Printer) -> R
             let obligations = still_open(ledger.as_ref(), row)?;
             Ok(json!({"run": row.id, "obligations": obligations, "next": format!("windlass settle {}", row.id)}))
         };
+        let left: Vec<Leftover> = ledger.leftovers()?;
+        let left: Vec<&Leftover> =
+            left.iter().filter(|left| left.environment == *name && !is_owed(ledger.as_ref(), left)).collect();
         let components = Components::read(&project, name, ledger.as_ref())?;
         match printer.format {
             Format::Json => printer.json(&json!({
@@ -54,6 +58,7 @@ pub(super) fn status(common: &Common, args: &StatusArgs, printer: &Printer) -> R
                 "lease": lease.as_ref().map(|lease| leased(name, lease, busy)),
                 "lock": set(&holds, HoldKind::Lock), "freeze": set(&holds, HoldKind::Freeze),
                 "open": open.iter().map(|row| described(row)).collect::<Result<Vec<_>, _>>()?,
+                "leftovers": left,
                 "debts": owing.iter().map(|row| owed(row)).collect::<Result<Vec<_>, _>>()?,
             })),
             Format::Text => {
@@ -63,6 +68,7 @@ pub(super) fn status(common: &Common, args: &StatusArgs, printer: &Printer) -> R
                 text(&rows, printer);
                 components.text(printer);
                 unfinished(ledger.as_ref(), holder, &open, &owing, printer)?;
+                leftovers(&left, printer);
             }
         }
     }
@@ -111,6 +117,17 @@ fn text(rows: &[RunRow], printer: &Printer) {
     let Some(last) = rows.first() else { return printer.data("  no runs yet") };
     for line in table(std::slice::from_ref(last), paint) {
         printer.data(&format!("  {line}"));
+    }
+}
+
+/// What hosts still keep of runs that have ended.
+fn leftovers(left: &[&Leftover], printer: &Printer) {
+    for left in left {
+        let what = printer.out_paint.tone(Tone::Bad, "left");
+        printer.data(&format!("  {what} run {} keeps something on {}: {}", left.run, left.at, plain(&left.why)));
+    }
+    if !left.is_empty() {
+        printer.data(&format!("       {:<22} the next run that comes there", "removed by"));
     }
 }
 

@@ -27,7 +27,7 @@ pub use service::{ServiceUnit, UnitScope, Verb};
 pub use source::SourceName;
 pub use undo::{Basis, Compensation, Overwrite};
 
-use crate::id::{Digest, LockName, RemotePath, SaveId};
+use crate::id::{Digest, LockName, RemotePath, RunId, SaveId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -147,8 +147,9 @@ pub enum Effect {
     Resume { save: SaveId },
     /// A block of changes that the host takes back by itself unless it is confirmed. Reply: [`Reply::Done`].
     Guard { act: GuardAct },
-    /// Removes what the run kept on the host: saves, trash, receipts; how its journal ended stays. Reply: [`Reply::Done`].
-    Forget { anchor: Option<Anchor> },
+    /// Removes what the run kept on the host: saves, trash, receipts; how its journal ended stays. Or what an earlier run of the same
+    /// ledger left there, which has ended. Reply: [`Reply::Done`].
+    Forget { anchor: Option<Anchor>, of: Option<RunId> },
     /// Shows the host who holds the lock from now on; earlier holders are refused there. Reply: [`Reply::Done`].
     Fence,
 

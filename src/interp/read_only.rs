@@ -19,7 +19,7 @@ impl<E: Effects> Effects for ReadOnly<E> {
         let harmless = !matches!(effect, Effect::Fetch { .. } | Effect::Notify { .. });
         match effect.class() {
             EffectClass::Read | EffectClass::Controller if harmless => self.0.perform(at, effect),
-            EffectClass::Write if *effect == (Effect::Forget { anchor: None }) => self.0.perform(at, effect),
+            EffectClass::Write if *effect == (Effect::Forget { anchor: None, of: None }) => self.0.perform(at, effect),
             _ => {
                 let told = format!("{effect:?}");
                 let name = told.split_whitespace().next().unwrap_or_default();
@@ -76,7 +76,9 @@ mod tests {
             assert!(matches!(layer.perform(&at, effect), Err(EffectError::Unsupported(_))), "{effect:?}");
         }
         assert!(below.0.lock().unwrap().is_empty());
-        for effect in [Effect::Stat { path: path() }, Effect::ServiceStatus { unit: unit() }, Effect::Forget { anchor: None }] {
+        for effect in
+            [Effect::Stat { path: path() }, Effect::ServiceStatus { unit: unit() }, Effect::Forget { anchor: None, of: None }]
+        {
             assert!(layer.perform(&at, &effect).is_ok());
         }
         assert_eq!(below.0.lock().unwrap().len(), 3);

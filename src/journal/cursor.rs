@@ -42,7 +42,8 @@ impl Cursor {
             };
         };
         let recorded = &step.command;
-        if (&recorded.op, &recorded.host, &recorded.args) != (&command.op, &command.host, &command.args) {
+        // Everything that decides what happens; where the script asks for it may have moved.
+        if (&recorded.op, recorded.login(), &recorded.args) != (&command.op, command.login(), &command.args) {
             let (asked, was) = differing(command, recorded);
             return Err(divergence(key, &asked, &was, Some(&command.site), Some(&recorded.site)).at(command));
         }
@@ -111,14 +112,17 @@ fn group_text(group: &Group) -> String {
     }
 }
 
+fn place(command: &Command) -> String {
+    if command.host.is_controller() { String::new() } else { format!(" on {}", command.login()) }
+}
+
 fn step_text(command: &Command) -> String {
-    let place = if command.host.is_controller() { String::new() } else { format!(" on {}", command.host) };
-    format!("`{}`{place} with {}", command.op, shortened(&command.args.to_string()))
+    format!("`{}`{} with {}", command.op, place(command), shortened(&command.args.to_string()))
 }
 
 /// Both sides; of the same primitive on the same host only the arguments that differ.
 fn differing(asked: &Command, recorded: &Command) -> (String, String) {
-    let same = (&asked.op, &asked.host) == (&recorded.op, &recorded.host);
+    let same = (&asked.op, asked.login()) == (&recorded.op, recorded.login());
     let (Value::Object(now), Value::Object(was), true) = (&asked.args, &recorded.args, same) else {
         return (step_text(asked), step_text(recorded));
     };
@@ -130,8 +134,7 @@ fn differing(asked: &Command, recorded: &Command) -> (String, String) {
             Some(value) => format!("{key}: {}", shortened(&value.to_string())),
             None => format!("no {key}"),
         };
-        let place = if asked.host.is_controller() { String::new() } else { format!(" on {}", asked.host) };
-        format!("`{}`{place} with {}", asked.op, keys.iter().map(one).collect::<Vec<_>>().join(", "))
+        format!("`{}`{} with {}", asked.op, place(asked), keys.iter().map(one).collect::<Vec<_>>().join(", "))
     };
     (told(now), told(was))
 }

@@ -39,7 +39,14 @@ create table releases (
 create unique index releases_by_place on releases (environment, component, host, run);
 ";
 
-const MIGRATIONS: &[&str] = &[RUNS, LOCKS, RELEASES];
+/// What ended runs left on hosts: a row for each login there, until the host has forgotten the run.
+const LEFTOVERS: &str = "
+create table leftovers (
+  run text not null references runs (id), host text not null, user text not null, why text not null, primary key (run, host, user)
+) strict, without rowid;
+";
+
+const MIGRATIONS: &[&str] = &[RUNS, LOCKS, RELEASES, LEFTOVERS];
 
 /// Brings the tables up to date.
 ///

@@ -5,6 +5,7 @@ mod before;
 mod chain;
 mod held;
 mod lease;
+mod leftover;
 mod memory;
 mod migrations;
 mod protected;
@@ -19,6 +20,7 @@ pub use aim::{Move, Remains, RemainsKind, aim, moves, remains};
 pub use chain::{Against, Altered, Chain, Link};
 pub use held::{Held, HeldStep, arguments};
 pub use lease::{Claim, Hold, HoldKind, Intent, Lease, Locks, Refusal, judge};
+pub use leftover::Leftover;
 pub use memory::MemoryLedger;
 pub use protected::{Protected, protected};
 pub use release::{KnownGood, Made, Release, Standing};
@@ -28,6 +30,7 @@ pub use tenure::{Clock, LEASE_MILLIS, Tenure};
 pub use track::{Track, known_good, tracks};
 
 use crate::artifact::Pin;
+use crate::effect::Login;
 use crate::fleet::Environment;
 use crate::id::{Digest, RunId};
 use crate::journal::{Record, RunPhase, RunState};
@@ -219,6 +222,31 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// When there is no such run, or it cannot be read.
     fn stored(&self, id: &RunId) -> Result<StoredRun, LedgerError>;
+
+    /// Puts on record that a run keeps something there for its undoing, until it is forgotten; and why it is still there. A ledger
+    /// that no later run uses need not know.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn leave(&self, _id: &RunId, _left: &[(Login, String)]) -> Result<(), LedgerError> {
+        Ok(())
+    }
+
+    /// Puts on record that nothing of a run is left there.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn swept(&self, _id: &RunId, _at: &[Login]) -> Result<(), LedgerError> {
+        Ok(())
+    }
+
+    /// What runs that have ended left, oldest first; also where a host keeps it until a debt is paid.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn leftovers(&self) -> Result<Vec<Leftover>, LedgerError> {
+        Ok(Vec::new())
+    }
 
     /// What runs made live, of one environment or of all, oldest first.
     ///

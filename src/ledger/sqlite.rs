@@ -1,10 +1,12 @@
 //! The ledger in one SQLite file: write-ahead log, synchronous=FULL, readable by its owner only.
 
+mod leftovers;
 mod releases;
 
 use super::chain::{Link, link, origin};
 use super::migrations::migrate;
-use super::{Ledger, LedgerError, Release, RunRow, StoredRun};
+use super::{Ledger, LedgerError, Leftover, Release, RunRow, StoredRun};
+use crate::effect::Login;
 use crate::id::{Digest, RunId};
 use crate::journal::{Entry, Record, RunPhase};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -126,6 +128,18 @@ impl Ledger for SqliteLedger {
             .optional();
         let text = found.map_err(|e| read(&e))?.ok_or_else(|| LedgerError::NoRun(id.to_string()))?;
         serde_json::from_str(&text).map_err(|error| LedgerError::Read(error.to_string()))
+    }
+
+    fn leave(&self, id: &RunId, left: &[(Login, String)]) -> Result<(), LedgerError> {
+        self.change(|transaction| leftovers::keep(transaction, id, left))
+    }
+
+    fn swept(&self, id: &RunId, at: &[Login]) -> Result<(), LedgerError> {
+        self.change(|transaction| leftovers::sweep(transaction, id, at))
+    }
+
+    fn leftovers(&self) -> Result<Vec<Leftover>, LedgerError> {
+        leftovers::read(&self.connection())
     }
 
     fn releases(&self, environment: Option<&str>) -> Result<Vec<Release>, LedgerError> {

@@ -2,8 +2,8 @@
 //! lock is somebody else's.
 
 use super::lease::{Lease, Locks};
-use super::{Ledger, LedgerError, Link, Release, RunRow, StoredRun};
-use crate::effect::Fence;
+use super::{Ledger, LedgerError, Leftover, Link, Release, RunRow, StoredRun};
+use crate::effect::{Fence, Login};
 use crate::id::{Digest, Epoch, LockName, RunId};
 use crate::journal::Record;
 use crate::stop::Stop;
@@ -159,6 +159,18 @@ impl Ledger for Held {
 
     fn stored(&self, id: &RunId) -> Result<StoredRun, LedgerError> {
         self.ledger.stored(id)
+    }
+
+    fn leave(&self, id: &RunId, left: &[(Login, String)]) -> Result<(), LedgerError> {
+        self.ledger.leave(id, left)
+    }
+
+    fn swept(&self, id: &RunId, at: &[Login]) -> Result<(), LedgerError> {
+        self.ledger.swept(id, at)
+    }
+
+    fn leftovers(&self) -> Result<Vec<Leftover>, LedgerError> {
+        self.ledger.leftovers()
     }
 
     fn releases(&self, environment: Option<&str>) -> Result<Vec<Release>, LedgerError> {

@@ -4,6 +4,7 @@ use super::drift::Drift;
 use super::unwind::Unwound;
 use crate::id::{Digest, HostName, RunId, StepKey};
 use crate::journal::{RunPhase, RunState, StepState};
+use crate::ledger::Leftover;
 use crate::op::Component;
 use crate::script::{Diagnostic, Finding, ScriptFailure};
 use crate::step::StepError;
@@ -45,6 +46,8 @@ pub struct Finish {
     pub head: Option<Digest>,
     /// Whether it is a run that had ended, and that owes nothing any more.
     pub paid: bool,
+    /// What it, and earlier runs, kept on its hosts and could not be removed now.
+    pub leftovers: Vec<Leftover>,
 }
 
 /// A host that keeps what a run made, while others of the same part do not.
@@ -140,5 +143,6 @@ pub(super) fn finish(id: &RunId, state: RunPhase, exit: u8, end: Unwound, failur
         findings: Vec::new(),
         head: None,
         paid: false,
+        leftovers: Vec::new(),
     }
 }

@@ -19,6 +19,7 @@ mod predict;
 mod relay;
 mod runner;
 mod scout;
+mod sweep;
 mod take_up;
 mod unwind;
 mod writer;
@@ -36,5 +37,6 @@ pub use plan::{
 pub use predict::{dry_run_layers, plan_layers, project_layer};
 pub use relay::Relay;
 pub use runner::{Outset, Programs, Runner, StackBuilder, live_stack, live_stack_with};
+pub use sweep::is_owed;
 pub use take_up::{DecideError, Job, MendedScript, OnDrift, TakeUp};
 pub use writer::{Crash, Writer};

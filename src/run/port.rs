@@ -174,8 +174,7 @@ pub(super) fn explain(host: &HostName, error: EffectError) -> StepError {
         EffectError::Timeout { stderr, .. } => step.stderr = stderr,
         EffectError::Claimed { run, lock, .. } => step.help = Some(claimed(&run, &lock)),
         EffectError::Drifted { .. } => {
-            step.help =
-                Some("look at both; to put back what was there all the same: windlass unwind RUN --accept-drift".to_owned());
+            step.help = Some("look at both; `windlass unwind --accept-drift` puts back what was there all the same".to_owned());
         }
         _ => {}
     }

@@ -2,6 +2,7 @@
 
 use super::conductor::{Mode, Run};
 use super::finish::{End, Finish, NotUndone, finish, past_return, refusal, unwritten};
+use super::sweep;
 use super::unwind::{Unwound, unwind};
 use super::writer::{Crash, Writer, now};
 use crate::artifact::{DirectoryStore, KeptSources};
@@ -104,7 +105,7 @@ impl Runner {
         let differences = super::held::differences(looks, effects.as_ref());
         if !differences.is_empty() {
             let logins = looks.iter().map(|look| look.at.clone()).collect();
-            forget(effects.as_ref(), &logins, None);
+            drop(sweep::forget(effects.as_ref(), &logins, None));
             let failure = refusal(super::held::stale(&differences));
             return Ok(finish(&outset.id, RunPhase::Refused, 6, Unwound::default(), Some(failure)));
         }
@@ -317,12 +318,12 @@ impl Runner {
     fn end(&self, id: &RunId, run: &Run, state: RunPhase, exit: u8, end: Unwound, failure: Option<ScriptFailure>) -> Finish {
         let error = failure.as_ref().map(|failure| failure.error.clone());
         let ended_before = run.writer.state(|now| now.phase.is_some_and(RunPhase::is_ended));
+        sweep::announce(self.ledger.as_ref(), id, run);
         if !ended_before && let Err(error) = run.writer.commit(vec![Entry::RunEnded { state, exit, error }]) {
             return finish(id, RunPhase::Interrupted, 7, end, Some(unwritten(error)));
         }
-        let logins = run.writer.state(RunState::logins_within_reach);
-        forget(run.effects.as_ref(), &logins, anchor(run));
-        finish(id, state, exit, end, failure)
+        let leftovers = sweep::sweep(self.ledger.as_ref(), id, run);
+        Finish { leftovers, ..finish(id, state, exit, end, failure) }
     }
 
     /// A stored script that this Windlass cannot read.
@@ -360,22 +361,8 @@ fn interrupted_while_closing() -> ScriptFailure {
     refusal(StepError::new(ErrorKind::Interrupted, "the run was asked to stop while brackets were being closed"))
 }
 
-/// What a run kept on its hosts is of no use once it has ended; a host that cannot be told keeps it.
-fn forget(effects: &dyn Effects, logins: &BTreeSet<Login>, anchor: Option<Anchor>) {
-    let forget = &Effect::Forget { anchor };
-    thread::scope(|scope| {
-        for at in logins {
-            scope.spawn(move || {
-                if let Err(error) = effects.perform(at, forget) {
-                    tracing::info!(%at, %error, "what the run kept there stays");
-                }
-            });
-        }
-    });
-}
-
 /// How the journal ends, once all of it is on disk; nothing when nothing was written.
-fn anchor(run: &Run) -> Option<Anchor> {
+pub(super) fn anchor(run: &Run) -> Option<Anchor> {
     run.writer.commit(Vec::new()).ok()?;
     Some(Anchor { records: run.writer.state(|state| state.seq), head: run.writer.head()? })
 }

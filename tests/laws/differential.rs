@@ -338,7 +338,7 @@ fn play(pair: &Pair, deeds: &[Deed]) {
     }
     pair.both(&Effect::ServiceStatus { unit: service() }, &log);
     assert_eq!(pair.difference(), "", "undone:\n{log}");
-    pair.both(&Effect::Forget { anchor: None }, &log);
+    pair.both(&Effect::Forget { anchor: None, of: None }, &log);
 }
 
 #[expect(clippy::disallowed_methods, reason = "who works on the simulation wants more of them")]
@@ -368,7 +368,7 @@ fn reset(pair: &Pair) {
     perform(Effect::Remove { path: path("~/.config/systemd"), save: save(2) });
     perform(Effect::Mkdir { path: path(ROOT), attributes: Attributes::default(), save: save(3) });
     perform(Effect::Mkdir { path: path("~/.config/systemd/user"), attributes: Attributes::default(), save: save(4) });
-    perform(Effect::Forget { anchor: None });
+    perform(Effect::Forget { anchor: None, of: None });
     assert_eq!(pair.difference(), "");
     let command = Invocation {
         words: Words::Shell("true".to_owned()),
@@ -395,7 +395,7 @@ fn a_service_that_runs_as_before_says_so_again() {
     };
     did(effect(&pair, &Deed::Unit(0), save(1)));
     did(effect(&pair, &Deed::Service(Verb::Start), save(2)));
-    did(Effect::Forget { anchor: None });
+    did(Effect::Forget { anchor: None, of: None });
     // It runs when a run begins, which restarts it in two steps.
     did(effect(&pair, &Deed::Service(Verb::Restart), save(11)));
     did(effect(&pair, &Deed::Service(Verb::Restart), save(12)));

@@ -365,3 +365,48 @@ fn tasks_that_edit_one_file_lose_nothing_of_each_other() {
         assert_eq!((lines, blocks, text.lines().count()), expected, "{text}");
     }
 }
+
+/// A host that cannot be told to forget.
+struct Deaf(Arc<dyn Effects>);
+
+impl Effects for Deaf {
+    fn perform(&self, at: &Login, effect: &Effect) -> Result<Reply, EffectError> {
+        if matches!(effect, Effect::Forget { .. }) {
+            return Err(EffectError::Unreachable { host: at.host.clone(), reason: "it is cut off".to_owned(), help: None });
+        }
+        self.0.perform(at, effect)
+    }
+}
+
+#[test]
+fn what_an_ended_run_left_is_swept_by_the_next_one_of_its_ledger_only() {
+    let world = World::new();
+    world.shell("for f in a b; do mkdir $f; echo data >$f/data; done");
+    let deaf: Layer = Arc::new(|inner| Arc::new(Deaf(inner)));
+    let (ledger, other) = (crate::lease::open(&world.root()), crate::lease::open(&world.home()));
+    let run = |ledger: &Arc<windlass::ledger::SqliteLedger>, name: &str, text: &str, layer: &Layer| {
+        let outset = Outset {
+            id: fresh_id(),
+            stored: world.stored(&format!("{}{text}", world.head())).unwrap(),
+            by: "ada@desk".to_owned(),
+        };
+        let runner =
+            Runner { stack: world.stack_as(layer, lock(name)), ..world.runner_on(ledger.clone(), &bare(), Stop::default()) };
+        runner.start(&outset).unwrap()
+    };
+    let ended = run(&ledger, "one", "h.remove(D + \"/a\");", &deaf);
+    assert_eq!((ended.exit, ended.leftovers.len()), (0, 1), "{:?}", ended.error);
+    assert!(ended.leftovers[0].why.contains("it is cut off"), "{:?}", ended.leftovers);
+    assert_eq!(ledger.leftovers().unwrap(), ended.leftovers);
+    let trash = || tree(&world.dir).lines().filter(|line| line.contains(".wl-trash-")).count();
+    let kept = trash();
+    assert!(kept > 0);
+
+    let apart = run(&other, "two", "h.remove(D + \"/b\");", &bare());
+    assert_eq!((apart.exit, trash(), other.leftovers().unwrap().len()), (0, kept, 0), "{:?}", apart.error);
+
+    let next = run(&ledger, "one", "h.write(D + \"/c\", \"x\");", &bare());
+    assert_eq!((next.exit, next.leftovers.len(), trash()), (0, 0, 0), "{:?}", next.error);
+    assert_eq!(ledger.leftovers().unwrap(), []);
+    assert!(!world.home().join(".windlass/runs").exists());
+}

@@ -151,7 +151,8 @@ fn a_mended_script_goes_on_where_the_old_one_failed() {
 #[test]
 fn a_mended_script_that_differs_before_that_place_is_refused() {
     type Change = fn(&str) -> String;
-    let changes: [(Change, &str, &str); 4] = [
+    let changes: [(Change, &str, &str); 5] = [
+        (|text| text.replace("h.mkdir(D + \"/dir\");", "h.mkdir(D + \"/dir\", #{ user: \"nobody\" });"), "(as nobody)", "main#3"),
         (|text| text.replace("name = a", "name = b"), "write", "main#1"),
         (|text| text.replace("h.mkdir(D + \"/dir\");\n", ""), "mkdir", "main#3"),
         (|text| text[..text.find("h.write(D + \"/again\"").unwrap()].to_owned(), "nothing", "main#6"),

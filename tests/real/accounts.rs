@@ -203,5 +203,5 @@ fn play(pair: &Pair, turn: u32, deeds: &[Deed]) {
         log += &format!("back: {effect:?}\n");
     }
     assert_eq!(pair.lists(&*pair.real), before, "undone:\n{log}");
-    pair.both(&Effect::Forget { anchor: None }, &log);
+    pair.both(&Effect::Forget { anchor: None, of: None }, &log);
 }

@@ -2,9 +2,9 @@
 
 use super::at::{Answer, At, above, die, done};
 use super::files::{Ino, Node};
-use super::host::{First, Save, TreeNotes, Was};
+use super::host::{First, Kept, Save, TreeNotes, Was};
 use crate::effect::{Anchor, EffectError, Overwrite};
-use crate::id::SaveId;
+use crate::id::{LockName, RunId, SaveId};
 
 impl At<'_> {
     /// `wl_restore`.
@@ -193,7 +193,25 @@ impl At<'_> {
             self.anchor(anchor);
         }
         let keeper = self.keeper.clone();
-        let kept = self.host.kept.remove(&keeper).unwrap_or_default();
+        self.drop_kept(&keeper)?;
+        done(true)
+    }
+
+    /// `wl_forget_run`.
+    pub(super) fn forget_run(&mut self, run: &RunId) -> Answer {
+        let of = |lock: &LockName| lock.as_str().split('.').next().unwrap_or_default().to_owned();
+        let Some(ledger) = self.fence.map(|fence| of(&fence.lock)) else { return done(true) };
+        let (begins, ends) = (format!("{run}-"), format!(" {}", self.who.name));
+        let theirs = |(key, kept): &(&String, &Kept)| {
+            key.starts_with(&begins) && key.ends_with(&ends) && kept.of.as_ref().is_some_and(|claim| of(&claim.lock) == ledger)
+        };
+        let keepers: Vec<String> = self.host.kept.iter().filter(theirs).map(|(key, _)| key.clone()).collect();
+        keepers.iter().try_for_each(|keeper| self.drop_kept(keeper))?;
+        done(true)
+    }
+
+    fn drop_kept(&mut self, keeper: &str) -> Result<(), EffectError> {
+        let kept = self.host.kept.remove(keeper).unwrap_or_default();
         for save in kept.saves.into_values() {
             match save.was {
                 Was::Moved(trash) | Was::Tree(TreeNotes { trash, .. }) if trash.contains("/.wl-trash-") => {
@@ -202,6 +220,6 @@ impl At<'_> {
                 _ => {}
             }
         }
-        done(true)
+        Ok(())
     }
 }

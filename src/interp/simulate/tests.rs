@@ -167,7 +167,7 @@ fn what_ran_before_the_run_is_restarted_once() {
     ground.does(&write(2, "/etc/systemd/system/web.service", UNIT));
     release(&ground, 10, "1.0");
     ground.act(3, Verb::Start).unwrap();
-    ground.does(&Effect::Forget { anchor: None });
+    ground.does(&Effect::Forget { anchor: None, of: None });
     release(&ground, 20, "1.1");
     assert_eq!((ground.act(4, Verb::Restart), ground.act(5, Verb::Restart)), (Ok(true), Ok(true)));
     ground.does(&Effect::Restore { save: save(22), surely: true, overwrite: crate::effect::Overwrite::Nothing });
@@ -334,7 +334,7 @@ fn a_world_is_written_down_and_read_back_with_what_runs_keep() {
     let gone = ground.fleet.snapshot().diff(&read.snapshot());
     assert!(matches!(gone.as_slice(), [line] if line.starts_with("web1 - /srv/a: file")), "{gone:#?}");
     assert_eq!(read.kept().len(), 1);
-    effects.perform(&login, &Effect::Forget { anchor: None }).unwrap();
+    effects.perform(&login, &Effect::Forget { anchor: None, of: None }).unwrap();
     assert_eq!(read.kept().len(), 0);
 }
 
@@ -393,7 +393,7 @@ fn who_has_lost_the_lock_changes_nothing_any_more() {
     assert!(matches!(&refused, EffectError::Fenced { shown, .. } if shown == "2"), "{refused}");
     assert!(first.perform(&login, &Effect::Stat { path: path("/srv/a") }).is_ok());
     let anchor = Anchor { records: 7, head: crate::id::Digest::of(b"x") };
-    second.perform(&login, &Effect::Forget { anchor: Some(anchor.clone()) }).unwrap();
+    second.perform(&login, &Effect::Forget { anchor: Some(anchor.clone()), of: None }).unwrap();
     let Ok(Reply::Content(kept)) = second.perform(&login, &Effect::Anchors { lock: lock.clone() }) else { panic!() };
     assert_eq!(Anchor::find(kept.text().unwrap(), &RunId::new("20260101-0000", "test")), Some(anchor));
 }

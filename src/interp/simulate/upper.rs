@@ -58,7 +58,7 @@ impl Upper {
             Effect::Forget { .. } => {
                 // What looks have left there goes, too; no journal ends here.
                 self.host.kept.clear();
-                return means.inner.perform(at, &Effect::Forget { anchor: None });
+                return means.inner.perform(at, &Effect::Forget { anchor: None, of: None });
             }
             // A prediction holds no lock.
             Effect::Fence => return Ok(Reply::done(false)),

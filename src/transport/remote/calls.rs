@@ -79,7 +79,8 @@ fn function(effect: &Effect) -> Result<Call, EffectError> {
         E::End { receipt } => Call::new("wl_end").save(receipt),
         E::Resume { save } => Call::new("wl_resume").save(save),
         E::Guard { act } => guard(act),
-        E::Forget { anchor } => Call::new("wl_forget").args(anchor.iter().flat_map(anchored)),
+        E::Forget { of: Some(run), .. } => Call::new("wl_forget_run").arg(run.as_str()),
+        E::Forget { anchor, .. } => Call::new("wl_forget").args(anchor.iter().flat_map(anchored)),
         E::Fence => Call::new("wl_raise"),
         E::Anchors { lock } => Call::new("wl_anchors").arg(lock.as_str()),
         E::Http { .. }

@@ -910,6 +910,7 @@ wl_forget() { # [RECORDS HEAD]
   # Who only looked, and left nothing, takes nothing away: a dry run asks for no change at all.
   [ -n "$2$wl_e" ] || [ -d "$W" ] || { echo changed; exit 0; }
   [ -z "$2" ] || [ -z "$wl_e" ] || [ ! -d "$wl_f" ] || wl_anchor "$1 $2"
+  left=
   for f in "$W"/p/*.at; do
     [ -s "$f" ] || continue
     t=$(cat "$f"; echo .); rm -f -- "${t%.}"
@@ -918,14 +919,25 @@ wl_forget() { # [RECORDS HEAD]
     k=; [ ! -e "$f" ] || read -r k <"$f"
     case $k in moved|tree) ;; *) continue ;; esac
     t=$(cat "${f%.done}.was"; echo .); t=${t%.}
-    case $t in */.wl-trash-*) rm -rf -- "$t" ;; esac
+    case $t in */.wl-trash-*) rm -rf -- "$t" || left="$left $t" ;; esac
   done
+  # What this run's user cannot delete stays known; nobody waits for a run that has ended.
+  [ -z "$left" ] || { : >"$W/ended"; wl_die "what the run took away cannot be deleted:$left"; }
   set -- "$W"
   for f in "$wl_f"/[0-9]*; do [ -z "$wl_e" ] || [ ! -e "$f" ] || [ "${f##*/}" -ge "$wl_e" ] || set -- "$@" "$f"; done
   [ $# = 1 ] && [ ! -d "$W" ] || rm -rf -- "$@" || exit 1
   # What is known of large files stays; without that, nothing does.
   set -- "$wl_home"/sums/*
   [ ! -d "$wl_home" ] || [ -e "$1" ] || rmdir "$wl_home/sums" "$wl_home/runs" "$wl_home" 2>/dev/null
+  echo changed
+}
+# wl_forget_run RUN: the same of a run of this ledger that has ended before.
+wl_forget_run() {
+  wl_w=; wl_e=
+  for o in "$wl_home/runs/$1"-*; do
+    l=; { [ -d "$o" ] && read -r l _ <"$o/of"; } 2>/dev/null
+    [ "${l%%.*}" != "${wl_lock%%.*}" ] || ( W=$o; wl_forget ) >/dev/null || exit 1
+  done
   echo changed
 }
 # wl_anchor "RECORDS HEAD": how the run's journal ended, for whoever asks later; of so many runs.

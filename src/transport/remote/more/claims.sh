@@ -7,6 +7,7 @@ wl_claimed() {
   [ -n "$p" ] || return 0
   for f in "$wl_home"/runs/*/of; do
     [ "$f" != "$W/of" ] && read -r l r since by 2>/dev/null <"$f" && [ "$l" != "$wl_lock" ] || continue
+    [ ! -e "${f%of}ended" ] || continue
     case " $wl_beside " in *" $r "*) continue ;; esac
     for f in "${f%of}"s/*.path; do
       q=; IFS= read -r q 2>/dev/null <"$f" || [ -n "$q" ] || continue
