@@ -1,4 +1,5 @@
-//! What another run left beside a path, at the very same step: it is not taken for this run's own, and it stays as it is.
+//! What another run left beside a path, at the very same step: it is not taken for this run's own, and it stays as it is. And what
+//! cannot be put back keeps nothing else from being put back.
 
 use crate::effects::never_forgetting;
 use crate::tree::{differs, tree};
@@ -39,4 +40,18 @@ fn leave_what_another_run_left_alone() {
         assert_eq!(third.finish.state, RunPhase::Succeeded, "{call}: {}", third.error());
         assert_eq!(left(&before), left(&tree(&world.dir)), "{call}");
     }
+}
+
+#[test]
+fn files_behind_one_that_cannot_be_put_back_are_put_back() {
+    let world = World::new();
+    world.shell("echo old >a; echo old >b; ln -s old l; mkdir d; echo old >d/f");
+    let script = format!(
+        "{}h.write(D + \"/d/f\", \"new\"); h.symlink(\"new\", D + \"/l\"); h.write(D + \"/a\", \"new\"); h.write(D + \"/b\", \"new\");
+         h.run(`rm ${{D}}/b && mkdir ${{D}}/b`); fail(\"x\");",
+        world.head()
+    );
+    let ran = world.run(&script, &bare()).unwrap();
+    assert_eq!((ran.finish.state, ran.finish.exit, ran.finish.stuck.len()), (RunPhase::Stuck, 4, 1), "{}", ran.error());
+    world.shell("test \"$(cat a d/f)\" = \"$(printf 'old\\nold')\" && test \"$(readlink l)\" = old && test -d b");
 }
