@@ -2,10 +2,10 @@
 
 use super::bracket;
 use super::conductor::Run;
-use crate::effect::{Login, Reply};
-use crate::id::{HostName, StepKey, TaskPath};
+use crate::effect::{Effect, Login, Postcondition, Reply};
+use crate::id::{HostName, RemotePath, StepKey, TaskPath};
 use crate::interp::turns;
-use crate::journal::{BracketSide, Entry, Part, UndoStatus};
+use crate::journal::{BracketSide, Entry, Part, RunState, UndoStatus};
 use crate::saga::{Action, Batch, Work};
 use crate::script::Task;
 use crate::step::{ErrorKind, StepError};
@@ -28,13 +28,24 @@ pub(super) struct Unwound {
 }
 
 /// Undoes this, in this order. A host that cannot be reached is left out from then on; a compensation that fails ends
-/// the unwinding of its task.
+/// the unwinding of its task, but for files that have nothing to do with it.
 pub(super) fn unwind(run: &Run, work: &[Work]) -> Unwound {
     let mut end = Unwound::default();
+    let mut stuck = Vec::new();
     for work in work {
         if run.interrupt.is_stopped() {
             end.interrupted = true;
             return end;
+        }
+        if !end.stuck.is_empty() {
+            match files(run, work) {
+                Some(paths) if apart(&stuck, &paths) => {}
+                Some(paths) => {
+                    stuck.extend(paths);
+                    continue;
+                }
+                None => return end,
+            }
         }
         match work {
             Work::Do { at, .. } if end.debts.contains(&at.host) => {
@@ -42,8 +53,12 @@ pub(super) fn unwind(run: &Run, work: &[Work]) -> Unwound {
             }
             Work::Do { key, n, part, at, action } => {
                 if let Err(error) = end.perform(run, key, *n, *part, at, action) {
+                    let lost = matches!(error.kind, ErrorKind::Ledger | ErrorKind::Fenced);
                     end.stuck.push(error);
-                    return end;
+                    match files(run, work).filter(|_| !lost) {
+                        Some(paths) => stuck.extend(paths),
+                        None => return end,
+                    }
                 }
             }
             Work::Bracket { key, side } => {
@@ -61,6 +76,30 @@ pub(super) fn unwind(run: &Run, work: &[Work]) -> Unwound {
         }
     }
     end
+}
+
+/// The files and links that this puts back, where it is nothing else. A directory may take others with it.
+fn files(run: &Run, work: &Work) -> Option<Vec<(HostName, RemotePath)>> {
+    let Work::Do { key, part: Part::Restore, at, action: Action::Effect(Effect::Restore { .. }), .. } = work else { return None };
+    let file = |made: &Postcondition| match made {
+        Postcondition::Active { .. } | Postcondition::Enabled { .. } | Postcondition::Directory { .. } => None,
+        other => other.path().map(|path| (at.host.clone(), path.clone())),
+    };
+    let makes = |state: &RunState| -> Option<Vec<_>> {
+        let step = state.steps.get(key)?;
+        step.undos.values().flat_map(|undo| &undo.makes).map(file).collect()
+    };
+    run.writer.state(makes).filter(|paths| !paths.is_empty())
+}
+
+/// Whether no path of the one list lies in one of the other. What is below a home is not known to lie elsewhere.
+fn apart(some: &[(HostName, RemotePath)], others: &[(HostName, RemotePath)]) -> bool {
+    let within = |one: &str, other: &str| one.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let touch = |(host, one): &(HostName, RemotePath), (there, other): &(HostName, RemotePath)| {
+        let (one, other) = (one.as_str(), other.as_str());
+        host == there && (one.starts_with('~') != other.starts_with('~') || within(one, other) || within(other, one))
+    };
+    !some.iter().any(|one| others.iter().any(|other| touch(one, other)))
 }
 
 fn at_once(run: &Run, batch: &Batch) -> Vec<Unwound> {

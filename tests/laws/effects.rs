@@ -122,3 +122,18 @@ impl Effects for Away {
         self.inner.perform(at, effect)
     }
 }
+
+/// Forgets nothing, as when a host is away at the end of a run.
+pub(crate) fn never_forgetting() -> Layer {
+    Arc::new(|inner| Arc::new(Keeping { inner }))
+}
+
+struct Keeping {
+    inner: Arc<dyn Effects>,
+}
+
+impl Effects for Keeping {
+    fn perform(&self, at: &Login, effect: &Effect) -> Result<Reply, EffectError> {
+        if matches!(effect, Effect::Forget { .. }) { Ok(Reply::done(true)) } else { self.inner.perform(at, effect) }
+    }
+}

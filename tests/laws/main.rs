@@ -20,6 +20,7 @@ mod journal;
 mod known;
 mod lease;
 mod ledger;
+mod leftovers;
 mod many;
 mod memory;
 mod neighbours;

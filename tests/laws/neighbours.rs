@@ -9,6 +9,7 @@ use std::thread;
 use windlass::effect::{Effect, EffectError, Effects, Fence, Login, Reply};
 use windlass::id::{Epoch, LockName, RunId};
 use windlass::journal::RunPhase;
+use windlass::ledger::Ledger as _;
 use windlass::run::{Finish, Job, OnDrift, Outset, Runner, TakeUp};
 use windlass::stop::Stop;
 

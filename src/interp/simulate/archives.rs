@@ -39,6 +39,8 @@ impl At<'_> {
         right(archive, &digest, wanted)?;
         self.may_make(parent, || format!("mkdir: cannot create directory '{path}': Permission denied"))?;
         let new = self.unpacked(parent, archive, file, strip)?;
+        // What the archive says of ./ is said of where it was packed.
+        self.host.files.inode_mut(new).mode = 0o755;
         let begins = format!("{digest} {strip} ");
         let mark = format!("{begins}sim:{file}\n");
         let mark = self.make(new, Node::File(Blob::of(mark)), 0o644);
@@ -94,10 +96,7 @@ impl At<'_> {
     fn member(&mut self, root: Ino, parts: &[&str], member: &ArchiveMember, strip: usize) -> Result<(), EffectError> {
         // Without root, the login's umask counts.
         let mode = if self.who.uid == 0 { member.mode } else { member.mode & 0o755 };
-        let Some((name, above)) = parts.split_last() else {
-            self.host.files.inode_mut(root).mode = mode;
-            return Ok(());
-        };
+        let Some((name, above)) = parts.split_last() else { return Ok(()) };
         let mut at = root;
         for part in above {
             at = self.directory_in(at, part, 0o755)?;

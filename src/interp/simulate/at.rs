@@ -72,7 +72,8 @@ impl At<'_> {
         beside(path, &format!(".wl-{}-{save}", self.tag))
     }
 
-    /// Where what a step takes from a path lies until the run has ended.
+    /// Where what a step takes from a path lies until the run has ended. `wl_trash` refuses one that this step did not make; a
+    /// prediction would have to ask a live host for a name that only this run can have.
     pub(super) fn trash(&self, path: &str, save: &SaveId) -> String {
         beside(path, &format!(".wl-trash-{}-{save}", self.tag))
     }
@@ -140,11 +141,31 @@ impl At<'_> {
         let was = match entry.map(|ino| (ino, &self.host.files.inode(ino).node)) {
             None => Was::Absent,
             Some((_, Node::Directory(_))) => Was::Directory,
+            Some((ino, Node::File(_))) if !self.may_keep(ino) => return die(self.not_as_it_was(path, ino)),
             Some((ino, Node::File(_) | Node::Link(_))) => Was::Same(ino),
             Some((_, Node::Other)) => return die(format!("{path} is neither a file, a directory nor a link")),
         };
         self.note(save, path, was.clone())?;
         Ok(was)
+    }
+
+    /// Whether this user can give a file another name: its owner, root, and who may read and write it can.
+    fn may_keep(&self, ino: Ino) -> bool {
+        let inode = self.host.files.inode(ino);
+        let member = self.who.gid == inode.gid || self.who.groups.contains(&inode.gid);
+        let bits = inode.mode >> if member { 3 } else { 0 };
+        self.who.uid == 0 || self.who.uid == inode.uid || bits & 0o6 == 0o6
+    }
+
+    /// Why something is not changed that could not be put back (`wl_hold`).
+    pub(super) fn not_as_it_was(&self, path: &str, ino: Ino) -> String {
+        let inode = self.host.files.inode(ino);
+        let accounts = &self.host.files.accounts;
+        let (user, group) = (accounts.user_name(inode.uid), accounts.group_name(inode.gid));
+        let mode = inode.mode;
+        format!(
+            "{path} could not be put back as it is (its mode, owner and group are {mode:o} {user} {group}); its owner may change it, or root with `sudo: true`"
+        )
     }
 
     /// Keeps this instead, once.

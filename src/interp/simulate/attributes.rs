@@ -28,11 +28,25 @@ impl At<'_> {
 
     /// The same with the old values kept.
     pub(super) fn set(&mut self, save: &SaveId, path: &str, ino: Ino, wanted: &Attributes) -> Result<(), EffectError> {
+        self.trusted(path)?;
         let inode = self.host.files.inode(ino);
         let was = Was::Attributes { mode: inode.mode, uid: inode.uid, gid: inode.gid };
         self.note(save, path, was)?;
         self.makes(save, Made::Attributes(wanted.clone()));
         self.attributes(path, ino, wanted)
+    }
+
+    /// Refuses a link by which somebody who is neither root nor this user leads to what is not their own (`wl_ours`).
+    pub(super) fn trusted(&mut self, path: &str) -> Result<(), EffectError> {
+        let (Some(link), Some(behind)) = (self.view().entry(path)?, self.view().find(path)?) else { return Ok(()) };
+        let owner = self.host.files.inode(link).uid;
+        if let Some(target) = self.host.files.target(link)
+            && ![0, self.who.uid, self.host.files.inode(behind).uid].contains(&owner)
+        {
+            let name = self.host.files.accounts.user_name(owner);
+            return die(format!("{path} is a link of {name} to what is not theirs ({target}), so it is not followed"));
+        }
+        Ok(())
     }
 
     /// What differs is set.

@@ -59,11 +59,11 @@ impl At<'_> {
             (None, None) => return die(format!("{from} is not there")),
             (Some(_), Some(_)) => return die(format!("{to} is there already")),
             (Some(source), None) => {
+                if self.host.files.within(source, directory) {
+                    return die(format!("{from} cannot go into itself, {to}"));
+                }
                 self.note(save, from, Was::Moved(to.to_owned()))?;
                 self.makes(save, Made::Absent);
-                if self.host.files.within(source, directory) {
-                    return die(format!("mv: cannot move '{from}' to a subdirectory of itself, '{to}'"));
-                }
                 self.may_move(from, to)?;
                 if let Some(source) = self.take(from)? {
                     self.put(to, source)?;

@@ -82,6 +82,13 @@ impl At<'_> {
         if matches!(self.host.files.inode(entry).node, Node::Other) {
             return die(format!("{path} is neither a file, a directory nor a link"));
         }
+        let mine = |at: &Self, ino: super::files::Ino| at.who.uid == 0 || at.host.files.inode(ino).uid == at.who.uid;
+        if !mine(self, entry) {
+            return die(self.not_as_it_was(path, entry));
+        }
+        if self.host.files.is_directory(entry) && !self.view().tree(entry)?.iter().all(|(_, ino)| mine(self, *ino)) {
+            return die(self.not_as_it_was(path, entry));
+        }
         let copy = self.view().copied(entry)?;
         self.note(save, path, Was::Copy(copy))?;
         Ok(())

@@ -77,6 +77,9 @@ pub(super) struct Kept {
     /// The guarded block that it is in, or was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) guard: Option<super::guards::Guard>,
+    /// Steps of which a file was put back.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) undone: BTreeSet<String>,
     /// Steps that change unit files, and whose manager is to read them again when they are undone.
     pub(super) reloads: BTreeMap<String, UnitScope>,
     /// Which units ran before a step that may start them, of those that it may start.

@@ -97,14 +97,20 @@ impl At<'_> {
         if kernel { die(format!("no new file can be made in {directory} (no permission, or no space)")) } else { Ok(()) }
     }
 
+    /// The file that is to be copied; refuses what is none.
+    fn copyable(&mut self, from: &str) -> Result<Ino, EffectError> {
+        self.trusted(from)?;
+        match self.view().find(from)?.map(|ino| (ino, &self.host.files.inode(ino).node)) {
+            None => die(format!("{from} is not there")),
+            Some((_, Node::Directory(_))) => die(format!("{from} is a directory; a file is copied")),
+            Some((ino, Node::File(_))) => Ok(ino),
+            Some(_) => die(format!("{from} is not a file")),
+        }
+    }
+
     /// `wl_copy`.
     pub(super) fn copy(&mut self, save: &SaveId, from: &str, path: &str, wanted: &Attributes) -> Answer {
-        let source = match self.view().find(from)?.map(|ino| (ino, &self.host.files.inode(ino).node)) {
-            None => return die(format!("{from} is not there")),
-            Some((_, Node::Directory(_))) => return die(format!("{from} is a directory; a file is copied")),
-            Some((ino, Node::File(_))) => ino,
-            Some(_) => return die(format!("{from} is not a file")),
-        };
+        let source = self.copyable(from)?;
         let directory = self.parent(path)?;
         if self.view().link(path)?.is_none() && self.view().directory(path)?.is_some() {
             return die(format!("{path} is a directory; name the file in it"));

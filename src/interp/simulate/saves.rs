@@ -27,7 +27,18 @@ impl At<'_> {
                 self.unit_ends(save, &path)?;
                 self.take(&path).map(|_| true)?
             }
-            Was::Same(ino) => self.back(&path, ino)?,
+            // What nobody could replace is as it was; whoever asks again is told what was done.
+            Was::Same(ino) if self.view().entry(&path)? == Some(ino) => {
+                if !self.kept().undone.contains(save.as_str()) {
+                    return done(false);
+                }
+                true
+            }
+            Was::Same(ino) => {
+                self.back(&path, ino)?;
+                self.kept().undone.insert(save.as_str().to_owned());
+                true
+            }
             Was::Copy(ino) => self.copy_back(&path, ino)?,
             Was::Attributes { mode, uid, gid } => self.old_attributes(&path, mode, uid, gid)?,
             Was::Moved(to) => self.moved_back(save, &path, &to)?,
@@ -107,8 +118,9 @@ impl At<'_> {
                 self.put(path, moved)?;
             }
             self.take(&aside)?;
+            self.kept().undone.insert(save.as_str().to_owned());
         }
-        Ok(true)
+        Ok(self.kept().undone.contains(save.as_str()))
     }
 
     /// What was made in a directory goes, and what is in the trash comes back.

@@ -32,7 +32,7 @@ impl At<'_> {
             None if self.view().entry(path)?.is_some() => return die(format!("{path} is there, and is not a directory")),
             None => drop(self.parent(path)?),
             Some(directory) => {
-                let have = self.listing(path, directory)?;
+                let have = self.listing(path, directory, &wanted, sent)?;
                 let extra = sent.delete && have.keys().any(|name| !wanted.contains_key(name));
                 if !extra && self.lack(directory, &wanted, &have, sent)?.is_empty() {
                     return self.same_at(sent.save, &sent.path);
@@ -52,7 +52,7 @@ impl At<'_> {
             self.put(path, new)?;
             return done(true);
         };
-        let have = self.listing(path, directory)?;
+        let have = self.listing(path, directory, &wanted, sent)?;
         let lack = self.lack(directory, &wanted, &have, sent)?;
         self.settle_all(sent, new, &lack)?;
         if sent.delete {
@@ -112,10 +112,11 @@ impl At<'_> {
         Ok(())
     }
 
-    /// What is below a directory, a word for each thing.
-    fn listing(&mut self, path: &str, directory: Ino) -> Result<Listing, EffectError> {
+    /// What is below a directory, a word for each thing. What is not sent counts only where it would go.
+    fn listing(&mut self, path: &str, directory: Ino, wanted: &Listing, sent: &Sent<'_>) -> Result<Listing, EffectError> {
         let mut listing = Listing::new();
-        for (name, ino) in self.view().tree(directory)? {
+        let tree = self.view().tree(directory)?;
+        for (name, ino) in tree.into_iter().filter(|(name, _)| sent.delete || wanted.contains_key(name)) {
             if name.contains('\n') {
                 return die(format!("a name in {path} has a line break in it, so it cannot be compared: ./{name}"));
             }

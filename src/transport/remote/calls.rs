@@ -110,7 +110,18 @@ fn on_path(function: &'static str, save: &SaveId, path: &RemotePath) -> Call {
 pub fn look(effect: &Effect) -> Option<Call> {
     let Effect::UploadTree { path, tree, owner, group, delete, save } = effect else { return None };
     let call = tree_call("wl_tree_look", (save, path, tree, *delete), [owner, group]);
-    Some(call.arg(tree.listing.bytes().len().to_string()).payload(Payload::Bytes(tree.listing.clone())).fenced())
+    let names = names(&tree.listing);
+    let call = call.arg(tree.listing.bytes().len().to_string()).arg(names.len().to_string());
+    let call = call.arg(Digest::of(&names.concat()).as_str());
+    Some(call.payload(Payload::Bytes(tree.listing.clone())).fenced())
+}
+
+/// The names in a listing, sorted, each with the end of its line: a file has a second line, for its content.
+fn names(listing: &Content) -> Vec<&[u8]> {
+    let lines = listing.bytes().split_inclusive(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"h "));
+    let mut names: Vec<&[u8]> = lines.filter_map(|line| line.splitn(3, |byte| *byte == b' ').nth(2)).collect();
+    names.sort_unstable();
+    names
 }
 
 fn tree_put(what: (&SaveId, &RemotePath, &TreeInfo, bool), owners: [&Option<String>; 2]) -> Call {

@@ -3,6 +3,8 @@
 mod ask;
 mod calls;
 mod facts;
+#[cfg(test)]
+mod ground_tests;
 mod library;
 mod replies;
 mod sudo;

@@ -30,20 +30,20 @@ wl_more() {
   read -r wl_s && eval "$(head -c "$wl_s")"
 }
 wl_die() { printf 'windlass: %s\n' "$*" >&2; exit 1; }
-# Ends a function that could keep nothing, and so changes nothing: what it made beforehand, $t, goes.
-wl_fail() {
-  [ -z "$t" ] || rm -rf -- "$t"
-  wl_die "what is there before the change cannot be kept in $W: No space left on device, or no permission"
-}
-# wl_need SIZE FILE: asks the controller for SIZE bytes and keeps them in FILE, which is empty; on disk, where dd can do that.
+# Ends a function that changes nothing: what it made beforehand, $t, goes.
+wl_refuse() { [ -z "$t" ] || rm -rf -- "$t"; wl_die "$@"; }
+wl_fail() { wl_refuse "what is there before the change cannot be kept in $W: No space left on device, or no permission"; }
+# wl_need SIZE FILE: asks the controller for SIZE bytes and keeps them in FILE, which is empty and open as 8; on disk, where dd can do that.
 wl_need() {
   printf '\n%s %s need\n' "$wl_k" "$wl_n"
-  said=$(LC_ALL=C dd bs=256k iflag=fullblock,count_bytes count="$1" conv=fsync of="$2" 2>&1) && return 0
+  said=$(LC_ALL=C dd bs=256k iflag=fullblock,count_bytes count="$1" conv=fsync 2>&1 >&8) && return 0
   case $said in
-    *nvalid*|*nrecognized*|*"not found"*) head -c "$1" >"$2" || exit 74; sync "$2" 2>/dev/null || sync ;; # a dd that cannot count bytes
+    *nvalid*|*nrecognized*|*"not found"*) head -c "$1" >&8 || exit 74; wl_flush "$2" ;; # a dd that cannot count bytes
     *) printf '%s\n' "${said%%"$LF"*}" >&2; exit 74 ;;
   esac
 }
+# wl_flush FILE: puts what is open as 8 on disk; uutils' sync of one file is one of the whole machine.
+wl_flush() { dd if=/dev/null conv=fsync 2>/dev/null >&8 || sync "$1" 2>/dev/null || sync; }
 # The path behind ~, in p.
 wl_path() { case $1 in "~") p=$HOME ;; "~/"*) p=$HOME/${1#"~/"} ;; *) p=$1 ;; esac; }
 wl_parent() {
@@ -110,16 +110,18 @@ wl_watched() { [ ! -d "$W/g" ] || wl_later wl_in_guard "$@"; }
 wl_calm() { [ ! -d "$W/g" ] || wl_later wl_no_fire; }
 [ ! -d "$W/l" ] || ( wl_fence >/dev/null; wl_alone )
 #: saves
-# wl_keep SAVE: keeps what is at $p, once, as $d.was (a file's other name, or a copy), $d.path and, last, $d.done.
+# wl_keep SAVE: keeps what is at $p, once, as $d.was (a file's other name), $d.path and, last, $d.done. Where it is then, is in kept.
 wl_keep() {
-  wl_watched saved "$1"; d=$W/s/$1
-  if [ -s "$d.done" ]; then read -r k <"$d.done"; return 0; fi
+  wl_watched saved "$1"; d=$W/s/$1 kept=$W/s/$1.was
+  if [ -s "$d.done" ]; then
+    read -r k <"$d.done"
+    [ "$k" = beside ] && kept=${p%/*}/.wl-trash-$wl_u-$1 && [ ! -e "$kept" ] && [ ! -L "$kept" ] || return 0
+  fi
   wl_private
   printf '%s' "$p" >"$d.path" || wl_fail
   wl_claim file
   [ ! -e "$d.was" ] && [ ! -L "$d.was" ] || rm -f "$d.was"
-  if [ -L "$p" ]; then cp -P "$p" "$d.was" && k=link
-  elif [ -f "$p" ]; then { ln "$p" "$d.was" 2>/dev/null || cp -p "$p" "$d.was"; } && k=file
+  if [ -L "$p" ] || [ -f "$p" ]; then k=file; [ ! -L "$p" ] || k=link; ln -- "$p" "$d.was" 2>/dev/null || wl_later wl_keep_else "$1"
   elif [ -d "$p" ]; then k=directory
   elif [ -e "$p" ]; then wl_die "$p is neither a file, a directory nor a link"
   else k=absent; fi || wl_fail
@@ -143,10 +145,16 @@ wl_same() { if [ -s "$W/s/$1.done" ]; then echo changed; else d=$W/s/$1; wl_clai
 wl_attributes() {
   changed=
   [ -n "$1$2$3" ] || return 0
+  r=-h; [ ! -L "$4" ] || { r=; wl_later wl_ours "$4"; }
   wl_owned "$4"
-  if [ -n "$2" ] && [ "$2" != "$uid" ] && [ "$2" != "${names%%/*}" ]; then chown -- "$2" "$4" || exit 1; changed=1; fi
-  if [ -n "$3" ] && [ "$3" != "$gid" ] && [ "$3" != "${names#*/}" ]; then chgrp -- "$3" "$4" || exit 1; changed=1; fi
-  if [ -n "$1" ] && { [ "$1" != "$mode" ] || [ -n "$changed" ]; }; then chmod -- "00$1" "$4" || exit 1; changed=1; fi
+  if [ -n "$2" ] && [ "$2" != "$uid" ] && [ "$2" != "${names%%/*}" ]; then chown $r -- "$2" "$4" || exit 1; changed=1; fi
+  if [ -n "$3" ] && [ "$3" != "$gid" ] && [ "$3" != "${names#*/}" ]; then chgrp $r -- "$3" "$4" || exit 1; changed=1; fi
+  if [ -n "$1" ] && { [ "$1" != "$mode" ] || [ -n "$changed" ]; }; then wl_mode "$1" "$4" || exit 1; changed=1; fi
+}
+# wl_mode MODE PATH: of the very thing that is there, whatever is put into its place meanwhile.
+wl_mode() {
+  if [ -L "$2" ] || { [ ! -f "$2" ] && [ ! -d "$2" ]; } || [ ! -r "$2" ] || [ ! -e /proc/self/fd/0 ]; then chmod -- "00$1" "$2"; return; fi
+  { [ /proc/self/fd/0 -ef "$2" ] && [ ! -L "$2" ] && chmod -- "00$1" /proc/self/fd/0; } <"$2"
 }
 # wl_owned FILE: mode uid gid names; a name may have spaces.
 wl_owned() {
@@ -162,9 +170,141 @@ wl_differs() {
 }
 # wl_set SAVE MODE OWNER GROUP FILE: the same with the old values kept.
 wl_set() {
+  [ ! -L "$5" ] || wl_later wl_ours "$5"
+  [ -z "$3$4" ] || [ ! -f "$5" ] || [ ! -x "$5" ] || wl_later wl_capable "$1" "$5"
   wl_note "$1" attributes "$(stat -L -c '%a %u %g' -- "$5")"
   wl_makes attributes "${2:--} ${3:--} ${4:--}"
   wl_attributes "$2" "$3" "$4" "$5"
+}
+#: mounts
+# wl_mounts PATH: where it lies (at), on which mount (on, of that kind), and what is mounted at it or below it (below). No process.
+wl_mounts() {
+  here=$PWD
+  if [ -d "$1" ] && [ ! -L "$1" ]; then cd -P -- "$1" && at=$PWD; else cd -P -- "${1%/*}/" && at=${PWD%/}/${1##*/}; fi 2>/dev/null || at=$1
+  cd -- "$here"; on= kind= below=
+  while read -r _ _ _ _ m r; do
+    case $m in *\\*) m=$(printf '%b' "$(printf %s "$m" | sed 's/\\/\\0/g')") ;; esac
+    case $at/ in "${m%/}"/*) [ "${#m}" -lt "${#on}" ] || { on=$m kind=${r#* - }; } ;; esac
+    case $m/ in "$at"/*) below=$m ;; esac
+  done 2>/dev/null </proc/self/mountinfo
+}
+# wl_unmounted PATH: refuses a directory that something is mounted in: it is not the run's to move or to remove.
+wl_unmounted() {
+  [ -d "$1" ] && [ ! -L "$1" ] || return 0
+  wl_mounts "$1"
+  [ -z "$below" ] || wl_die "$below is mounted, so $1 is neither moved nor removed; unmount it first"
+}
+#: over
+# wl_over NEW PATH: takes its place in one instant; uutils' mv refuses a link to nothing for a link to a directory.
+wl_over() {
+  said=$(mv -fT -- "$1" "$2" 2>&1) || { [ -L "$1" ] && [ -L "$2" ] && rm -f -- "$2" && mv -T -- "$1" "$2"; } || { printf '%s\n' "$said" >&2; return 1; }
+  # Of two names of one file, mv would leave both.
+  { [ ! -e "$1" ] && [ ! -L "$1" ]; } || rm -f -- "$1"
+}
+#: moves
+# wl_gone PATH: removes it; directories that may not be written, too. What is mounted in it is not the run's.
+wl_gone() {
+  [ -e "$1" ] || [ -L "$1" ] || return 0
+  wl_unmounted "$1"
+  rm -rf -- "$1" 2>/dev/null && return
+  [ ! -d "$1" ] || [ -L "$1" ] || find "$1" -type d ! -perm -700 -exec chmod u+rwx {} \; 2>/dev/null
+  rm -rf -- "$1"
+}
+# wl_shift FROM TO PART: FROM gets the name TO, where nothing is: by a rename, else by a copy at PART, which is whole and compared before
+# FROM goes. mv would begin to take away before a copy of its own is whole.
+wl_shift() {
+  wl_slide "$1" "$2"; c=$?
+  if [ $c != 2 ]; then [ $c != 0 ] || [ -z "$d" ] || echo >"$d.moved"; return $c; fi
+  wl_gone "$3"; cp -a -- "$1" "$3" || { wl_gone "$3"; return 1; }
+  wl_equal "$1" "$3" || { wl_gone "$3"; wl_die "$1 can only be copied to where it is to go, and the copy is not the same (owners, times, attributes)"; }
+  [ -z "$d" ] || echo >"$d.far" || return 1
+  mv -T -- "$3" "$2" && { [ -z "$d" ] || echo >"$d.moved"; } && wl_gone "$1" && { [ -z "$d" ] || echo >"$d.cleared"; }
+}
+# wl_slide FROM TO: a rename that is one; 2 where only a copy could do it, or nobody can tell. Device numbers do not say: a bind mount
+# has that of its source, and a directory of an overlay's lower layer is renamed by nobody.
+wl_slide() {
+  if [ "${1%/*}" = "${2%/*}" ]; then
+    [ -d "$1" ] && [ ! -L "$1" ] || { mv -T -- "$1" "$2"; return; }
+    wl_mounts "$1"
+  else
+    wl_mounts "${2%/*}/."; onto=$on
+    wl_mounts "$1"; [ "$on" = "$onto" ] || return 2
+    [ -d "$1" ] && [ ! -L "$1" ] || kind="plain $kind"
+  fi
+  plain=
+  case $kind in
+    *prj*|*pquota*) ;;
+    plain\ *|'') mv -T -- "$1" "$2"; return ;;
+    ext[234]\ *|xfs\ *|btrfs\ *|tmpfs\ *|ramfs\ *|zfs\ *|f2fs\ *|nfs*|vfat\ *|exfat\ *) plain=1; [ "${1%/*}" != "${2%/*}" ] || { mv -T -- "$1" "$2"; return; } ;;
+  esac
+  said=$(LC_ALL=C mv -T --no-copy -- "$1" "$2" 2>&1) && return
+  case $said in
+    *ross-device*) return 2 ;;
+    *nrecognized*|*nexpected*|*"nvalid option"*) ;;
+    *) printf '%s\n' "$said" >&2; return 1 ;;
+  esac
+  if command -v perl >/dev/null; then
+    perl -e 'rename $ARGV[0], $ARGV[1] or do { exit 2 if $! == 18; print STDERR "mv: cannot move \x27$ARGV[0]\x27 to \x27$ARGV[1]\x27: $!\n"; exit 1 }' "$1" "$2"
+  elif [ -n "$plain" ] && [ "$(stat -c %d -- "$1")" = "$(stat -c %d -- "${2%/*}/.")" ]; then mv -T -- "$1" "$2"
+  else return 2; fi
+}
+# wl_equal ONE COPY: true when the copy has all of it: names, kinds, modes, owners, times, names of one file, contents, attributes.
+# (busybox' cp gives links a new time.)
+wl_equal() { [ "$(wl_all_of "$1")" = "$(wl_all_of "$2")" ]; }
+wl_all_of() {
+  LC_ALL=C; export LC_ALL; x='^(user|security.capability|system.posix)'
+  if [ ! -d "$1" ] || [ -L "$1" ]; then
+    if [ -L "$1" ]; then stat -c '%f %u %g' -- "$1"; readlink -- "$1"; else stat -c '%f %u %g %s %Y' -- "$1"; sha256sum <"$1"; fi
+    ! command -v getfattr >/dev/null || getfattr -hd -m "$x" -- "$1" 2>/dev/null | grep -v '^#'
+    return
+  fi
+  cd -- "$1" || exit 1
+  { find . -type d -exec stat -c '%f %u %g %Y %n' {} +
+    find . ! -type d ! -type l -exec stat -c '%f %u %g %s %Y %n' {} +
+    find . -type l -exec stat -c '%f %u %g %N' {} +
+    find . -type f -exec sha256sum {} +
+    find . ! -type d -links +1 -exec stat -c '%i %n' {} + | sort | awk '{ i = $1; sub(/^[^ ]* /, ""); if (i == was) print first, $0; else { was = i; first = $0 } }'
+    ! command -v getfattr >/dev/null || find . -exec getfattr -hd -m "$x" {} + 2>/dev/null
+  } | sort | sha256sum
+}
+#: keeping
+# wl_keep_else SAVE: where a name in $W is on another file system, one beside the path; where it can have no other name, a copy that
+# lacks nothing.
+wl_keep_else() {
+  kept=${p%/*}/.wl-trash-$wl_u-$1
+  printf '%s' "$kept" >"$W/p/$1-was.at" || return 1
+  if ln -- "$p" "$kept" 2>/dev/null || { [ ! -L "$p" ] && [ "$kept" -ef "$p" ]; }; then
+    printf '%s' "$kept" >"$d.was" && k=beside; return
+  fi
+  rm -f "$W/p/$1-was.at"; kept=$d.was
+  wl_mounts "$p"
+  [ "$below" != "$at" ] || wl_refuse "$p is mounted, so nothing can take its place; unmount it first, or change what is in it by \`run\`"
+  if [ ! -L "$p" ]; then wl_hold "$p" "$kept"; return; fi
+  # A link of somebody else goes out of the way itself.
+  cp -P -- "$p" "$kept" && [ "$(stat -c '%u %g' -- "$p")" = "$(stat -c '%u %g' -- "$kept")" ] && return
+  kept=${p%/*}/.wl-trash-$wl_u-$1
+  printf '%s' "$kept" >"$W/p/$1-was.at" && rm -f "$d.was" && printf '%s' "$kept" >"$d.was" && k=beside && echo beside >"$d.done" && mv -T -- "$p" "$kept"
+}
+# wl_hold FILE COPY: a copy of what can have no other name; refused where it would not be the same.
+wl_hold() {
+  cp -a -- "$1" "$2" 2>/dev/null || return 1
+  [ "$(wl_bearing "$1")" = "$(wl_bearing "$2")" ] || { rm -rf -- "$2"
+    wl_refuse "$1 could not be put back as it is (its mode, owner and group are $(stat -c '%a %U %G' -- "$1")); its owner may change it, or root with \`sudo: true\`"; }
+}
+wl_bearing() {
+  if [ -d "$1" ] && [ ! -L "$1" ]; then ( cd -- "$1" && find . -exec stat -c '%f %u %g %n' {} + | LC_ALL=C sort ); else stat -c '%f %u %g %s %Y %h' -- "$1"; fi
+}
+# wl_ours PATH: refuses a link by which somebody who is neither root nor this user leads to what is not their own.
+wl_ours() {
+  [ -L "$1" ] || return 0
+  set -- "$1" "$(stat -c '%u %U' -- "$1")" "$(stat -L -c %u -- "$1")"
+  case ${2%% *} in 0|"$3"|"$(id -u)") ;; *) wl_die "$1 is a link of ${2#* } to what is not theirs ($(readlink -- "$1")), so it is not followed" ;; esac
+}
+# wl_capable SAVE FILE: with its owner a program loses its capabilities; they are kept.
+wl_capable() {
+  command -v getcap >/dev/null && [ ! -s "$W/s/$1.done" ] || return 0
+  c=$(getcap -- "$2" 2>/dev/null) || c=; c=${c#"$2"}; c=${c# =}; wl_private
+  [ -z "$c" ] || echo "${c# }" >"$W/s/$1.caps" || wl_fail
 }
 #: sums
 # wl_know FILE: which file it is (i), and its sha256 (h) when that is on record for this very file: one that was not touched since.
@@ -182,10 +322,12 @@ wl_learn() {
   { echo "$i $h" >"$r"; } 2>/dev/null
 }
 #: parts
+# wl_new FILE FUNCTION ARGS: calls it with FILE as 8, an empty one that nobody but this call has made; false when there is none.
+wl_new() { made=$1; shift; set -C; { set +C; "$@" 2>&9; } 9>&2 2>/dev/null 8>"$made"; }
 # wl_part SHA256 SIZE FILE: what an earlier connection left in FILE makes room; of a large one it is kept, as a copy: that
 # connection's shell may still be writing.
 wl_part() {
-  if [ "$2" -ge 1048576 ] && [ -s "$3" ]; then
+  if [ "$2" -ge 1048576 ] && [ -s "$3" ] && [ -f "$3" ] && [ ! -L "$3" ] && [ -O "$3" ]; then
     wl_private; cp -- "$3" "$W/p/$1" 2>/dev/null || rm -f "$W/p/$1"
   fi
   rm -f -- "$3"
@@ -198,16 +340,16 @@ wl_fetch() {
     wl_hash "$part"; has=$(stat -c %s "$part") || exit 1
     printf '\n%s %s need %s %s\n' "$wl_k" "$wl_n" "$has" "$h"
     read -r from || exit 74 # 0 when the controller has another beginning
-    [ "$from" = 0 ] || cat "$part" >"$4" || exit 74
-    rm -f "$part"; head -c "$(($3-from))" >>"$4" || exit 74
-    sync "$4" 2>/dev/null || sync
+    [ "$from" = 0 ] || cat "$part" >&8 || exit 74
+    rm -f "$part"; head -c "$(($3-from))" >&8 || exit 74
+    wl_flush "$4"
   else wl_need "$3" "$4"; fi
 }
 # wl_begin SAVE FILE: keeps the name of a file that will stay when this shell ends, before there is one: for as long as the run
 # lasts, since a cut connection and a whole file look the same here.
 wl_begin() { wl_private; printf '%s' "$2" >"$W/p/$1.at" || wl_fail; }
 # wl_whole SAVE SIZE FILE: ends here when FILE was cut off. Another connection may be at it by now: it is left to that one's
-# wl_part, or to wl_forget, and nothing is made for a run that has been forgotten.
+# wl_part, or to the end of the run, and nothing is made for a run that has been forgotten.
 wl_whole() {
   has=$(stat -c %s "$3") || exit 1
   [ "$has" = "$2" ] || { { printf '%s' "$3" >"$W/p/$1.at"; } 2>/dev/null || rm -f -- "$3"; exit 74; }
@@ -237,16 +379,13 @@ wl_put() {
   fi
   m=${5:-${old%% *}}; o=$6; g=$7; old=${old#* }
   t=$dir/.wl-$wl_u-$1; wl_private
-  [ ! -e "$t" ] || wl_part "$3" "$4" "$t"
+  { [ ! -e "$t" ] && [ ! -L "$t" ]; } || wl_part "$3" "$4" "$t"
   [ -z "$8" ] || u=$(umask)
   # What has arrived of a large one stays, to be gone on with.
   if [ $# -lt 10 ] && [ "$4" -ge 1048576 ]; then wl_begin "$1" "$t"; else wl_t=$t; fi
   if [ -n "$m" ]; then umask 077; else umask 022; fi
-  printf '' 2>/dev/null >"$t" || wl_die "no new file can be made in $dir (no permission, or no space)"
-  if [ $# -ge 10 ]; then { printf '%s' "${10}" >"$t" && { sync "$t" 2>/dev/null || sync; }; } || { rm -f "$t"; exit 74; }
-  else
-    # What is too small to be gone on with does not stay.
-    ( wl_fetch "$1" "$3" "$4" "$t" ) || { c=$?; [ "$4" -ge 1048576 ] || rm -f -- "$t"; exit $c; }
+  wl_new "$t" wl_fill "$@" || { set +C; wl_die "no new file can be made in $dir (no permission, or no space)"; }
+  if [ $# -lt 10 ]; then
     wl_hash "$t"
     [ "$h" = "$3" ] || { wl_whole "$1" "$4" "$t"; rm -f "$t"; wl_die "$p arrived with sha256 $h, expected $3"; }
   fi
@@ -257,10 +396,16 @@ wl_put() {
   wl_keep "$1"; wl_makes file "$3"
   if [ -z "$9" ]; then echo changed
   elif [ "$k" = absent ]; then echo made
-  elif [ "$size" -le 65536 ]; then echo replaced; cat "$d.was"
+  elif [ "$size" -le 65536 ]; then echo replaced; cat "$kept"
   else echo changed; fi
   mv -fT -- "$t" "$p" || { rm -f "$t"; exit 1; }
   [ "$4" -lt 262144 ] || { wl_know "$p"; h=$3; wl_learn; }
+}
+# wl_fill: the words of wl_put. $t, open as 8, gets its content.
+wl_fill() {
+  if [ $# -ge 10 ]; then { printf '%s' "${10}" >&8 && wl_flush "$t"; } || { rm -f "$t"; exit 74; }
+  # What is too small to be gone on with does not stay.
+  else ( wl_fetch "$1" "$3" "$4" "$t" ) || { c=$?; [ "$4" -ge 1048576 ] || rm -f -- "$t"; exit $c; }; fi
 }
 #: edit
 # wl_edit BEFORE PUT-ARGS...: wl_put, unless what is there is by now neither BEFORE nor what it would make. One at a time on this host, so
@@ -298,7 +443,7 @@ wl_dress() {
     # Who is not root cannot give a file to a group of others.
     chgrp -h -- "${4#* }" "$t" 2>/dev/null || [ "$(id -u)" != 0 ] || { rm -f -- "$t"; exit 1; }
   fi
-  [ -z "$1" ] || { [ ! -L "$t" ] && chmod -- "00$1" "$t"; } || { rm -f -- "$t"; exit 1; }
+  [ -z "$1" ] || { [ ! -L "$t" ] && wl_mode "$1" "$t"; } || { rm -f -- "$t"; exit 1; }
 }
 #: looks
 wl_content() { # PATH LIMIT
@@ -344,9 +489,9 @@ wl_link() { # SAVE PATH TARGET
   elif [ -e "$p" ]; then wl_die "$p is a file, not a link; remove it first"; fi
   if [ ! -L "$p" ]; then wl_keep "$1"; wl_makes link "$3"; ln -sT -- "$3" "$p" && echo changed; exit; fi
   t=$dir/.wl-$wl_u-$1; wl_private; wl_t=$t; [ ! -L "$t" ] || rm -f "$t"
-  ln -s -- "$3" "$t" || exit 1
+  ln -sT -- "$3" "$t" || exit 1
   wl_keep "$1"; wl_makes link "$3"
-  mv -fT -- "$t" "$p" && echo changed
+  wl_over "$t" "$p" && echo changed
 }
 wl_rename() { # SAVE FROM TO
   wl_path "$3"; to=$p; wl_parent; wl_path "$2"
@@ -356,27 +501,30 @@ wl_rename() { # SAVE FROM TO
   fi
   if [ -e "$to" ] || [ -L "$to" ]; then
     [ -e "$W/s/$1.moved" ] || wl_die "$to is there already"
-    rm -rf -- "$p" && echo changed; exit
+    wl_gone "$p" && echo changed; exit
   fi
-  if [ "$(stat -c %d -- "$p")" = "$(stat -c %d -- "$dir")" ]; then wl_note "$1" moved "$to"; wl_makes absent; mv -T -- "$p" "$to" && echo changed; exit; fi
-  # To another file system: a copy that appears whole, before the original goes.
-  wl_private; echo >"$W/s/$1.far" || exit 1
-  wl_note "$1" moved "$to"; wl_makes absent
-  t=$dir/.wl-$wl_u-$1; wl_t=$t; rm -rf -- "$t"
-  cp -a -- "$p" "$t" || { rm -rf -- "$t"; exit 1; }
-  mv -T -- "$t" "$to" && echo >"$d.moved" || exit 1
-  rm -rf -- "$p" && echo changed
+  [ ! -d "$p" ] || [ -L "$p" ] || case $(cd -P -- "$dir" && pwd)/ in "$(cd -P -- "$p" && pwd)"/*) wl_die "$p cannot go into itself, $to" ;; esac
+  wl_away "$1" "$to"
+}
+# wl_away SAVE TO: $p goes there; until it is whole there, it stays.
+wl_away() {
+  wl_unmounted "$p"
+  wl_note "$1" moved "$2"; wl_makes absent; wl_t=${2%/*}/.wl-$wl_u-$1
+  wl_shift "$p" "$2" "$wl_t" && echo changed
 }
 wl_remove() { # SAVE PATH
   wl_path "$2"
   [ -e "$p" ] || [ -L "$p" ] || wl_same "$1"
   case $p in */.|*/..) wl_die "refuses to remove $p: call the directory by its own name" ;; */*[!/]*) ;; *) wl_die "refuses to remove $p" ;; esac
   case $HOME/ in "$p"/*) wl_die "refuses to remove $p, in which the home directory $HOME lies" ;; esac
-  o=${p%/*}/.wl-trash-$wl_u-$1
-  wl_note "$1" moved "$o"; wl_makes absent
+  o=${p%/*}/.wl-trash-$wl_u-$1; wl_trash "$1"
   # Sent twice, with something new there meanwhile: what was there at first is in the trash already.
-  if [ -e "$o" ] || [ -L "$o" ]; then rm -rf -- "$p" && echo changed; exit; fi
-  mv -T -- "$p" "$o" && echo changed
+  if [ -e "$o" ] || [ -L "$o" ]; then wl_gone "$p" && echo changed; exit; fi
+  wl_away "$1" "$o"
+}
+# wl_trash SAVE: refuses a trash $o that this step did not make: only its own save says that it did.
+wl_trash() {
+  [ -s "$W/s/$1.done" ] || { [ ! -e "$o" ] && [ ! -L "$o" ]; } || wl_die "$o is there, and this step did not make it; move it away first"
 }
 wl_chmod() { # SAVE PATH MODE OWNER GROUP
   wl_path "$2"
@@ -400,17 +548,18 @@ wl_unpack() { # SAVE ARCHIVE DIRECTORY STRIP SHA256; an empty SHA256 is any
   elif [ -e "$p" ] || [ -L "$p" ]; then wl_die "$p is there, and is not a directory"; fi
   [ -n "$h" ] || wl_hash "$a"
   wl_wanted "$5"
-  t=$dir/.wl-$wl_u-$1; wl_private; wl_t=$t; [ ! -e "$t" ] || rm -rf "$t"
-  mkdir -m 755 "$t" || exit 1
+  o=$dir/.wl-trash-$wl_u-$1; wl_trash "$1"; wl_unmounted "$p"
+  t=$dir/.wl-$wl_u-$1; wl_private; wl_t=$t; wl_gone "$t"
+  umask 022; mkdir -m 755 "$t" || exit 1
   if [ "$4" = 0 ]; then tar -xof "$a" -C "$t" </dev/null; else tar -xof "$a" -C "$t" --strip-components="$4" </dev/null; fi ||
-    { rm -rf "$t"; wl_die "$a could not be unpacked; is it a tar archive, whole, and is its packer (gzip, xz, zstd, bzip2) on this host?"; }
+    { wl_gone "$t"; wl_die "$a could not be unpacked; is it a tar archive, whole, and is its packer (gzip, xz, zstd, bzip2) on this host?"; }
+  # What the archive says of ./ is said of where it was packed.
+  chmod 00755 "$t" || exit 1
   f=$t/.windlass-unpacked; [ ! -e "$f" ] && [ ! -L "$f" ] || rm -rf "$f" # an archive may hold a link of that name
-  echo "$h $4 $i" >"$t/.windlass-unpacked" || { rm -rf "$t"; exit 1; }
-  if [ -d "$p" ]; then
-    o=$dir/.wl-trash-$wl_u-$1; wl_note "$1" moved "$o"
-    wl_makes unpacked "$h $4"
-    mv -T -- "$p" "$o" || exit 1
-  else wl_keep "$1"; wl_makes unpacked "$h $4"; fi
+  echo "$h $4 $i" >"$t/.windlass-unpacked" || { wl_gone "$t"; exit 1; }
+  if [ ! -d "$p" ]; then wl_keep "$1"; wl_makes unpacked "$h $4"
+  elif [ -e "$o" ]; then wl_gone "$p" || exit 1
+  else wl_note "$1" moved "$o"; wl_makes unpacked "$h $4"; wl_shift "$p" "$o" "$t-old" || exit 1; fi
   mv -T -- "$t" "$p" && echo changed
 }
 #: commands
@@ -427,7 +576,7 @@ wl_exec() {
     printf '%s' "$6" >"$body" || exit 74
     in=/dev/null
     if [ "$5" != 0 ]; then
-      in=$x.in-$$-$wl_n; printf '' >"$in" || exit 74; wl_need "$5" "$in"
+      in=$x.in-$$-$wl_n; wl_need "$5" "$in" 8>"$in" || exit 74
       [ "$(stat -c %s "$in")" = "$5" ] || exit 74 # the connection was cut: a part is not what it is to read
     fi
     case $4 in '') at=$HOME; [ -d "$at" ] || at=/ ;; *) wl_path "$4"; at=$p ;; esac
@@ -475,9 +624,10 @@ wl_keep_copy() { # SAVE
   fi
   [ -f "$p" ] || [ -d "$p" ] || [ -L "$p" ] || wl_die "$p is neither a file, a directory nor a link"
   wl_private
+  wl_unmounted "$p"
   printf '%s' "$p" >"$d.path" || wl_fail
   wl_claim file
-  rm -rf "$d.was"; cp -a -- "$p" "$d.was" && echo copy >"$d.done" || exit 1
+  rm -rf "$d.was"; wl_hold "$p" "$d.was" && echo copy >"$d.done" || exit 1
 }
 # wl_peek RECEIPT OUT ERR LIMIT: what a command printed from those bytes on, while it runs.
 wl_peek() {
@@ -648,26 +798,27 @@ wl_drifted() {
   esac
   case $k in
     absent) [ "$now" != "absent " ] ;;
-    moved) [ "$now" != "absent " ] && { [ -e "$was" ] || [ -L "$was" ]; } && { [ ! -e "$d.far" ] || [ -e "$d.moved" ]; } ;;
-    link) [ "$now$LF." != "link $(readlink -- "$d.was"; echo .)" ] ;;
-    file) [ ! "$d.was" -ef "$p" ] && ! wl_alike "$d.was" "$p" ;;
+    # Of what was copied away, the rest of the original may still be there.
+    moved) [ "$now" != "absent " ] && [ -e "$d.moved" ] && { [ ! -e "$d.far" ] || [ -e "$d.cleared" ]; } && { [ -e "$was" ] || [ -L "$was" ]; } ;;
+    link|file|beside) { [ -e "$was" ] || [ -L "$was" ]; } || return 1
+      if [ -L "$was" ]; then [ "$now$LF." != "link $(readlink -- "$was"; echo .)" ]; else [ ! "$was" -ef "$p" ] && ! wl_alike "$was" "$p"; fi ;;
     attributes) [ "$now" = "absent " ] || [ "$(stat -L -c '%a %u %g' -- "$p")" != "$was" ] ;;
   esac
 }
 # wl_handed_over: whether another step of this run made $p anew on top of what this one had made of it: that one keeps what this one
 # kept from now on, and nothing is left to do here.
 wl_handed_over() {
-  case $k in absent|file|link) ;; *) return 1 ;; esac
+  case $k in absent|file|link|beside) ;; *) return 1 ;; esac
   top=$p; there=$now
   for f in "$W"/s/*.path; do
     e=${f%.path}; q=; IFS= read -r q <"$f" || [ -n "$q" ]
     [ "$e" != "$d" ] && [ "$q" = "$top" ] && read -r j 2>/dev/null <"$e.done" || continue
-    case $j in absent|file|link) ;; *) continue ;; esac
-    p=$e.was; wl_found; p=$top
-    [ "$now" = "$new" ] || [ "$k:$j" = absent:absent ] || { [ "$k" != absent ] && [ "$e.was" -ef "$d.was" ]; } || continue
+    q=$e.was; case $j in absent|file|link) ;; beside) q=$(cat "$e.was") ;; *) continue ;; esac
+    p=$q; wl_found; p=$top
+    [ "$now" = "$new" ] || [ "$k:$j" = absent:absent ] || { [ "$k" != absent ] && [ "$q" -ef "$was" ]; } || continue
     if [ "$k" = absent ]; then echo absent >"$e.done" || exit 1
     else
-      if [ "$k" = link ]; then cp -P "$d.was" "$e.over"; else ln -f "$d.was" "$e.over" 2>/dev/null || cp -p "$d.was" "$e.over"; fi || exit 1
+      if [ "$k" = beside ]; then printf '%s' "$was" >"$e.over"; else ln -f -- "$was" "$e.over" 2>/dev/null || cp -a -- "$was" "$e.over"; fi || exit 1
       if [ "$e.over" -ef "$e.was" ] && [ ! -L "$e.over" ]; then rm -f "$e.over"; else mv -fT -- "$e.over" "$e.was" || exit 1; fi
       echo "$k" >"$e.done" || exit 1
     fi
@@ -675,15 +826,21 @@ wl_handed_over() {
   done
   now=$there; return 1
 }
+# wl_is_still WAS PATH: true when what is there is what was kept.
+wl_is_still() {
+  if [ -L "$1" ]; then [ -L "$2" ] && [ "$(stat -c '%u %g' -- "$1"; readlink -- "$1"; echo .)" = "$(stat -c '%u %g' -- "$2"; readlink -- "$2"; echo .)" ]
+  else [ ! -L "$2" ] && { [ "$1" -ef "$2" ] || { wl_alike "$1" "$2" && [ "$(stat -c %Y -- "$1")" = "$(stat -c %Y -- "$2")" ]; }; }; fi
+}
 wl_restore() { # SAVE SURELY OVERWRITE
   wl_here; wl_calm
   d=$W/s/$1
   [ -s "$d.done" ] || { [ -z "$2" ] || wl_die "what the step kept of before is gone from $W, so it cannot be put back"; echo same; exit 0; }
   read -r k <"$d.done"; p=$(cat "$d.path"; echo .); p=${p%.}; was=
-  case $k in attributes|moved|tree|service) was=$(cat "$d.was"; echo .); was=${was%.} ;; esac
+  save=$1
+  case $k in attributes|moved|tree|service|beside) was=$(cat "$d.was"; echo .); was=${was%.} ;; file|link) was=$d.was ;; esac
   t=${p%/*}/.wl-$wl_u-$1; wl_t=$t
   # Tasks that changed one thing one after the other are undone side by side.
-  case $k in absent|file|link) wl_only_one ;; esac
+  case $k in absent|file|link|beside) wl_only_one ;; esac
   if wl_drifted; then
     [ -z "$3" ] || ! wl_handed_over || { echo changed; exit 0; }
     [ "$3" = anything ] || { printf '%s\n' "$p" "$now" "$new" "$k"; exit 78; }
@@ -691,43 +848,47 @@ wl_restore() { # SAVE SURELY OVERWRITE
   case $k in
     absent)
       if [ -e "$d.ran" ]; then read -r scope <"$d.reload"; ( wl_later wl_unit_ends "${p##*/}" ) || exit $?; fi
-      rm -rf -- "$p" || exit 1 ;;
+      wl_gone "$p" || exit 1 ;;
     directory) echo same; exit 0 ;;
-    link|file)
-      [ -e "$d.was" ] || [ -L "$d.was" ] || { [ -z "$2" ] || wl_die "what was kept of $p is gone from $W, so it cannot be put back"; echo same; exit 0; }
-      [ ! -d "$p" ] || [ -L "$p" ] || wl_die "$p was a $k and is a directory now"
-      [ -d "${p%/*}/" ] || mkdir -p -- "${p%/*}/" || exit 1
-      rm -f "$t"
-      if [ "$k" = link ]; then cp -P "$d.was" "$t"; else ln "$d.was" "$t" 2>/dev/null || cp -p "$d.was" "$t"; fi && sync "$t" 2>/dev/null
-      { [ -e "$t" ] || [ -L "$t" ]; } || exit 1
-      # two names of one file: mv would do nothing and leave both
-      if [ "$t" -ef "$p" ] && [ ! -L "$t" ]; then rm -f "$t"; else mv -fT -- "$t" "$p" || exit 1; fi ;;
+    link|file|beside)
+      [ -e "$was" ] || [ -L "$was" ] || { [ ! -e "$d.undone" ] || { echo changed; exit 0; }; [ -z "$2" ] || wl_die "what was kept of $p is gone from $W, so it cannot be put back"; echo same; exit 0; }
+      [ ! -d "$p" ] || [ -L "$p" ] || { [ -L "$was" ] && k=link || k=file; wl_die "$p was a $k and is a directory now"; }
+      # What nobody could replace is as it was; whoever asks again is told what was done.
+      if wl_is_still "$was" "$p"; then [ -e "$d.undone" ] || { echo same; exit 0; }
+      else
+        [ -d "${p%/*}/" ] || mkdir -p -- "${p%/*}/" || exit 1
+        wl_gone "$t"
+        ln -- "$was" "$t" 2>/dev/null || { [ "$k" = beside ] && t=$was; } || cp -a -- "$was" "$t" || exit 1
+        sync "$t" 2>/dev/null; echo >"$d.undone" && wl_over "$t" "$p" || exit 1
+      fi ;;
     copy)
       [ ! -e "$d.back" ] || [ -e "$d.was" ] || [ -L "$d.was" ] || { echo same; exit 0; }
       [ -e "$d.was" ] || [ -L "$d.was" ] || wl_die "what was kept of $p is gone from $W, so it cannot be put back"
       wl_alike "$d.was" "$p" && { echo same; exit 0; }
+      wl_unmounted "$p"
       [ -d "${p%/*}/" ] || mkdir -p -- "${p%/*}/" || exit 1
-      rm -rf -- "$t"
-      if cp -a -- "$d.was" "$t" && rm -rf -- "$p"; then mv -T -- "$t" "$p" || exit 1
+      wl_gone "$t"
+      if cp -a -- "$d.was" "$t" && wl_gone "$p"; then mv -T -- "$t" "$p" || exit 1
       else
-        # no room for both: the copy itself becomes the file
-        rm -rf -- "$t" "$p"; : >"$d.back" && mv -T -- "$d.was" "$p" || exit 1
+        # no room for both: the copy itself becomes the file, and stays until it is one
+        wl_gone "$t" && wl_gone "$p" && : >"$d.back" || exit 1
+        wl_slide "$d.was" "$p"; c=$?
+        [ $c != 2 ] || { cp -a -- "$d.was" "$p" && wl_equal "$d.was" "$p"; c=$?; }
+        [ $c = 0 ] || exit 1
       fi ;;
-    attributes) set -- $was; chown -- "$2:$3" "$p" 2>/dev/null; chmod -- "00$1" "$p" || exit 1 ;;
+    attributes)
+      set -- $was; h=; [ -L "$p" ] || h=-h
+      chown $h -- "$2:$3" "$p" 2>/dev/null; wl_mode "$1" "$p" || exit 1
+      [ ! -s "$d.caps" ] || { read -r was <"$d.caps"; setcap "$was" "$p"; } || exit 1 ;;
     moved)
-      if [ -e "$d.far" ]; then
-        rm -rf -- "${was%/*}/.wl-$wl_u-$1"
-        # Until it was whole there, the original stayed whole.
-        if [ ! -e "$d.moved" ] && { [ -e "$p" ] || [ -L "$p" ]; }; then rm -rf -- "$was" || exit 1
-        elif [ -e "$was" ] || [ -L "$was" ]; then
-          rm -rf -- "$t"; cp -a -- "$was" "$t" || { rm -rf -- "$t"; exit 1; }
-          rm -rf -- "$p" && mv -T -- "$t" "$p" && rm -rf -- "$was" || exit 1
-        fi
+      # Until it was whole elsewhere, it stayed where it was.
+      if [ ! -e "$d.moved" ] && { [ -e "$p" ] || [ -L "$p" ]; }; then [ ! -e "$d.far" ] || wl_gone "$was" || exit 1; echo same; exit 0
       elif [ -e "$was" ] || [ -L "$was" ]; then
-        if [ -e "$p" ] || [ -L "$p" ]; then rm -rf -- "$t"; mv -T -- "$p" "$t" || exit 1; fi
-        mv -T -- "$was" "$p" || exit 1; rm -rf -- "$t"
+        d=
+        if [ -e "$p" ] || [ -L "$p" ]; then wl_unmounted "$p"; wl_gone "$t"; wl_slide "$p" "$t" || wl_gone "$p" || exit 1; fi
+        wl_shift "$was" "$p" "$t-old" || exit 1; wl_gone "$t"; d=$W/s/$save
       fi ;;
-    tree) wl_untree "$was" ;;
+    tree) wl_later wl_untree "$was" ;;
     service)
       u=$p; set -- $was; scope=$1
       case $2 in enable|disable) if [ -e "$d.links" ] && wl_later wl_links_back "$u"; then echo changed; exit 0; fi ;; esac
@@ -775,39 +936,58 @@ wl_resume() { # SAVE: what ran when the run began runs again, on its old files; 
   echo changed
 }
 #: trees
-# wl_tree DIR: what is below it, sorted, a line for each thing: kind, what it is, path. In a link's target, spaces are \001.
+# wl_tree DIR [NAMES]: what is below it, sorted, a line for each thing: kind, what it is, path; with NAMES, of those things only. In a
+# link's target, spaces are \001.
 wl_tree() {
   cd -- "$1" || exit 1
-  q=$(find . -name "*$LF*" | head -n 2)
-  [ -z "$q" ] || wl_die "a name in $1 has a line break in it, so it cannot be compared: $q"
-  {
-    find . ! -path . -type d -exec stat -c 'd %a %n' {} +
-    find . -type f -exec stat -c 'f %a %n' {} +
-    find . -type f -exec sha256sum {} + | sed 's/^\\\{0,1\}\([0-9a-f]*\) [ *]/h \1 /'
-    find . -type l -exec sh -c 'for l do printf "l %s %s\n" "$(readlink "$l" | tr " " "\001")" "$l"; done' sh {} +
-    find . ! -type d ! -type f ! -type l -exec printf 'x x %s\n' {} \;
-  } | sort
+  if [ -n "$2" ]; then wl_kinds "$2"; else
+    q=$(find . -name "*$LF*" | head -n 2)
+    [ -z "$q" ] || wl_die "a name in $1 has a line break in it, so it cannot be compared: $q"
+    { find . ! -path . -type d -exec stat -c 'd %a %n' {} +
+      find . -type f -exec stat -c 'f %a %n' {} +
+      find . -type f -exec sha256sum {} + | sed 's/^\\\{0,1\}\([0-9a-f]*\) [ *]/h \1 /'
+      find . -type l -print | wl_links
+      find . ! -type d ! -type f ! -type l -exec printf 'x x %s\n' {} \;
+    }
+  fi | sort
 }
+# wl_kinds NAMES: the same lines for those names, where they are.
+wl_kinds() {
+  tr '\n' '\0' <"$1" | xargs -0 stat -c '%f %a %n' 2>/dev/null >"$x.kinds"
+  sed -n 's/^4... \([0-7]* \)/d \1/p; s/^8... \([0-7]* \)/f \1/p; s/^[126c]... [0-7]* /x x /p' "$x.kinds"
+  sed -n 's/^8... [0-7]* //p' "$x.kinds" | tr '\n' '\0' | xargs -0 sha256sum /dev/null | sed 's/^\\\{0,1\}\([0-9a-f]*\) [ *]/h \1 /; / \/dev\/null$/d'
+  sed -n 's/^a... [0-7]* //p' "$x.kinds" | wl_links
+}
+wl_links() { while IFS= read -r l; do printf 'l %s %s\n' "$(readlink -- "$l" | tr ' ' '\001')" "$l"; done; }
 # wl_lack SAVE OWNER GROUP: the paths that are in want and not so in have, or not theirs, in lack; both are listings of $p.
 wl_lack() {
-  x=$W/x/$1; cut -d' ' -f3- "$x.want" | sort -u >"$x.names"
+  x=$W/x/$1
   {
     comm -23 "$x.want" "$x.have" | cut -d' ' -f3-
-    [ -z "$2$3" ] || ( cd -- "$p" && { [ -z "$2" ] || find . ! -path . ! -user "$2"; [ -z "$3" ] || find . ! -path . ! -group "$3"; } ) | sort -u | comm -12 - "$x.names"
+    [ -z "$2$3" ] || ( cd -- "$p" && tr '\n' '\0' <"$x.names" | xargs -0 stat -c '%u/%U/%g/%G/%n' 2>/dev/null | while IFS=/ read -r u un g gn f; do
+      { [ -z "$2" ] || [ "$2" = "$u" ] || [ "$2" = "$un" ]; } && { [ -z "$3" ] || [ "$3" = "$g" ] || [ "$3" = "$gn" ]; } || printf '%s\n' "$f"
+    done )
   } | sort -u >"$x.lack"
 }
-# wl_tree_look SAVE PATH SHA256 EXTRA OWNER GROUP SIZE: whether the directory is as the listing of that digest says; the listing is
-# asked for only when something differs.
+# wl_tree_look SAVE PATH SHA256 EXTRA OWNER GROUP SIZE COUNT NAMES: whether the directory is as the listing of that digest says. Its COUNT
+# names have the digest NAMES: where other names are, the listing is asked for, and what is not sent is not looked at.
 wl_tree_look() {
   LC_ALL=C; export LC_ALL; wl_path "$2"
   [ -e "$p" ] || [ -L "$p" ] || { wl_parent; echo differs; exit 0; }
   [ -d "$p" ] || wl_die "$p is there, and is not a directory"
   wl_private; x=$W/x/$1
-  ( wl_tree "$p" ) >"$x.have" || exit 1
-  wl_hash "$x.have"
-  if [ "$h" = "$3" ]; then cp "$x.have" "$x.want"
+  h=$( ( cd -- "$p" && find . ! -path . ) | head -n "$(($8+1))" | sort | sha256sum)
+  if [ "${h%% *}" = "$9" ]; then
+    ( wl_tree "$p" ) >"$x.have" || exit 1
+    wl_hash "$x.have"
+    [ "$h" = "$3" ] || { echo differs; exit 0; }
+    cp "$x.have" "$x.want"; cut -d' ' -f3- "$x.want" | sort -u >"$x.names"
   elif [ "$4" = delete ]; then echo differs; exit 0
-  else printf '' >"$x.want"; wl_need "$7" "$x.want"; fi
+  else
+    wl_need "$7" "$x.want" 8>"$x.want" || exit 74
+    cut -d' ' -f3- "$x.want" | sort -u >"$x.names"
+    ( wl_tree "$p" "$x.names" ) >"$x.have" || exit 1
+  fi
   wl_lack "$1" "$5" "$6"
   [ ! -s "$x.lack" ] || { echo differs; exit 0; }
   rm -f "$x".*; wl_same "$1"
@@ -817,93 +997,161 @@ wl_tree_look() {
 wl_tree_put() {
   LC_ALL=C; export LC_ALL; wl_path "$2"; wl_parent
   case $p in */*[!/]*) ;; *) wl_die "refuses to fill $p" ;; esac
-  t=$dir/.wl-$wl_u-$1; a=$t.tar; x=$W/x/$1
+  t=$dir/.wl-$wl_u-$1; a=$t.tar; x=$W/x/$1; o=$dir/.wl-trash-$wl_u-$1; wl_trash "$1"
   if [ "$8" -ge 1048576 ]; then wl_begin "$1" "$a"; else wl_private; wl_a=$a; fi
-  [ ! -e "$a" ] || wl_part "$7" "$8" "$a"
-  [ ! -e "$t" ] || rm -rf -- "$t"
-  ( umask 077; printf '' >"$a" ) 2>/dev/null || wl_die "no new file can be made in $dir (no permission, or no space)"
-  wl_fetch "$1" "$7" "$8" "$a"; wl_whole "$1" "$8" "$a"
+  { [ ! -e "$a" ] && [ ! -L "$a" ]; } || wl_part "$7" "$8" "$a"
+  wl_gone "$t"
+  umask 077; wl_new "$a" wl_fetch "$1" "$7" "$8" "$a" || { set +C; wl_die "no new file can be made in $dir (no permission, or no space)"; }
+  wl_whole "$1" "$8" "$a"
   wl_a=$a; wl_t=$t; mkdir -m 755 -- "$t" || exit 1
-  tar -xompf "$a" -C "$t" </dev/null || { rm -rf -- "$t" "$a"; wl_die "what arrived for $p cannot be unpacked"; }
+  tar -xompf "$a" -C "$t" </dev/null || { wl_gone "$t"; rm -f -- "$a"; wl_die "what arrived for $p cannot be unpacked"; }
   rm -f -- "$a"; wl_private
   ( wl_tree "$t" ) >"$x.want" || exit 1
-  wl_hash "$x.want"; [ "$h" = "$3" ] || { rm -rf -- "$t"; wl_die "$p arrived with listing $h, expected $3"; }
+  wl_hash "$x.want"; [ "$h" = "$3" ] || { wl_gone "$t"; wl_die "$p arrived with listing $h, expected $3"; }
   if [ -n "$5$6" ]; then
-    chown -hR -- "$5${6:+:$6}" "$t" || { rm -rf -- "$t"; exit 1; }
+    chown -hR -- "$5${6:+:$6}" "$t" || { wl_gone "$t"; exit 1; }
     # a new owner takes the bits that let it act as one
-    sed -n 's/^[df] \([1-7]... \)/\1/p' "$x.want" | while IFS=' ' read -r m f; do chmod -- "$m" "$t/$f" || exit 1; done || { rm -rf -- "$t"; exit 1; }
+    sed -n 's/^[df] \([1-7]... \)/\1/p' "$x.want" | while IFS=' ' read -r m f; do chmod -- "$m" "$t/$f" || exit 1; done || { wl_gone "$t"; exit 1; }
   fi
   if [ ! -e "$p" ] && [ ! -L "$p" ]; then
     sync; wl_keep "$1"; wl_makes directory; mv -T -- "$t" "$p" || exit 1
     rm -f "$x".*; echo changed; exit 0
   fi
-  [ -d "$p" ] || { rm -rf -- "$t"; wl_die "$p is there, and is not a directory"; }
-  ( wl_tree "$p" ) >"$x.have" || exit 1
-  wl_lack "$1" "$5" "$6"
-  o=$dir/.wl-trash-$wl_u-$1; wl_note "$1" tree "$o"
-  [ -d "$o" ] || mkdir -m 700 -- "$o" || exit 1
-  while IFS= read -r f; do f=${f#./}; wl_settle "$f" || exit 1; done <"$x.lack"
+  [ -d "$p" ] || { wl_gone "$t"; wl_die "$p is there, and is not a directory"; }
+  cut -d' ' -f3- "$x.want" | sort -u >"$x.names"
+  ( wl_tree "$p" "$x.names" ) >"$x.have" || exit 1
+  wl_lack "$1" "$5" "$6"; : >"$x.extra"
   if [ "$4" = delete ]; then
-    cut -d' ' -f3- "$x.have" | sort -u | comm -13 "$x.names" - >"$x.extra"
-    while IFS= read -r f; do f=${f#./}; wl_aside "$f" || exit 1; done <"$x.extra"
+    [ -z "$(cd -- "$p" && find . -name "*$LF*" | head -n 1)" ] || { wl_gone "$t"; wl_die "a name in $p has a line break in it, so it cannot be compared"; }
+    ( cd -- "$p" && find . ! -path . | sort | comm -13 "$x.names" - ) >"$x.extra" || exit 1
   fi
-  sync; rm -rf -- "$t"; rm -f "$x".*; echo changed
+  ( wl_tree_mounts ) || { wl_gone "$t"; exit 1; }
+  wl_note "$1" tree "$o"
+  [ -d "$o" ] || mkdir -m 700 -- "$o" || exit 1
+  wl_settle_all
+  while IFS= read -r f; do f=${f#./}; wl_aside "$f" || exit 1; done <"$x.extra"
+  sync; wl_gone "$t"; rm -f "$x".*; echo changed
+}
+# wl_tree_mounts: refuses to put, or to remove, what is mounted in $p or lies in something mounted there.
+wl_tree_mounts() {
+  wl_mounts "$p"; [ -n "$below" ] || return 0
+  while read -r _ _ _ _ m _; do
+    case $m in "$at"/*) ;; *) continue ;; esac
+    m=${m#"$at"/}
+    # What only holds a mount is left as it is, unless it would go.
+    while IFS= read -r f; do case ${f#./}/ in "$m"/*) wl_die "$p/$m is mounted, so nothing in it is changed; unmount it first, or leave $f out" ;; esac; done <"$x.lack"
+    while IFS= read -r f; do f=${f#./}; case $f/ in "$m"/*) wl_die "$p/$m is mounted, so nothing in it is removed" ;; esac
+      case $m/ in "$f"/*) wl_die "$p/$m is mounted, so $p/$f is not removed" ;; esac; done <"$x.extra"
+  done </proc/self/mountinfo
 }
 # wl_aside NAME: what is there goes into the trash, unless it went there before.
 wl_aside() {
   case /$1/ in //*|*/../*|*/./*) wl_die "refuses to move '$1' out of $p" ;; esac
   [ -e "$p/$1" ] || [ -L "$p/$1" ] || return 0
-  [ ! -e "$o/$1" ] && [ ! -L "$o/$1" ] || { rm -rf -- "$p/$1"; return; }
-  wl_above "$1" && mv -T -- "$p/$1" "$o/$1"
+  [ ! -e "$o/$1" ] && [ ! -L "$o/$1" ] || { wl_gone "$p/$1"; return; }
+  wl_above "$1" && wl_shift "$p/$1" "$o/$1" "$t/.wl-part"
 }
 wl_above() { case $1 in */*) mkdir -p -- "$o/${1%/*}" ;; esac; }
-# wl_settle NAME: it becomes what it is in the new tree; what it was is in the trash, or in .made, or in .modes, before that.
+# wl_settle_all: each path of lack becomes what it is in the new tree; what it was is in the trash, or in .made, or in .modes, before
+# that. Directories come first, then files, as many of one directory at once as fit.
+wl_settle_all() {
+  ( cd -- "$t" && find . ! -path . -type d ) | sort | comm -12 - "$x.lack" >"$x.lack-d"
+  comm -23 "$x.lack" "$x.lack-d" >"$x.lack-f"
+  wl_many "$t" "$x.lack-d" stat -c '%a %u:%g %n' >"$x.to" || return 1
+  # What is a directory already only gets another mode or owner.
+  : >"$x.old"; set --
+  while IFS= read -r f; do f=${f#./}
+    if [ -d "$p/$f" ] && [ ! -L "$p/$f" ]; then printf './%s\n' "$f" >>"$x.old"; continue; fi
+    wl_aside "$f" && printf '%s\n' "$f" >>"$d.made" || exit 1
+    set -- "$@" "$p/$f"; [ $# -lt 200 ] || { ( umask 077; mkdir -- "$@" ) || exit 1; set --; }
+  done <"$x.lack-d"
+  [ $# = 0 ] || ( umask 077; mkdir -- "$@" ) || exit 1
+  wl_many "$p" "$x.old" stat -c '%a %u:%g %n' >"$x.was" || exit 1
+  sed 's: \./: :' "$x.was" >>"$d.modes" || exit 1
+  wl_many "$t" "$x.old" stat -c '%a %u:%g %n' >"$x.now" && wl_modes "$x.now" || exit 1
+  in=; set --
+  while IFS= read -r f; do f=${f#./}; u=
+    case $f in */*) u=${f%/*}/ ;; esac
+    [ "$u" = "$in" ] && [ $# -lt 200 ] || { wl_settle_some "$@" || exit 1; in=$u; set --; }
+    if [ -L "$t/$f" ] || [ -L "$p/$f" ] || [ -d "$p/$f" ]; then wl_settle "$f" || exit 1; else set -- "$@" "${f##*/}"; fi
+  done <"$x.lack-f"
+  wl_settle_some "$@" && wl_modes "$x.to" || exit 1
+}
+# wl_many DIR NAMES COMMAND...: the command with all names of a file, in DIR.
+wl_many() { [ -s "$2" ] || return 0; ( cd -- "$1" || exit 1; f=$2; shift 2; tr '\n' '\0' <"$f" | xargs -0 "$@" ); }
+# wl_modes LIST: lines of mode, owner and name in $p are made true, of all that are to have the same at once.
+wl_modes() {
+  b= r=$1; set --
+  while IFS=' ' read -r m g f; do
+    [ "$m $g" = "$b" ] && [ $# -lt 200 ] || { wl_modes_some "$@" || return 1; b="$m $g"; set --; }
+    [ ! -d "$p/$f" ] || [ -L "$p/$f" ] || set -- "$@" "$p/$f"
+  done <"$r"
+  wl_modes_some "$@"
+}
+wl_modes_some() {
+  [ $# = 0 ] && return
+  chown -- "${b#* }" "$@" && chmod -- "00${b%% *}" "$@"
+}
+# wl_settle NAME: a link, or what takes a link's or a directory's place.
 wl_settle() {
-  if [ -d "$t/$1" ] && [ ! -L "$t/$1" ]; then
-    m=$(stat -c '%a %u:%g' -- "$t/$1") || return 1
-    if [ -d "$p/$1" ] && [ ! -L "$p/$1" ]; then
-      echo "$(stat -c '%a %u:%g' -- "$p/$1") $1" >>"$d.modes"
-    else
-      wl_aside "$1" && printf '%s\n' "$1" >>"$d.made" && mkdir -- "$p/$1" || return 1
-    fi
-    [ "$(stat -c %u:%g -- "$p/$1")" = "${m#* }" ] || chown -- "${m#* }" "$p/$1" || return 1
-    chmod -- "00${m%% *}" "$p/$1"
-  else
-    if [ -d "$p/$1" ] && [ ! -L "$p/$1" ]; then wl_aside "$1" && printf '%s\n' "$1" >>"$d.made"
-    elif [ ! -e "$p/$1" ] && [ ! -L "$p/$1" ]; then printf '%s\n' "$1" >>"$d.made"
-    elif [ ! -e "$o/$1" ] && [ ! -L "$o/$1" ]; then
-      wl_above "$1" && { ln -- "$p/$1" "$o/$1" 2>/dev/null || cp -Pp -- "$p/$1" "$o/$1"; }
-    fi && mv -fT -- "$t/$1" "$p/$1"
-  fi
+  if [ -d "$p/$1" ] && [ ! -L "$p/$1" ]; then wl_aside "$1" && printf '%s\n' "$1" >>"$d.made"
+  elif [ ! -e "$p/$1" ] && [ ! -L "$p/$1" ]; then printf '%s\n' "$1" >>"$d.made"
+  elif [ ! -e "$o/$1" ] && [ ! -L "$o/$1" ]; then
+    wl_above "$1" && { ln -- "$p/$1" "$o/$1" 2>/dev/null || wl_hold "$p/$1" "$o/$1"; }
+  fi && wl_over "$t/$1" "$p/$1"
+}
+# wl_settle_some NAMES: the same for files in the directory $in, which is empty or ends in a slash.
+wl_settle_some() {
+  [ $# -gt 0 ] || return 0
+  wl_hold_some "$@" && ( cd -- "$t/$in." && exec mv -f -- "$@" "$p/$in." )
+}
+wl_hold_some() {
+  n=$#
+  for e do
+    if [ ! -e "$p/$in$e" ]; then printf '%s\n' "$in$e"; elif [ ! -e "$o/$in$e" ] && [ ! -L "$o/$in$e" ]; then set -- "$@" "$e"; fi
+  done >>"$d.made"
+  shift "$n"; [ $# -gt 0 ] || return 0
+  wl_above "$in." || return 1
+  ( cd -- "$p/$in." && exec ln -- "$@" "$o/$in." ) 2>/dev/null && return
+  for e do [ "$o/$in$e" -ef "$p/$in$e" ] || ln -- "$p/$in$e" "$o/$in$e" 2>/dev/null || wl_hold "$p/$in$e" "$o/$in$e" || return 1; done
 }
 # wl_untree TRASH: what was made in $p goes, and what is in the trash comes back.
 wl_untree() {
-  o=$1; LC_ALL=C; export LC_ALL
+  o=$1; t=${o%/*}/.wl-$wl_u-${d##*/}; LC_ALL=C; export LC_ALL
   if [ -e "$d.made" ]; then
-    sort -ru "$d.made" >"$d.gone"
+    sort -ru "$d.made" >"$d.gone"; : >"$d.empty"; set --
     while IFS= read -r f; do
-      if [ -d "$p/$f" ] && [ ! -L "$p/$f" ]; then rmdir -- "$p/$f" 2>/dev/null; else rm -f -- "$p/$f"; fi
+      if [ -d "$p/$f" ] && [ ! -L "$p/$f" ]; then printf '%s\n' "$f" >>"$d.empty"; else set -- "$@" "$p/$f"; [ $# -lt 200 ] || { rm -f -- "$@" || exit 1; set --; }; fi
     done <"$d.gone"
+    [ $# = 0 ] || rm -f -- "$@" || exit 1
+    wl_many "$p" "$d.empty" rmdir -- 2>/dev/null
     rm -f "$d.made" # what stands there from now on came back
   fi
   if [ -d "$o" ]; then
-    ( cd -- "$o" && find . ! -path . | sort ) >"$d.back" || exit 1
+    wl_unmounted "$o"; ( cd -- "$o" && find . ! -path . | sort ) >"$d.back" || exit 1
+    in=; set --
     while IFS= read -r f; do
-      f=${f#./}
+      f=${f#./} u=; case $f in */*) u=${f%/*}/ ;; esac
+      [ "$u" = "$in" ] && [ $# -lt 200 ] || { wl_back_some "$@" || exit 1; in=$u; set --; }
       [ -e "$o/$f" ] || [ -L "$o/$f" ] || continue
       if [ -d "$o/$f" ] && [ ! -L "$o/$f" ] && [ -d "$p/$f" ] && [ ! -L "$p/$f" ]; then continue; fi
       if [ "$o/$f" -ef "$p/$f" ] && [ ! -L "$o/$f" ]; then continue; fi
-      [ ! -d "$p/$f" ] || [ -L "$p/$f" ] || rm -rf -- "$p/$f"
-      mv -fT -- "$o/$f" "$p/$f" || exit 1
+      if [ -L "$o/$f" ] || [ -d "$o/$f" ] || [ -L "$p/$f" ] || [ -d "$p/$f" ]; then
+        wl_back_some "$@" || exit 1; set --
+        [ ! -d "$p/$f" ] || [ -L "$p/$f" ] || wl_gone "$p/$f" || exit 1
+        if [ -d "$o/$f" ] && [ ! -L "$o/$f" ]; then wl_shift "$o/$f" "$p/$f" "$t-old"; else wl_over "$o/$f" "$p/$f"; fi || exit 1
+      else set -- "$@" "${f##*/}"; fi
     done <"$d.back"
+    wl_back_some "$@" || exit 1
   fi
   if [ -e "$d.modes" ]; then
     # the first is how it was
     sed '1!G;h;$!d' "$d.modes" >"$d.gone"
     while IFS=' ' read -r m g f; do [ ! -d "$p/$f" ] || { chown -- "$g" "$p/$f" 2>/dev/null; chmod -- "00$m" "$p/$f" || exit 1; }; done <"$d.gone"
   fi
-  rm -rf -- "$o" "${o%/*}/.wl-$wl_u-${d##*/}"
+  wl_gone "$o"; wl_gone "$t"
 }
+wl_back_some() { [ $# = 0 ] || ( cd -- "$o/$in." && exec mv -f -- "$@" "$p/$in." ); }
 #: forget
 wl_forget() { # [RECORDS HEAD]
   wl_here
@@ -919,7 +1167,7 @@ wl_forget() { # [RECORDS HEAD]
     k=; [ ! -e "$f" ] || read -r k <"$f"
     case $k in moved|tree) ;; *) continue ;; esac
     t=$(cat "${f%.done}.was"; echo .); t=${t%.}
-    case $t in */.wl-trash-*) rm -rf -- "$t" || left="$left $t" ;; esac
+    case $t in */.wl-trash-*) ( wl_later wl_gone "$t" ) || { c=$?; [ $c != 73 ] || exit 73; left="$left $t"; } ;; esac
   done
   # What this run's user cannot delete stays known; nobody waits for a run that has ended.
   [ -z "$left" ] || { : >"$W/ended"; wl_die "what the run took away cannot be deleted:$left"; }

@@ -155,7 +155,7 @@ wl_back_user() {
     said=$(userdel -- "$n" 2>&1) || wl_die "the user $n cannot be removed again: $said"
     # What the making of the user made goes with it; what was there before stays.
     for f in $new; do case $f in
-      home) rm -rf -- "$was_home" ;;
+      home) wl_gone "$was_home" ;;
       mail) rm -f -- "/var/mail/$n" ;;
       group) ! wl_entry group "$n" || groupdel -- "$n" || exit 1 ;;
     esac; done

@@ -23,8 +23,8 @@ wl_guard() { # SAVE SECONDS SIZE: starts the timer, whose program is asked for, 
   wl_guards || wl_die "this host has restored itself in this run: it is to be undone first"
   [ -z "$armed" ] || [ "$armed" = "$1" ] || wl_die "this host is in a guarded block already"
   [ ! -e "$g/confirmed-$1" ] && [ -z "$armed" ] || { echo same; exit 0; } # sent twice
-  t=$g/$1.sh; printf '' >"$t" && : >"$g/list" || wl_fail
-  wl_need "$3" "$t"; [ "$(stat -c %s "$t")" = "$3" ] || exit 74
+  t=$g/$1.sh; : >"$g/list" || wl_fail
+  wl_need "$3" "$t" 8>"$t" || exit 74; [ "$(stat -c %s "$t")" = "$3" ] || exit 74
   wl_note "$1" guard "$2"
   command -v setsid >/dev/null || wl_die "there is no setsid on this host, so nothing can outlive this connection"
   wl_c=$wl_c wl_run=$wl_run wl_u=$wl_u setsid sh "$t" "$1" "$2" </dev/null >"$g/$1.log" 2>&1 & q=$!

@@ -48,8 +48,9 @@ wl_measure() { # PATH: its size and sha256
   wl_hash "$p"; echo "$s $h"
 }
 wl_piece() { wl_path "$1"; dd if="$p" bs=1048576 skip="$2" count="$3" 2>/dev/null || wl_die "$p cannot be read"; }
+wl_pour() { { cat -- "$1" >&8 && wl_flush "$t"; } || { rm -f "$t"; exit 1; }; }
 wl_copy() { # SAVE FROM TO MODE OWNER GROUP
-  wl_path "$2"; from=$p
+  wl_path "$2"; from=$p; [ ! -L "$p" ] || wl_later wl_ours "$p"
   [ -e "$from" ] || wl_die "$from is not there"
   [ ! -d "$from" ] || wl_die "$from is a directory; a file is copied"
   [ -f "$from" ] || wl_die "$from is not a file"
@@ -65,9 +66,8 @@ wl_copy() { # SAVE FROM TO MODE OWNER GROUP
       wl_set "$1" "$4" "$5" "$6" "$p"; echo changed; exit 0
     fi
   fi
-  t=$dir/.wl-$wl_u-$1; wl_private; wl_t=$t; [ ! -e "$t" ] || rm -f "$t"
-  umask 077; printf '' 2>/dev/null >"$t" || wl_die "no new file can be made in $dir (no permission, or no space)"
-  cat -- "$from" >"$t" || { rm -f "$t"; exit 1; }
+  t=$dir/.wl-$wl_u-$1; wl_private; wl_t=$t; { [ ! -e "$t" ] && [ ! -L "$t" ]; } || rm -f "$t"
+  umask 077; wl_new "$t" wl_pour "$from" || { set +C; wl_die "no new file can be made in $dir (no permission, or no space)"; }
   wl_hash "$t"; [ "$h" = "$sum" ] || { rm -f "$t"; wl_die "$from changed while it was copied"; }
   m=$4; old=
   if [ -f "$p" ]; then
@@ -76,7 +76,6 @@ wl_copy() { # SAVE FROM TO MODE OWNER GROUP
     old=${old#* }
   elif [ -z "$m" ]; then m=$(stat -L -c %a -- "$from") || exit 1; m=$(printf %03d "$m"); m=${m#"${m%???}"}; fi
   wl_dress "$m" "$5" "$6" "$old"
-  sync "$t" 2>/dev/null || sync
   wl_keep "$1"; wl_makes file "$sum"
   mv -fT -- "$t" "$p" || { rm -f "$t"; exit 1; }
   echo changed
