@@ -12,7 +12,7 @@ mod owed;
 pub use health::{Before, HeldCheck, answers, asks, held};
 pub use owed::owed;
 
-use crate::effect::{Compensation, Effect, Invocation, Login, ServiceUnit};
+use crate::effect::{Compensation, Effect, Invocation, Login, Overwrite, ServiceUnit};
 use crate::id::{HostName, SaveId, StepKey, TaskPath};
 use crate::journal::{BracketSide, Group, Item, Part, RunState, StepState, StepStatus, UndoState, UndoStatus};
 use crate::op::{GuardArm, SERVICE_AT_BOOT};
@@ -135,24 +135,14 @@ fn step(undoing: &mut Undoing<'_>, key: &StepKey) {
             // Before anything of its block is undone from here, the host must not begin to do it by itself.
             Compensation::Restore { save } if step.command.op == GuardArm::WORD => {
                 if open(Part::Restore) {
-                    let effect =
-                        Effect::Restore { save: save.clone(), surely: false, overwrite: crate::effect::Overwrite::Nothing };
-                    back.insert(0, work(Part::Restore, Action::Effect(effect)));
+                    back.insert(0, work(Part::Restore, restore(save, false)));
                 }
             }
             Compensation::Restore { save } => {
-                push(
-                    back,
-                    Part::Restore,
-                    Action::Effect(Effect::Restore { save: save.clone(), surely, overwrite: crate::effect::Overwrite::Nothing }),
-                );
+                push(back, Part::Restore, restore(save, surely));
             }
             Compensation::RestoreService { save } => {
-                push(
-                    back,
-                    Part::Restore,
-                    Action::Effect(Effect::Restore { save: save.clone(), surely, overwrite: crate::effect::Overwrite::Nothing }),
-                );
+                push(back, Part::Restore, restore(save, surely));
                 push(follow, Part::Follow, Action::Effect(Effect::Resume { save: save.clone() }));
                 if !SERVICE_AT_BOOT.contains(&step.command.op.as_str()) {
                     well(checks, step.unit());
@@ -179,6 +169,11 @@ fn step(undoing: &mut Undoing<'_>, key: &StepKey) {
             Compensation::Closure { name } => push(back, Part::Restore, Action::Closure { name: name.clone() }),
         }
     }
+}
+
+/// What may be overwritten is decided when it is performed.
+fn restore(save: &SaveId, surely: bool) -> Action {
+    Action::Effect(Effect::Restore { save: save.clone(), surely, overwrite: Overwrite::Nothing })
 }
 
 /// Whether its host surely kept something: of a step that made one change, it did.

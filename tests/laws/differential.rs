@@ -155,6 +155,9 @@ fn plain(reply: Result<Reply, EffectError>) -> String {
         }
         Ok(Reply::Service { changed, mut state }) => {
             state.main_pid = i64::from(state.main_pid > 0);
+            state.invocation = if state.invocation.is_empty() { "none" } else { "one" }.to_owned();
+            // The fleet in memory has services that run or do not; how they do is the manager's.
+            (state.substate, state.kind) = (String::new(), String::new());
             format!("{changed} {state:?}")
         }
         Ok(Reply::Content(content)) => String::from_utf8_lossy(content.bytes()).into_owned(),

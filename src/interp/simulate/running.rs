@@ -358,8 +358,9 @@ impl At<'_> {
             return Ok(reply);
         }
         let state = self.unit_state(unit)?;
-        let fresh =
-            self.save(put.save).is_some_and(|kept| kept.was == Was::Absent && kept.path.ends_with(&format!("/{}", unit.name)));
+        let fresh = self
+            .save(put.save)
+            .is_some_and(|kept| kept.was == Was::Absent && kept.path.rsplit('/').next() == Some(unit.name.as_str()));
         if fresh {
             let all = [unit.clone()].into_iter().chain(self.started_by(unit, &state)).collect();
             self.keep_ran(put.save, all)?;
