@@ -298,7 +298,8 @@ fn changed_by_others(call: &str, theirs: &str) -> Checked {
         );
         let ended = ran.start();
         assert_eq!(ended.exit, 0, "{:?}", ended.error);
-        other.shell(&format!("{theirs}; rm last"));
+        // What nobody else touched is undone.
+        other.shell(&format!("{theirs}; rm -f last x-a"));
         seen(&other)
     };
     let trash =

@@ -1184,7 +1184,7 @@ wl_forget_run() {
   wl_w=; wl_e=
   for o in "$wl_home/runs/$1"-*; do
     l=; { [ -d "$o" ] && read -r l _ <"$o/of"; } 2>/dev/null
-    [ "${l%%.*}" != "${wl_lock%%.*}" ] || ( W=$o; wl_forget ) >/dev/null || exit 1
+    [ "${l%%.*}" != "${wl_lock%%.*}" ] || ( W=$o; wl_forget ) >/dev/null || exit $?
   done
   echo changed
 }
