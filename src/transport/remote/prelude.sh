@@ -946,7 +946,7 @@ wl_tree() {
     { find . ! -path . -type d -exec stat -c 'd %a %n' {} +
       find . -type f -exec stat -c 'f %a %n' {} +
       find . -type f -exec sha256sum {} + | sed 's/^\\\{0,1\}\([0-9a-f]*\) [ *]/h \1 /'
-      find . -type l -print | wl_links
+      find . -type l -print | wl_tree_links
       find . ! -type d ! -type f ! -type l -exec printf 'x x %s\n' {} \;
     }
   fi | sort
@@ -956,9 +956,9 @@ wl_kinds() {
   tr '\n' '\0' <"$1" | xargs -0 stat -c '%f %a %n' 2>/dev/null >"$x.kinds"
   sed -n 's/^4... \([0-7]* \)/d \1/p; s/^8... \([0-7]* \)/f \1/p; s/^[126c]... [0-7]* /x x /p' "$x.kinds"
   sed -n 's/^8... [0-7]* //p' "$x.kinds" | tr '\n' '\0' | xargs -0 sha256sum /dev/null | sed 's/^\\\{0,1\}\([0-9a-f]*\) [ *]/h \1 /; / \/dev\/null$/d'
-  sed -n 's/^a... [0-7]* //p' "$x.kinds" | wl_links
+  sed -n 's/^a... [0-7]* //p' "$x.kinds" | wl_tree_links
 }
-wl_links() { while IFS= read -r l; do printf 'l %s %s\n' "$(readlink -- "$l" | tr ' ' '\001')" "$l"; done; }
+wl_tree_links() { while IFS= read -r l; do printf 'l %s %s\n' "$(readlink -- "$l" | tr ' ' '\001')" "$l"; done; }
 # wl_lack SAVE OWNER GROUP: the paths that are in want and not so in have, or not theirs, in lack; both are listings of $p.
 wl_lack() {
   x=$W/x/$1
