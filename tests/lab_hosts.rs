@@ -252,6 +252,28 @@ fn services_live(lab: &Lab) {
     );
     assert_ne!(lab.run(0, &format!("kill -0 {before}")).status.code(), Some(0));
     lab.say(0, "systemctl --user disable web; ! systemctl --user is-enabled web");
+    enabling_is_more_than_one_link(lab);
+}
+
+/// As on a host with systemd: a unit may name others, have other names, and be known by a link only.
+fn enabling_is_more_than_one_link(lab: &Lab) {
+    let far = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=default.target\nAlias=other.service\nAlso=far.socket\n";
+    let socket = "[Socket]\nListenStream=80\n[Install]\nWantedBy=sockets.target\n";
+    lab.say(
+        0,
+        &format!(
+            "printf '{far}' >far.service; printf '{socket}' >~/.config/systemd/user/far.socket
+            ln -s $PWD/far.service ~/.config/systemd/user/far.service; systemctl --user daemon-reload"
+        ),
+    );
+    let is = || lab.say(0, "systemctl --user show -p UnitFileState,LoadState --value far.service | tr '\n' ' '");
+    let links = || lab.say(0, "cd ~/.config/systemd/user; find . -type l -name '[fo]*' | sort | tr '\n' ' '");
+    assert_eq!(is(), "loaded linked");
+    lab.say(0, "systemctl --user enable far");
+    assert_eq!(is(), "loaded enabled");
+    assert_eq!(links(), "./default.target.wants/far.service ./far.service ./other.service ./sockets.target.wants/far.socket");
+    lab.say(0, "systemctl --user disable far; rm ~/.config/systemd/user/far.socket");
+    assert_eq!((is(), links()), ("not-found".to_owned(), String::new()));
 }
 
 /// Changes a unit file behind the manager's back.

@@ -230,18 +230,22 @@ impl Run<'_> {
         let name = &key.name;
         // Enabling reads the file, not what the manager knows.
         let state = self.state(key);
-        let (Some(source), Some(state)) = (self.supervisor.context.source(key), state) else {
+        let Some(state) = state else {
             return self.fail(1, &format!("Failed to enable unit: Unit file {name} does not exist.\n"));
         };
         match state.loaded.file {
             Err(why) => return self.fail(1, &format!("Failed to enable unit: {why}\n")),
-            Ok(file) if file.wanted_by.is_empty() && file.aliases.is_empty() => {
+            Ok(file) if file.wanted_by.is_empty() && file.aliases.is_empty() && file.also.is_empty() => {
                 self.out.stderr.push_str("The unit files have no installation config (WantedBy=, RequiredBy=, UpheldBy=, Also=, or Alias= settings in the [Install] section). This means they are not meant to be enabled using systemctl.\n");
             }
-            Ok(file) => match enable::enable(&self.supervisor.context, key, &file, &source.path) {
-                Ok(said) => self.out.stderr.push_str(&said),
-                Err(error) => return self.fail(1, &format!("Failed to enable unit: {error}\n")),
-            },
+            Ok(_) => {
+                for (key, path, file) in enable::with_also(&self.supervisor.context, key) {
+                    match enable::enable(&self.supervisor.context, &key, &file, &path) {
+                        Ok(said) => self.out.stderr.push_str(&said),
+                        Err(error) => return self.fail(1, &format!("Failed to enable unit: {error}\n")),
+                    }
+                }
+            }
         }
         // As systemd does after it changed links.
         self.supervisor.reload_all(key.scope);
@@ -252,7 +256,13 @@ impl Run<'_> {
 
     async fn disable(&mut self, key: &UnitKey) {
         let known = self.supervisor.unit(key);
-        match enable::disable(&self.supervisor.context, key) {
+        let also = enable::with_also(&self.supervisor.context, key).into_iter().map(|(key, ..)| key);
+        let mut all: Vec<UnitKey> = also.collect();
+        if all.is_empty() {
+            all.push(key.clone());
+        }
+        let removed: Result<String, _> = all.iter().map(|key| enable::disable(&self.supervisor.context, key)).collect();
+        match removed {
             Ok(said) if said.is_empty() && known.is_none() => {
                 return self.fail(1, &format!("Failed to disable unit: Unit file {} does not exist.\n", key.name));
             }
@@ -288,7 +298,7 @@ impl Run<'_> {
             let file = state.loaded.file.as_deref().map_err(String::as_str);
             let enabled = enable::state(&self.supervisor.context, key, file);
             self.out.stdout.push_str(&format!("{enabled}\n"));
-            if enabled != "disabled" {
+            if !matches!(enabled, "disabled" | "linked") {
                 self.out.code = 0;
             }
         }

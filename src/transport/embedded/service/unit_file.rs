@@ -26,6 +26,8 @@ pub(super) struct UnitFile {
     pub(super) start_limit: StartLimit,
     pub(super) wanted_by: Vec<String>,
     pub(super) aliases: Vec<String>,
+    /// Units that are enabled and disabled with it.
+    pub(super) also: Vec<String>,
     /// What the user should know: keys that the lab does not honour.
     pub(super) notes: Vec<String>,
 }
@@ -91,6 +93,7 @@ impl UnitFile {
             start_limit: StartLimit { burst: 5, interval: Duration::from_secs(10) },
             wanted_by: Vec::new(),
             aliases: Vec::new(),
+            also: Vec::new(),
             notes: Vec::new(),
         }
     }
@@ -112,6 +115,16 @@ impl UnitFile {
         Ok(unit)
     }
 
+    /// What a text says of enabling, of whatever kind its unit is: the lab runs services only, and enables what they name.
+    pub(super) fn install(text: &str, specifiers: &Specifiers<'_>) -> Self {
+        let mut unit = Self::empty(specifiers);
+        for (section, key, value) in entries(text).into_iter().filter(|(section, ..)| section == "Install") {
+            // Nothing in that section can be wrong.
+            let _ = unit.set(&section, &key, &value, specifiers);
+        }
+        unit
+    }
+
     fn set(&mut self, section: &str, key: &str, value: &str, specifiers: &Specifiers<'_>) -> Result<(), String> {
         match (section, key) {
             ("Unit", "Description") => self.description = specifiers.expand(value),
@@ -119,6 +132,7 @@ impl UnitFile {
             ("Unit" | "Service", "StartLimitIntervalSec" | "StartLimitInterval") => self.start_limit.interval = time(value)?,
             ("Install", "WantedBy" | "RequiredBy") => self.wanted_by.extend(value.split_whitespace().map(str::to_owned)),
             ("Install", "Alias") => self.aliases.extend(value.split_whitespace().map(str::to_owned)),
+            ("Install", "Also") => self.also.extend(value.split_whitespace().map(str::to_owned)),
             ("Service", key) if key.starts_with("Exec") => self.set_command(key, value, specifiers)?,
             ("Service", key) => self.set_service(key, value, specifiers)?,
             _ => {}
