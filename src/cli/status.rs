@@ -45,13 +45,14 @@ pub(super) fn status(common: &Common, args: &StatusArgs, printer: &Printer) -> R
             Ok(json!({"run": row, "obligations": obligations, "next": next}))
         };
         let owed = |row: &RunRow| -> Result<serde_json::Value, CliError> {
-            let obligations = still_open(ledger.as_ref(), row)?;
-            Ok(json!({"run": row.id, "obligations": obligations, "next": format!("windlass settle {}", row.id)}))
+            let (obligations, hosts) = (still_open(ledger.as_ref(), row)?, state(ledger.as_ref(), row)?.debts());
+            Ok(json!({"run": row.id, "hosts": hosts, "obligations": obligations, "next": format!("windlass settle {}", row.id)}))
         };
         let left: Vec<Leftover> = ledger.leftovers()?;
         let left: Vec<&Leftover> =
             left.iter().filter(|left| left.environment == *name && !is_owed(ledger.as_ref(), left)).collect();
-        let components = Components::read(&project, name, ledger.as_ref())?;
+        let unsettled: Vec<&RunRow> = open.iter().chain(&owing).copied().collect();
+        let components = Components::read(&project, name, ledger.as_ref(), &unsettled)?;
         match printer.format {
             Format::Json => printer.json(&json!({
                 "environment": name, "busy": busy, "last": rows.first(), "components": components.json(),

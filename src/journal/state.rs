@@ -9,6 +9,9 @@ use crate::step::{Command, ErrorKind, Outcome, StepError};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What stands for a closure of the script's own: nobody is spoken to when it is given.
+const ON_UNDO: &str = "on_undo";
+
 /// A record that may not stand where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("record {seq} is not legal here: {why}")]
@@ -42,6 +45,8 @@ pub struct RunState {
     pub failed_groups: BTreeSet<StepKey>,
     /// Of each group with one task a host, the hosts whose task failed or was not begun.
     pub missed: BTreeMap<StepKey, Vec<HostName>>,
+    /// Hosts that could not be reached when they were last spoken to.
+    pub away: BTreeSet<HostName>,
     /// What brackets opened, by the key of their group.
     pub obligations: BTreeMap<StepKey, Obligation>,
     /// What a person decided about steps, in order.
@@ -202,19 +207,21 @@ impl RunState {
     /// Where steps took place, on hosts that did not go away.
     #[must_use]
     pub fn logins_within_reach(&self) -> BTreeSet<Login> {
-        let lost = |step: &&StepState| matches!(&step.status, StepStatus::Failed(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Lost));
-        let gone: BTreeSet<&HostName> = self.steps.values().filter(lost).map(|step| &step.command.host).collect();
-        let answered = |step: &&StepState| {
-            step.undos.values().any(|undo| undo.parts.values().any(|part| matches!(part, UndoStatus::Done { .. })))
-        };
-        let back: BTreeSet<&HostName> = self.steps.values().filter(answered).map(|step| &step.command.host).collect();
         let owing = self.debts();
         let logins = self.steps.values().map(|step| step.command.login());
-        logins
-            .filter(|at| {
-                !at.host.is_controller() && (!gone.contains(&at.host) || back.contains(&at.host)) && !owing.contains(&at.host)
-            })
-            .collect()
+        logins.filter(|at| !at.host.is_controller() && !self.away.contains(&at.host) && !owing.contains(&at.host)).collect()
+    }
+
+    /// Hosts on which something that was changed, or may have been, is not known to be put back.
+    #[must_use]
+    pub fn changed_hosts(&self) -> BTreeSet<HostName> {
+        let back = |undo: &UndoState| {
+            let failed = undo.parts.values().any(|part| !matches!(part, UndoStatus::Done { .. }));
+            !undo.parts.is_empty() && !failed
+        };
+        let stays = |step: &&StepState| step.may_have_changed() && !step.undos.values().all(back);
+        let hosts = self.steps.values().filter(stays).map(|step| step.command.host.clone());
+        hosts.filter(|host| !host.is_controller()).collect()
     }
 
     /// Where steps changed something, or may have.
@@ -415,8 +422,22 @@ impl RunState {
         if step.status != StepStatus::Started {
             return Err(format!("step {key} has ended already"));
         }
+        let error = if let StepStatus::Failed(error) = &status { Some(error.clone()) } else { None };
         (step.status, step.ended) = (status, Some(at));
+        let (host, spoke) = (step.command.host.clone(), step.command.op != ON_UNDO);
+        if spoke {
+            self.spoke_to(&host, error.as_ref());
+        }
         Ok(())
+    }
+
+    /// A host was spoken to last, and answered, or was away.
+    fn spoke_to(&mut self, host: &HostName, error: Option<&StepError>) {
+        if error.is_some_and(|error| matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Lost)) {
+            self.away.insert(host.clone());
+        } else {
+            self.away.remove(host);
+        }
     }
 
     fn enter_group(&mut self, key: &StepKey, group: &Group) -> Result<(), String> {
@@ -447,7 +468,13 @@ impl RunState {
             (Some(UndoStatus::Done { .. }), _) => Err(format!("compensation {n} of {key} is done already")),
             (None | Some(UndoStatus::Failed(_)), UndoStatus::Started) | (Some(UndoStatus::Started), _) => {
                 undo.failures += u32::from(matches!(&status, UndoStatus::Failed(error) if has_ended(error)));
-                undo.parts.insert(part, status);
+                undo.parts.insert(part, status.clone());
+                let host = step.command.host.clone();
+                match &status {
+                    UndoStatus::Started => {}
+                    UndoStatus::Done { .. } => self.spoke_to(&host, None),
+                    UndoStatus::Failed(error) => self.spoke_to(&host, Some(error)),
+                }
                 Ok(())
             }
             _ => Err(format!("compensation {n} of {key} was not begun")),

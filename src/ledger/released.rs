@@ -26,13 +26,14 @@ pub fn released(records: &[Record]) -> Vec<Made> {
         let (standing, why) = hosts
             .get(host)
             .map_or((Standing::Missed, "the run did nothing there"), |history| history.judge(phase, missed.contains(host)));
+        let by = hosts.get(host).filter(|_| why == AFTER_ITS_CHECK).and_then(|history| history.changed_by.clone());
         Made {
             component: component.name.clone(),
             host: host.clone(),
             version: component.version.clone(),
             artifact: component.artifact.as_ref().map(|bundle| bundle.digest.clone()),
             standing,
-            why: why.to_owned(),
+            why: by.map_or_else(|| why.to_owned(), |step| format!("{why}: {step}")),
         }
     };
     let mut made = BTreeMap::new();
@@ -79,11 +80,16 @@ fn around(state: &RunState, key: &StepKey) -> Vec<StepKey> {
     found
 }
 
+/// Why a host is not known-good on which a check held, and which was changed then.
+const AFTER_ITS_CHECK: &str = "changed after its last check";
+
 /// What happened on one host, by the numbers of the records.
 #[derive(Default)]
 struct History {
     /// The last change.
     changed: Option<u64>,
+    /// The step that made it: what it does, and where the script says so.
+    changed_by: Option<String>,
     /// The last check that succeeded.
     held: Option<u64>,
     /// The last check that failed.
@@ -137,7 +143,7 @@ impl History {
         }
         match self.held {
             None => Some("no health check"),
-            held if held < self.changed => Some("changed after its last check"),
+            held if held < self.changed => Some(AFTER_ITS_CHECK),
             Some(_) => None,
         }
     }
@@ -173,6 +179,9 @@ fn histories(records: &[Record], state: &RunState) -> BTreeMap<HostName, History
             }
             Entry::UndoFailed { .. } => history.owed = true,
             _ => {}
+        }
+        if history.changed > before {
+            history.changed_by = Some(format!("`{} {}` at {}", step.command.op, step.summary, step.command.site));
         }
         if history.changed > before && lost.iter().any(|task| key.task.is_within(task)) {
             let undone = matches!(&record.entry, Entry::Undone { .. });

@@ -6,7 +6,6 @@ use crate::tree::tree;
 use crate::world::{Ran, World, bare};
 use serde_json::json;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use windlass::id::HostName;
 use windlass::journal::{Entry, Group, RunPhase};
 use windlass::ledger::Ledger as _;
@@ -335,14 +334,31 @@ fn an_undo_of_the_scripts_own_is_owed_where_its_host_is_away() {
         "const D = \"{}\";\non_undo(|| host(\"h2\").write(global::D + \"/told\", \"x\"));\nhost(\"h1\").write(D + \"/h1\", \"x\");\nfail(\"late\");",
         world.dir.display()
     );
-    let gone = Arc::new(AtomicBool::new(true));
+    let gone = world.home().join("gone");
+    std::fs::write(&gone, "").unwrap();
     let ran = world.run(&script, &away("h2", &gone)).unwrap();
     assert_eq!(ended(&ran), (RunPhase::Unwound, 4), "{}", ran.error());
     let debts = ran.finish.debts.iter().chain(&ran.state().debts()).map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!((debts, files(&world)), (vec!["h2".to_owned(), "h2".to_owned()], vec![]));
-    gone.store(false, Ordering::SeqCst);
+    std::fs::remove_file(&gone).unwrap();
     let again = world.take_up(&ran.ledger, &ran.id, Job::Unwind, &away("h2", &gone));
     assert_eq!(ended(&again), (RunPhase::Unwound, 3), "{}", again.error());
     assert!(again.state().debts().is_empty());
     assert_eq!(files(&world), ["told"]);
+}
+
+#[test]
+fn a_host_that_was_away_at_first_is_told_when_the_run_is_over() {
+    let world = World::with_hosts(2);
+    let gone = world.home().join("gone");
+    std::fs::write(&gone, "").unwrap();
+    let script = format!(
+        "try {{ host(\"h1\").exists(\"/\"); }} catch {{ }}\nhost(\"h2\").run(\"rm -f {}\");\nhost(\"h1\").write(\"{}/h1\", \"x\");",
+        gone.display(),
+        world.dir.display()
+    );
+    let ran = world.run(&script, &away("h1", &gone)).unwrap();
+    assert_eq!(ended(&ran), (RunPhase::Succeeded, 0), "{}", ran.error());
+    let told: Vec<String> = ran.state().logins_within_reach().iter().map(|at| at.host.to_string()).collect();
+    assert_eq!(told, ["h1", "h2"]);
 }

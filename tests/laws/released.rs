@@ -96,3 +96,16 @@ fn a_run_that_was_undone_makes_nothing() {
     is("for h in web { h.write(`${D}/${h.name}`, \"1\"); h.expect_exec(\"true\"); } fail(\"x\");", 3, &[]);
     assert_eq!(made("for h in web { h.expect_exec(\"true\"); }", 0), Vec::<String>::new());
 }
+
+#[test]
+fn what_was_changed_after_the_last_check_is_named() {
+    let world = World::with_hosts(1);
+    let script = format!(
+        "component(\"web\", #{{ hosts: hosts(\"web\"), version: \"1\" }});\nlet h = host(\"h1\");\nh.expect_exec(\"true\");\nh.write(\"{}/late\", \"x\");",
+        world.dir.display()
+    );
+    let ran = world.run(&script, &bare()).unwrap();
+    let made = released(&ran.records);
+    let why = format!("changed after its last check: `write {}/late` at deploy.rhai:4:3", world.dir.display());
+    assert_eq!((made[0].standing, made[0].why.as_str()), (Standing::Live, why.as_str()));
+}

@@ -60,6 +60,12 @@ fn back_again_goes_further_back_and_a_killed_rollback_is_taken_up() {
     assert_eq!(killed.status.code(), None, "{killed:?}");
     assert_eq!(shop.known("h1"), ["1.1", "1.1", "-"]);
     assert!(shop.back(6, &[]).contains("is not finished"));
+    // What is in between is told, and that it is a mix.
+    let status = shop.json(0, &["status", "-e", "box"]);
+    let web = &status[0]["components"][0];
+    assert_eq!((&web["mixed"], &web["versions"]), (&true.into(), &serde_json::json!(["1.1", "1.3"])), "{web}");
+    assert_eq!((&web["hosts"][0]["between"][0]["version"], &web["hosts"][2]["between"]), (&"1.3".into(), &serde_json::json!([])));
+    assert!(shop.says(0, &["status", "-e", "box"]).contains("1.1?"));
     // Nothing that it needs goes meanwhile.
     shop.says(0, &["artifact", "gc", "--keep", "0"]);
     shop.world.shell("cd ../project; rm -r files templates");
