@@ -12,6 +12,7 @@
 # Written in $LAB: id_ed25519 (client key), known_hosts, ssh_config (Host h1..hN), hosts ("hI IP").
 # CPU accounting (cgroup v1 cpuacct): group `lab` for the hosts, `lablink` for the delay link.
 # Everything is ended by pid from a pid file; nothing is killed by name.
+# shellcheck disable=SC2015,SC2016,SC2086,SC2206,SC2231 # names and paths here have no blanks, and lists of them are split on purpose
 set -euo pipefail
 LAB=${LAB:-/run/windlass-bench}
 SIZE=${LAB_SIZE:-16g}

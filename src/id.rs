@@ -20,8 +20,17 @@ pub struct BadName {
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String")]
         $(#[$doc])*
         pub struct $name(String);
+
+        impl TryFrom<String> for $name {
+            type Error = BadName;
+            /// Takes what was written down: a plan or a ledger may hold anything.
+            fn try_from(text: String) -> Result<Self, BadName> {
+                Self::written(&text)
+            }
+        }
 
         impl $name {
             /// The text of it.
@@ -69,9 +78,11 @@ text_id! {
 }
 text_id! {
     /// A path on a host: absolute, or below the login user's home as `~/...`.
-    #[serde(try_from = "String")]
     RemotePath
 }
+
+/// No host can have this name.
+const CONTROLLER: &str = "@controller";
 
 impl HostName {
     /// Parses a host name.
@@ -85,30 +96,23 @@ impl HostName {
     /// assert!(HostName::parse("-rf").is_err());
     /// ```
     pub fn parse(text: &str) -> Result<Self, BadName> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        let bad = |why| Err(BadName { what: "host name", text: text.to_owned(), why });
-        if text.is_empty() {
-            return bad("is empty");
-        }
-        if text.starts_with(['-', '.']) {
-            return bad("starts with `-` or `.`");
-        }
-        if !text.chars().all(plain) {
-            return bad("has other characters than letters, digits, `.`, `_` and `-`");
-        }
-        Ok(Self(text.to_owned()))
+        file_name("host name", text).map(Self)
+    }
+
+    fn written(text: &str) -> Result<Self, BadName> {
+        if text == CONTROLLER { Ok(Self::controller()) } else { Self::parse(text) }
     }
 
     /// The machine on which Windlass itself runs: where artifacts are read, time is told and people are asked.
     #[must_use]
     pub fn controller() -> Self {
-        Self("@controller".to_owned())
+        Self(CONTROLLER.to_owned())
     }
 
     /// Whether this stands for the machine on which Windlass runs.
     #[must_use]
     pub fn is_controller(&self) -> bool {
-        self.0 == "@controller"
+        self.0 == CONTROLLER
     }
 }
 
@@ -134,8 +138,11 @@ impl LockName {
     /// The lock of an environment in the ledger of this name. What no file name needs becomes `_`.
     #[must_use]
     pub fn new(ledger: &str, environment: &str) -> Self {
-        let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
-        Self(format!("{ledger}.{environment}").chars().map(plain).collect())
+        Self(made_plain(&format!("{ledger}.{environment}")))
+    }
+
+    fn written(text: &str) -> Result<Self, BadName> {
+        file_name("lock name", text).map(Self)
     }
 }
 
@@ -143,13 +150,19 @@ impl RunId {
     /// Makes the name of a run from the minute of its start (`YYYYMMDD-HHMM`) and four letters that set it apart.
     #[must_use]
     pub fn new(minute: &str, letters: &str) -> Self {
-        Self(format!("{minute}-{letters}"))
+        Self(made_plain(&format!("{minute}-{letters}")))
     }
 
-    /// Takes a name that the ledger holds.
-    #[must_use]
-    pub fn from_ledger(text: &str) -> Self {
-        Self(text.to_owned())
+    /// Takes a name that a ledger, a plan or a file's name holds.
+    ///
+    /// # Errors
+    /// When it is empty, has other characters than letters, digits, `.`, `_` and `-`, or starts with `-` or `.`.
+    pub fn parse(text: &str) -> Result<Self, BadName> {
+        file_name("run name", text).map(Self)
+    }
+
+    fn written(text: &str) -> Result<Self, BadName> {
+        Self::parse(text)
     }
 }
 
@@ -160,6 +173,10 @@ impl RunTag {
         let mut tag = Digest::of(format!("{}\n{run}", lock.map_or("", LockName::as_str)).as_bytes()).0;
         tag.truncate(16);
         Self(tag)
+    }
+
+    fn written(text: &str) -> Result<Self, BadName> {
+        file_name("run tag", text).map(Self)
     }
 }
 
@@ -191,6 +208,10 @@ impl Digest {
         if right { Ok(Self(text.to_ascii_lowercase())) } else { Err(BadName { what: "sha256", text: text.to_owned(), why }) }
     }
 
+    fn written(text: &str) -> Result<Self, BadName> {
+        Self::parse(text)
+    }
+
     /// The first twelve digits, for people.
     #[must_use]
     pub fn short(&self) -> &str {
@@ -203,6 +224,21 @@ impl TaskPath {
     #[must_use]
     pub fn main() -> Self {
         Self("main".to_owned())
+    }
+
+    /// Parses a path that was written down, or typed.
+    ///
+    /// # Errors
+    /// When its first part is neither `main` nor `once`, or a part is empty or has characters that no task has.
+    pub fn parse(text: &str) -> Result<Self, BadName> {
+        let why = "is not the path of a task, as in main/3.rolling/web2";
+        let right = |part: &str| !part.is_empty() && part.chars().all(|c| is_plain(c) || c == '@');
+        let well = text.len() <= 4096 && text.split('/').all(right) && matches!(text.split('/').next(), Some("main" | "once"));
+        if well { Ok(Self(text.to_owned())) } else { Err(BadName { what: "task", text: text.to_owned(), why }) }
+    }
+
+    fn written(text: &str) -> Result<Self, BadName> {
+        Self::parse(text)
     }
 
     /// The task of one branch: the construct's ordinal in this task, its word, and what tells the branches apart.
@@ -287,7 +323,7 @@ impl StepKey {
         let why = "is not of the form TASK#NUMBER, as in main/3.rolling/web2#5";
         let bad = || BadName { what: "step", text: text.to_owned(), why };
         let (task, n) = text.rsplit_once('#').ok_or_else(bad)?;
-        Ok(Self { task: TaskPath(task.to_owned()), n: n.parse().map_err(|_| bad())? })
+        Ok(Self { task: TaskPath::parse(task).map_err(|_| bad())?, n: n.parse().map_err(|_| bad())? })
     }
 
     /// The name under which the host keeps the `n`th pre-image of this step. Short, and safe as a file name.
@@ -308,7 +344,22 @@ impl StepKey {
     }
 }
 
+impl SaveId {
+    fn written(text: &str) -> Result<Self, BadName> {
+        file_name("save name", text).map(Self)
+    }
+}
+
+/// The same with `_` for what no file name needs.
+fn made_plain(text: &str) -> String {
+    text.chars().map(|c| if is_plain(c) { c } else { '_' }).collect()
+}
+
 impl RemotePath {
+    fn written(text: &str) -> Result<Self, BadName> {
+        Self::parse(text)
+    }
+
     /// Parses a path on a host.
     ///
     /// # Errors
@@ -336,11 +387,20 @@ impl RemotePath {
     }
 }
 
-impl TryFrom<String> for RemotePath {
-    type Error = BadName;
-    fn try_from(text: String) -> Result<Self, BadName> {
-        Self::parse(&text)
+/// A name that is safe as a file name, and as a word of a shell.
+fn file_name(what: &'static str, text: &str) -> Result<String, BadName> {
+    let bad = |why| Err(BadName { what, text: text.to_owned(), why });
+    match () {
+        () if text.is_empty() => bad("is empty"),
+        () if text.len() > 200 => bad("is too long"),
+        () if text.starts_with(['-', '.']) => bad("starts with `-` or `.`"),
+        () if !text.chars().all(is_plain) => bad("has other characters than letters, digits, `.`, `_` and `-`"),
+        () => Ok(text.to_owned()),
     }
+}
+
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
 }
 
 #[cfg(test)]
@@ -351,6 +411,25 @@ mod tests {
     fn a_step_key_reads_back() {
         let key = StepKey { task: TaskPath::main().child(3, "rolling", "web2"), n: 5 };
         assert_eq!(StepKey::parse(&key.to_string()), Ok(key));
+    }
+
+    /// What none of the names that are put together for a shell or a file may hold.
+    const HOSTILE: [&str; 9] = ["", "x\ntouch y", "a b", "$(touch y)", "`y`", "../x", "a/../b", "'", "-rf"];
+
+    #[test]
+    fn what_was_written_down_is_parsed() {
+        fn refused<T: serde::de::DeserializeOwned>() -> bool {
+            HOSTILE.iter().all(|text| serde_json::from_value::<T>(serde_json::json!(text)).is_err())
+        }
+        assert!(
+            refused::<HostName>() && refused::<RunId>() && refused::<Digest>() && refused::<SaveId>() && refused::<LockName>()
+        );
+        assert!(refused::<TaskPath>() && refused::<RemotePath>() && refused::<RunTag>());
+        assert!(HOSTILE.iter().all(|text| StepKey::parse(&format!("{text}#1")).is_err()));
+        let key = serde_json::json!({ "task": "main/$(x)", "n": 1 });
+        assert!(serde_json::from_value::<StepKey>(key).is_err());
+        let name: HostName = serde_json::from_str("\"@controller\"").unwrap();
+        assert!(name.is_controller() && HostName::parse("@controller").is_err());
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub mod interp;
 pub mod journal;
 pub mod ledger;
 pub mod op;
+pub mod private;
 pub mod prove;
 pub mod report;
 pub mod run;

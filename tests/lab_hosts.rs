@@ -486,10 +486,10 @@ fn controller(lab: &Lab, run: &str, environment: &str, epoch: u64) -> (Arc<dyn E
         unsupported: Vec::new(),
     };
     let fence = Some(Fence::new(LockName::new("lab", environment), Epoch(epoch)));
-    let options = PoolOptions { fence, ..PoolOptions::new(RunId::from_ledger(run)) };
+    let options = PoolOptions { fence, ..PoolOptions::new(RunId::parse(run).unwrap()) };
     let at = Login::plain(&host.name);
     let pool = Arc::new(Pool::new(&Inventory::new(vec![host]).unwrap(), options));
-    let kept = KeptSources::new(&lab.dir.join("store"), RunId::from_ledger(run), None);
+    let kept = KeptSources::new(&lab.dir.join("store"), RunId::parse(run).unwrap(), None);
     let own = Controller::new(&lab.dir, Arc::new(DirectoryStore::new(lab.dir.join("store"))), kept);
     (apply_stack(pool, own, Stop::default(), Arc::new(Nobody)), at)
 }

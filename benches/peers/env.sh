@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # sourced by the shell peers; compare.py sets LAB H S PAR VER ART VENV PORT
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TEMPLATE=$HERE/../deploy/templates/app.conf

@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # windlass.sh: the same deploy as a Windlass script, in a copy of ../deploy
+# shellcheck disable=SC2086,SC2231 # names and paths here have no blanks, and lists of them are split on purpose
+# shellcheck source=benches/peers/env.sh
 . "$(dirname "$0")/env.sh"
 P=$LAB/windlass
 if [ ! -e "$P/environments/h$H.toml" ]; then

@@ -5,6 +5,7 @@ use super::kept::{Going, collect};
 use super::pack::{Hashing, pack};
 use super::{Added, Artifact, ArtifactError, ArtifactName, Damage, Dropped, Incoming, Store, Version};
 use crate::id::{Digest, RunId};
+use crate::private;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io::{self, Write};
@@ -82,7 +83,7 @@ impl DirectoryStore {
 
     fn lock_file(&self) -> Result<File, ArtifactError> {
         let path = self.root.join("lock");
-        File::options().create(true).append(true).open(&path).map_err(|error| ArtifactError::io(&path, "opened", error))
+        private::options().create(true).append(true).open(&path).map_err(|error| ArtifactError::io(&path, "opened", error))
     }
 
     fn content(&self, digest: &Digest) -> PathBuf {
@@ -101,16 +102,16 @@ impl DirectoryStore {
     }
 
     fn make(&self, directory: &Path) -> Result<(), ArtifactError> {
-        fs::create_dir_all(directory).map_err(|error| ArtifactError::io(directory, "made", error))
+        private::directory(directory).map_err(|error| ArtifactError::io(directory, "made", error))
     }
 
     /// Packs into a temporary file and moves it to its digest.
     fn keep_content(&self, incoming: &Incoming<'_>) -> Result<super::Packed, ArtifactError> {
         let temporary = Temporary::new(self.temporary());
         let unwritten = |error| ArtifactError::io(&temporary.path, "written", error);
-        let mut file = File::options().write(true).create_new(true).open(&temporary.path).map_err(unwritten)?;
+        let mut file = private::options().write(true).create_new(true).open(&temporary.path).map_err(unwritten)?;
         let packed = pack(incoming.path, &mut file)?;
-        file.set_permissions(Permissions::from_mode(0o444)).and_then(|()| file.sync_all()).map_err(unwritten)?;
+        file.set_permissions(Permissions::from_mode(0o400)).and_then(|()| file.sync_all()).map_err(unwritten)?;
         let place = self.content(&packed.digest);
         // One that is there and damaged is replaced: adding the same build again mends the store.
         if !self.is_sound(&packed.digest) {
@@ -133,7 +134,7 @@ impl DirectoryStore {
         let unwritten = |error| ArtifactError::io(&temporary.path, "written", error);
         let text = serde_json::to_string_pretty(&Stored { format: 1, artifact: artifact.clone() })
             .map_err(|error| unwritten(error.into()))?;
-        let mut file = File::options().write(true).create_new(true).open(&temporary.path).map_err(unwritten)?;
+        let mut file = private::options().write(true).create_new(true).open(&temporary.path).map_err(unwritten)?;
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(unwritten)?;
         match fs::hard_link(&temporary.path, &place) {
             Ok(()) => sync_directory(&directory).map(|()| Added::New(artifact.clone())),

@@ -27,15 +27,15 @@ impl Project {
     }
 
     fn run(&self, run: &str) -> KeptSources {
-        KeptSources::new(&self.store(), RunId::from_ledger(run), None)
+        KeptSources::new(&self.store(), RunId::parse(run).unwrap(), None)
     }
 
     fn ended(&self, run: &str) -> KeptSources {
-        KeptSources::of_ended(&self.store(), RunId::from_ledger(run), None)
+        KeptSources::of_ended(&self.store(), RunId::parse(run).unwrap(), None)
     }
 
     fn back(&self, run: &str, to: &str) -> KeptSources {
-        KeptSources::new(&self.store(), RunId::from_ledger(run), Some(RunId::from_ledger(to)))
+        KeptSources::new(&self.store(), RunId::parse(run).unwrap(), Some(RunId::parse(to).unwrap()))
     }
 
     /// What a run reads under a name.

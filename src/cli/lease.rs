@@ -10,7 +10,7 @@ use crate::ledger::{Claim, Hold, HoldKind, Intent, LEASE_MILLIS, Lease, Locks, R
 use crate::report::clock;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// An environment's lock, held. The file goes first: whoever finds it free, and the lease not yet given back, knows that we are gone.
 pub(super) struct Held {
@@ -23,6 +23,10 @@ pub(super) struct Held {
 /// way in or out, or `status` looks.
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// In this time every holder that is at work has renewed its lease; and how often that is looked for.
+const SILENCE: Duration = Duration::from_millis(LEASE_MILLIS.unsigned_abs() / 3 + 2000);
+const GLANCE: Duration = Duration::from_millis(200);
 
 /// Takes the lock of an environment for a run.
 pub(super) fn hold<L: Locks + 'static>(
@@ -59,6 +63,11 @@ pub(super) fn hold<L: Locks + 'static>(
             }
         }
     };
+    let mine = |lease: &Lease| dead == Some(lease.epoch) && lease.machine == machine();
+    let over = ledger.lease(environment)?.filter(|lease| lease.until != 0 && !lease.is_held(now()) && !mine(lease));
+    if let Some(lease) = over.filter(|lease| !stays_silent(ledger.as_ref(), environment, lease, SILENCE)) {
+        return Err(held(environment, &lease));
+    }
     let (holder, machine) = (who(), machine());
     let (holder, machine) = (holder.as_str(), machine.as_str());
     let claim = Claim { environment, run, holder, machine, intent, dead, at: now(), ttl: LEASE_MILLIS };
@@ -70,6 +79,20 @@ pub(super) fn hold<L: Locks + 'static>(
     };
     file.write(lease.epoch).map_err(cannot)?;
     Ok(Held { _file: file, tenure })
+}
+
+/// Whether a holder whose time is over by the clock does not renew its lease all the same, for so long: a clock that was set
+/// forward makes every lease look old, and two machines need not have the same time.
+fn stays_silent(ledger: &dyn Locks, environment: &str, lease: &Lease, most: Duration) -> bool {
+    let begun = Instant::now();
+    while begun.elapsed() < most {
+        match ledger.lease(environment) {
+            Ok(Some(now)) if now.epoch == lease.epoch && now.until == lease.until => std::thread::park_timeout(GLANCE.min(most)),
+            // Renewed, given back, or somebody else's: or nobody knows.
+            _ => return false,
+        }
+    }
+    true
 }
 
 /// Who has an environment's lock now.
@@ -162,4 +185,28 @@ pub(super) fn lifted_by(hold: &Hold) -> String {
     };
     let environment = hold.environment.as_ref().map(|name| format!(" -e {name}")).unwrap_or_default();
     format!("windlass {word}{environment}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::SqliteLedger;
+
+    #[test]
+    fn a_holder_whose_time_is_over_only_by_the_clock_is_not_robbed() {
+        let temp = tempfile::tempdir().unwrap();
+        let ledger = SqliteLedger::open(&temp.path().join("ledger.db")).unwrap();
+        let run = RunId::new("20260101-0000", "held");
+        let (holder, machine, intent) = ("ada@desk", "desk/boot", Intent::Begin);
+        let claim = Claim { environment: "box", run: &run, holder, machine, intent, dead: None, at: 0, ttl: LEASE_MILLIS };
+        let lease = ledger.claim(&claim).unwrap().unwrap();
+        assert!(!lease.is_held(now()) && stays_silent(&ledger, "box", &lease, Duration::from_millis(100)));
+        std::thread::scope(|scope| {
+            let watch = scope.spawn(|| stays_silent(&ledger, "box", &lease, Duration::from_secs(60)));
+            ledger.renew("box", lease.epoch, lease.until + 1).unwrap();
+            assert!(!watch.join().unwrap());
+        });
+        ledger.give_back("box", lease.epoch).unwrap();
+        assert!(!stays_silent(&ledger, "box", &lease, Duration::from_secs(60)));
+    }
 }

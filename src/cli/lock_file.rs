@@ -2,6 +2,7 @@
 //! written its epoch into it. So it is known at once when a holder of the lock is gone.
 
 use crate::id::Epoch;
+use crate::private;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -21,10 +22,10 @@ pub(super) struct LockFile(File);
 /// Locks the file, if nobody else does.
 pub(super) fn take(path: &Path) -> io::Result<Found> {
     if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory)?;
+        private::directory(directory)?;
     }
     loop {
-        let mut file = File::options().create(true).truncate(false).read(true).write(true).open(path)?;
+        let mut file = private::options().create(true).truncate(false).read(true).write(true).open(path)?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => return Ok(Found::Taken(epoch(&mut file))),
             Err(TryLockError::Error(error)) => return Err(error),
@@ -48,7 +49,7 @@ pub(super) fn dead(path: &Path) -> Option<Epoch> {
 /// Puts a locked file in the place of one that a process keeps locked whose time is over.
 pub(super) fn replace(path: &Path) -> io::Result<LockFile> {
     let new = path.with_file_name(format!(".new-{}", std::process::id()));
-    let file = File::options().create(true).truncate(true).write(true).read(true).open(&new)?;
+    let file = private::options().create(true).truncate(true).write(true).read(true).open(&new)?;
     file.lock()?;
     std::fs::rename(&new, path)?;
     Ok(LockFile(file))

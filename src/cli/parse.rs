@@ -37,7 +37,11 @@ pub(super) fn parse_step(text: &str) -> Result<StepKey, String> {
 pub(super) fn parse_run(text: &str) -> Result<RunId, String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
     let right = !text.is_empty() && text.chars().all(plain);
-    if right { Ok(RunId::from_ledger(text)) } else { Err("a run is named as in 20261123-1518-wqpz".to_owned()) }
+    if right {
+        RunId::parse(text).map_err(|bad| bad.to_string())
+    } else {
+        Err("a run is named as in 20261123-1518-wqpz".to_owned())
+    }
 }
 
 pub(super) fn parse_crash(text: &str) -> Result<crate::run::Crash, String> {

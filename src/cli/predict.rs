@@ -13,6 +13,7 @@ use crate::fleet::{Environment, Project, World, selector};
 use crate::interp::Grounds;
 use crate::ledger::{Ledger, MemoryLedger, StoredRun, known_good};
 use crate::op::Registry;
+use crate::private;
 use crate::report::{Tone, outlook, plain, plan_lines, plan_page, plan_summary};
 use crate::run::{Finish, Made, Outset, Plan, Predicted, Runner, StackBuilder, plan_layers};
 use crate::stop::Stop;
@@ -152,7 +153,7 @@ pub(super) fn show_before(
 }
 
 fn write(path: &Path, text: &str) -> Result<(), CliError> {
-    std::fs::write(path, text).map_err(|error| CliError::input(format!("{} cannot be written: {error}", shown(path))))
+    private::write(path, text).map_err(|error| CliError::input(format!("{} cannot be written: {error}", shown(path))))
 }
 
 /// A prediction that something fails is a finding; what is not known is one where that is asked for.
@@ -210,7 +211,7 @@ pub(super) struct Scratch(pub(super) PathBuf);
 impl Scratch {
     pub(super) fn new(project: &Project) -> Result<Self, CliError> {
         let path = project.root.join(format!(".windlass/tmp/prediction-{}", std::process::id()));
-        let made = std::fs::create_dir_all(&path);
+        let made = private::directory(&path);
         made.map_err(|error| CliError::input(format!("{} cannot be made: {error}", shown(&path))))?;
         Ok(Self(path))
     }

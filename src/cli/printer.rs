@@ -2,7 +2,7 @@
 
 use super::args::{Color, Common, Format};
 use super::error::CliError;
-use crate::report::{Paint, Tone, Wordiness, json_line, plain, same_length};
+use crate::report::{Paint, Plain, Tone, Wordiness, json_line, plain, same_length};
 use crate::script::Diagnostic;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report};
 use serde_json::Value;
@@ -61,7 +61,7 @@ impl Printer {
     pub(super) fn data(&self, line: &str) {
         let mut stdout = std::io::stdout();
         // A reader that went away is no failure of the command.
-        if let Err(error) = writeln!(stdout, "{line}").and_then(|()| stdout.flush())
+        if let Err(error) = writeln!(stdout, "{}", Plain::of(line)).and_then(|()| stdout.flush())
             && self.cut.set(error.to_string()).is_ok()
         {
             self.note(&format!("what was asked for is cut short: standard output cannot be written: {error}"));
@@ -87,14 +87,14 @@ impl Printer {
             use std::io::Write as _;
             let mut stderr = std::io::stderr();
             // Nobody misses it when it cannot be written.
-            let _ = write!(stderr, "\r\x1b[2K{line}");
+            let _ = write!(stderr, "\r\x1b[2K{}", Plain::of(line));
             let _ = stderr.flush();
         }
     }
 
     pub(super) fn note(&self, line: &str) {
         // Nobody can be told that nobody can be told.
-        let _ = writeln!(std::io::stderr(), "{line}");
+        let _ = writeln!(std::io::stderr(), "{}", Plain::of(line));
     }
 
     /// What to type next.

@@ -14,6 +14,7 @@ use crate::interp::fault::FaultKind;
 use crate::journal::RunState;
 use crate::ledger::{Ledger, StoredRun, known_good};
 use crate::op::Registry;
+use crate::private;
 use crate::prove::{Choice, FaultTest, Outcome, Scenario, Start, Subject, Verdict, Worker, legs_told, timeline};
 use crate::report::html::fault_test_page;
 use crate::report::{Tone, junit, plain, trace_lines, verdict_lines, verdict_summary};
@@ -390,5 +391,5 @@ fn quoted(word: &str) -> String {
 }
 
 fn save(path: &Path, text: &str) -> Result<(), CliError> {
-    std::fs::write(path, text).map_err(|error| CliError::input(format!("{} cannot be written: {error}", shown(path))))
+    private::write(path, text).map_err(|error| CliError::input(format!("{} cannot be written: {error}", shown(path))))
 }

@@ -50,7 +50,7 @@ pub(super) fn verify(ledger: &dyn Locks, row: &RunRow, password: Password, print
         let effects = live_stack_with(credentials(password), People::default(), None)(
             &stored,
             // Of a name of its own: this is not the run, and must not be taken for a new holder of what it left on hosts.
-            &RunId::from_ledger("verify"),
+            &RunId::new("verify", "only"),
             Stop::default(),
             Arc::new(Nobody),
         );

@@ -55,7 +55,7 @@ mod tests {
     fn the_last_line_of_a_run_counts() {
         let (old, new) = (Digest::of(b"old"), Digest::of(b"new"));
         let kept = format!("r-1 9 {old}\nr-10 3 {old}\nr-1 12 {new}\nr-1 x {new}\n");
-        assert_eq!(Anchor::find(&kept, &RunId::from_ledger("r-1")), Some(Anchor { records: 12, head: new }));
-        assert_eq!(Anchor::find(&kept, &RunId::from_ledger("r-2")), None);
+        assert_eq!(Anchor::find(&kept, &RunId::parse("r-1").unwrap()), Some(Anchor { records: 12, head: new }));
+        assert_eq!(Anchor::find(&kept, &RunId::parse("r-2").unwrap()), None);
     }
 }

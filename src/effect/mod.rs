@@ -67,8 +67,13 @@ pub enum Effect {
     List { pattern: String },
     /// What the host is: its system, hardware, names and addresses. Reply: [`Reply::Facts`].
     Facts,
-    /// A file of the host is kept in the project, as `to`. Reply: [`Reply::Fetched`].
-    Fetch { path: RemotePath, to: String },
+    /// A file of the host is kept in the project, as `to`, unless it has more than `limit` bytes. Reply: [`Reply::Fetched`].
+    Fetch {
+        path: RemotePath,
+        to: String,
+        #[serde(default = "no_limit", skip_serializing_if = "is_no_limit")]
+        limit: u64,
+    },
     /// The state of a service. Reply: [`Reply::Service`].
     ServiceStatus { unit: ServiceUnit },
     /// The last log lines of a service. Reply: [`Reply::Content`].
@@ -167,6 +172,14 @@ pub enum Effect {
     Sleep { millis: u64 },
     /// Tells people something. Controller; never fails a run. Reply: [`Reply::Done`].
     Notify { text: String, to: Option<String> },
+}
+
+fn no_limit() -> u64 {
+    u64::MAX
+}
+
+fn is_no_limit(limit: &u64) -> bool {
+    *limit == u64::MAX
 }
 
 /// What an effect does to the world.

@@ -82,7 +82,7 @@ impl Effects for Apply {
             Effect::Guard { act: GuardAct::Confirm { save, seconds } } => {
                 guard::confirm(&self.pool, at, save, *seconds, &self.stop)
             }
-            Effect::Fetch { path, to } => fetch(&self.pool, &self.controller, at, path, to),
+            Effect::Fetch { path, to, limit } => fetch(&self.pool, &self.controller, at, (path, *limit), to),
             Effect::Reboot { within_millis, message, begun, save, after } => {
                 let within = Duration::from_millis(*within_millis);
                 let wish = Wish { within, message: message.as_deref(), begun: *begun, save, after: after.as_ref() };

@@ -16,9 +16,16 @@ use std::path::{Path, PathBuf};
 const PIECE: u64 = 4;
 
 /// Keeps a file of the host as `to`, a path of the project.
-pub(super) fn fetch(pool: &Pool, controller: &Controller, at: &Login, path: &RemotePath, to: &str) -> Result<Reply, EffectError> {
+pub(super) fn fetch(
+    pool: &Pool,
+    controller: &Controller,
+    at: &Login,
+    (path, limit): (&RemotePath, u64),
+    to: &str,
+) -> Result<Reply, EffectError> {
     let target = controller.fetched(to)?;
     let (size, digest) = measure(pool, at, path)?;
+    within(path, size, limit)?;
     let cannot = |error: std::io::Error| EffectError::failed(format!("{to} cannot be written: {error}"));
     if File::open(&target).and_then(|mut file| hash(&mut file)).is_ok_and(|found| found == digest) {
         controller.changed(to)?;
@@ -43,6 +50,14 @@ pub(super) fn fetch(pool: &Pool, controller: &Controller, at: &Login, path: &Rem
     part.keep_as(&target).map_err(cannot)?;
     controller.changed(to)?;
     Ok(Reply::Fetched { digest, size, changed: true })
+}
+
+/// Refuses what is larger than it may be, before any of it is asked for.
+pub(super) fn within(path: &RemotePath, size: u64, limit: u64) -> Result<(), EffectError> {
+    if size <= limit {
+        return Ok(());
+    }
+    Err(EffectError::failed(format!("{path} has {size} bytes; at most {limit} are fetched: give a `limit` for more")))
 }
 
 fn measure(pool: &Pool, at: &Login, path: &RemotePath) -> Result<(u64, Digest), EffectError> {

@@ -69,7 +69,7 @@ mod tests {
             Effect::Remove { path: path(), save: save() },
             Effect::Service { unit: unit(), verb: Verb::Start, save: save() },
             Effect::Restore { save: save(), surely: false, overwrite: crate::effect::Overwrite::Nothing },
-            Effect::Fetch { path: path(), to: "x".to_owned() },
+            Effect::Fetch { path: path(), to: "x".to_owned(), limit: 1 },
             Effect::Notify { text: "x".to_owned(), to: None },
         ];
         for effect in &refused {

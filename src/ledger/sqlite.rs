@@ -7,10 +7,11 @@ use super::chain::{Link, link, origin};
 use super::migrations::migrate;
 use super::{Ledger, LedgerError, Leftover, Release, RunRow, StoredRun};
 use crate::effect::Login;
-use crate::id::{Digest, RunId};
+use crate::id::{Digest, HostName, RunId};
 use crate::journal::{Entry, Record, RunPhase};
+use crate::private;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -34,10 +35,10 @@ impl SqliteLedger {
         let place = path.display().to_string();
         let cannot = |reason: String| LedgerError::Open { place: place.clone(), reason };
         if let Some(directory) = path.parent() {
-            std::fs::create_dir_all(directory).map_err(|error| cannot(error.to_string()))?;
+            private::directory(directory).map_err(|error| cannot(error.to_string()))?;
         }
         // Made before SQLite opens it, so that nobody else can read it even for a moment.
-        let made = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+        let made = private::options().create(true).append(true).open(path);
         let about = made.and_then(|file| file.metadata()).map_err(|error| cannot(error.to_string()))?;
         let identity = (about.dev(), about.ino());
         let connection = Connection::open(path).map_err(|error| cannot(error.to_string()))?;
@@ -234,13 +235,24 @@ fn insert(transaction: &Transaction<'_>, id: &RunId, record: &Record, before: &D
     Ok(hash)
 }
 
+/// A name that is none is not passed on: it would be put into paths, and told to hosts.
+pub(super) fn run_id(text: &str) -> rusqlite::Result<RunId> {
+    RunId::parse(text).map_err(|bad| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(bad)))
+}
+
+/// The same of an environment: it has a file of its name.
+fn environment(text: &str) -> rusqlite::Result<String> {
+    let name = HostName::parse(text).map(|name| name.to_string());
+    name.map_err(|bad| rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Text, Box::new(bad)))
+}
+
 fn row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
     let state: String = row.get(3)?;
     let state = serde_json::from_value(serde_json::Value::String(state)).unwrap_or(RunPhase::Running);
     let id: String = row.get(0)?;
     Ok(RunRow {
-        id: RunId::from_ledger(&id),
-        environment: row.get(1)?,
+        id: run_id(&id)?,
+        environment: environment(&row.get::<_, String>(1)?)?,
         script: row.get(2)?,
         state,
         exit: row.get(4)?,

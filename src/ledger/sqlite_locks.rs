@@ -2,7 +2,7 @@
 
 use super::LedgerError;
 use super::lease::{Claim, Hold, HoldKind, Lease, Locks, Refusal, judge};
-use super::sqlite::{SqliteLedger, append_all, read, write};
+use super::sqlite::{SqliteLedger, append_all, read, run_id, write};
 use crate::id::{Digest, Epoch, RunId};
 use crate::journal::Record;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -119,7 +119,7 @@ fn numbered(connection: &Connection, environment: &str, epoch: Epoch) -> Result<
 fn lease(row: &Row<'_>) -> rusqlite::Result<Lease> {
     Ok(Lease {
         epoch: Epoch(row.get::<_, i64>(0)?.unsigned_abs()),
-        run: row.get::<_, Option<String>>(1)?.map(|run| RunId::from_ledger(&run)),
+        run: row.get::<_, Option<String>>(1)?.as_deref().map(run_id).transpose()?,
         holder: row.get(2)?,
         machine: row.get(3)?,
         since: row.get(4)?,

@@ -25,8 +25,8 @@ fn history(lines: &[&str]) -> Track {
                 standing,
                 why: String::new(),
             },
-            run: RunId::from_ledger(run),
-            made_by: RunId::from_ledger(mark.strip_prefix('=').unwrap_or(run)),
+            run: RunId::parse(run).unwrap(),
+            made_by: RunId::parse(mark.strip_prefix('=').unwrap_or(run)).unwrap(),
             at: 0,
         }
     };

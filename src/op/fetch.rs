@@ -1,5 +1,6 @@
 //! `h.fetch(path, to)`: a file of a host in the project.
 
+use super::size::Size;
 use super::{Operation, StepContext, Subject, context::unexpected};
 use crate::effect::{Effect, Reply};
 use crate::id::{Digest, RemotePath};
@@ -13,7 +14,13 @@ pub struct Fetch {
     path: RemotePath,
     /// A path of the project, as in `"fetched/web1/app.log"`.
     to: String,
+    /// A larger one is not fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    limit: Option<Size>,
 }
+
+/// What is fetched where nothing is said: a host may have files of any size.
+const USUAL: Size = Size::from_bytes(1 << 30);
 
 /// What was fetched.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -36,7 +43,7 @@ impl Operation for Fetch {
     type Output = Fetched;
 
     fn run(&self, cx: &mut StepContext<'_>) -> Result<Fetched, StepError> {
-        match cx.look(&Effect::Fetch { path: self.path.clone(), to: self.to.clone() })? {
+        match cx.look(&Effect::Fetch { path: self.path.clone(), to: self.to.clone(), limit: self.limit.unwrap_or(USUAL).bytes() })? {
             Reply::Fetched { digest, size, changed } => Ok(Fetched { path: self.to.clone(), digest, size, changed }),
             other => Err(unexpected(&other)),
         }

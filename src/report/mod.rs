@@ -21,5 +21,5 @@ pub use outlook::outlook;
 pub use plan::{plan_lines, plan_summary};
 pub use progress::{LiveReport, Where};
 pub use size::size;
-pub use style::{Paint, Tone, json_line, plain, same_length};
+pub use style::{Paint, Plain, Tone, json_line, plain, same_length};
 pub use text::{Counts, TextReport, Wordiness};

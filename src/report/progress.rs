@@ -1,7 +1,7 @@
 //! The report while it happens: lines as steps end, and on a terminal one moving line for each step under way, with a bar
 //! for what is sent, and one for all that do not fit.
 
-use super::style::{Paint, Tone, plain};
+use super::style::{Paint, Plain, Tone, plain};
 use super::text::{Counts, TextReport, Wordiness};
 use crate::event::{Event, Watcher};
 use crate::id::{HostName, SaveId, StepKey};
@@ -95,7 +95,8 @@ impl LiveReport {
     fn message(&self, host: &HostName, op: &str, text: &str) -> String {
         let line: String = plain(text).lines().next().unwrap_or_default().chars().take(90).collect();
         let host = if host.is_controller() { "-" } else { host.as_str() };
-        format!("{host:<width$}  {op:<15} {}", self.paint.tone(Tone::Faint, &line), width = self.width)
+        let text = format!("{host:<width$}  {op:<15} {}", self.paint.tone(Tone::Faint, &line), width = self.width);
+        Plain::of(&text).to_string()
     }
 
     /// A line of a command that still runs.
@@ -159,6 +160,7 @@ impl Watcher for LiveReport {
 
 impl Inner {
     fn print(&mut self, line: &str) {
+        let line = Plain::of(line).to_string();
         // A report that cannot be shown does not stop a deploy.
         let _ = match &mut self.out {
             Some(out) => writeln!(out, "{line}").and_then(|()| out.flush()),

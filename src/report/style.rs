@@ -1,6 +1,6 @@
 //! Colours, and making foreign text safe to print.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 /// Whether colours are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,46 @@ impl Paint {
             Self::Plain => text.to_owned(),
         }
     }
+}
+
+/// A line as a terminal is given it: text and colours, and nothing that would take it over, whoever wrote what is in it. What is
+/// written to people is of this type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plain(String);
+
+impl Plain {
+    /// Shows what is neither text nor a colour.
+    #[must_use]
+    pub fn of(line: &str) -> Self {
+        let mut safe = String::with_capacity(line.len());
+        let mut rest = line;
+        while let Some(at) = rest.find('\x1b') {
+            safe.push_str(&plain(&rest[..at]));
+            let colour = colour(&rest[at..]);
+            safe.push_str(if colour == 0 { "\\x1b" } else { &rest[at..at + colour] });
+            rest = &rest[at + colour.max(1)..];
+        }
+        safe.push_str(&plain(rest));
+        Self(safe)
+    }
+}
+
+impl fmt::Display for Plain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The bytes of the colour that a text begins with; 0 when it begins with another command, or hides what follows.
+fn colour(text: &str) -> usize {
+    let Some(rest) = text.strip_prefix("\x1b[") else { return 0 };
+    let length = rest.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b';').count();
+    if !rest[length..].starts_with('m') || length > 20 {
+        return 0;
+    }
+    let hides = |word: &str| matches!(word.parse::<u8>(), Ok(5..=8 | 40..=49 | 100..=107));
+    let hidden = rest[..length].split(';').take_while(|word| *word != "38").any(hides);
+    if hidden { 0 } else { "\x1b[m".len() + length }
 }
 
 /// Text from a host or a script with control characters shown, so that it cannot take over a terminal.
@@ -102,7 +142,16 @@ fn is_treacherous(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::plain;
+    use super::{Paint, Plain, Tone, plain};
+
+    #[test]
+    fn a_terminal_is_given_text_and_colours_only() {
+        let ours = Paint::Colours.tone(Tone::Bad, "FAILED");
+        assert_eq!(Plain::of(&ours).to_string(), ours);
+        let theirs = "a\x1b[2Jb\x1b]0;title\x07c\x1b[8mhidden\x1b[31;40mx\x1b[38;2;1;2;3my\r\u{9b}1m\x1b";
+        let shown = "a\\x1b[2Jb\\x1b]0;title\\x07c\\x1b[8mhidden\\x1b[31;40mx\x1b[38;2;1;2;3my\\x9b1m\\x1b";
+        assert_eq!(Plain::of(theirs).to_string(), shown);
+    }
 
     #[test]
     fn escapes_are_shown_and_do_nothing() {

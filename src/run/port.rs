@@ -151,7 +151,7 @@ fn claimed(run: &str, lock: &str) -> String {
 }
 
 pub(super) fn explain(host: &HostName, error: EffectError) -> StepError {
-    let message = error.to_string();
+    let message = shortened(&error.to_string());
     let kind = match &error {
         EffectError::Unreachable { .. } | EffectError::Denied { .. } => ErrorKind::Unreachable,
         EffectError::Lost { .. } => ErrorKind::Lost,
@@ -170,8 +170,8 @@ pub(super) fn explain(host: &HostName, error: EffectError) -> StepError {
     match error {
         EffectError::Unreachable { help, .. } | EffectError::Denied { help, .. } => step.help = help,
         EffectError::Lost { .. } => step.help = Some("whether the step took effect there is not known".to_owned()),
-        EffectError::Failed { stderr, code, .. } => (step.stderr, step.code) = (stderr, code),
-        EffectError::Timeout { stderr, .. } => step.stderr = stderr,
+        EffectError::Failed { stderr, code, .. } => (step.stderr, step.code) = (shortened(&stderr), code),
+        EffectError::Timeout { stderr, .. } => step.stderr = shortened(&stderr),
         EffectError::Claimed { run, lock, .. } => step.help = Some(claimed(&run, &lock)),
         EffectError::Drifted { .. } => {
             step.help = Some("look at both; `windlass unwind --accept-drift` puts back what was there all the same".to_owned());
@@ -179,4 +179,15 @@ pub(super) fn explain(host: &HostName, error: EffectError) -> StepError {
         _ => {}
     }
     step
+}
+
+/// What a host says of a failure, as far as anybody reads it: its beginning and its end.
+fn shortened(text: &str) -> String {
+    const FIRST: usize = 1 << 10;
+    const LAST: usize = 7 << 10;
+    if text.len() <= FIRST + LAST {
+        return text.to_owned();
+    }
+    let (first, last) = (text.floor_char_boundary(FIRST), text.ceil_char_boundary(text.len() - LAST));
+    format!("{}\n… ({} bytes left out) …\n{}", &text[..first], last - first, &text[last..])
 }

@@ -4,6 +4,12 @@
 use super::shell::{CallReply, Failure};
 use crate::id::Digest;
 
+pub(super) const NO_SHELL: &str =
+    "does the account force a command, or log in to a program that is no shell? `ssh HOST /bin/sh -c true` must work";
+
+/// Bytes that a shell may say on each stream before it has shown that it is one: whoever logs in is greeted with less.
+pub(super) const BEFORE: usize = 64 << 10;
+
 /// What the streams say so far.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Progress {
@@ -41,12 +47,24 @@ pub(super) struct Frame {
     code: Option<i32>,
     silent: bool,
     limit: u64,
+    /// Whether it said more than is taken.
+    over: bool,
 }
 
 impl Frame {
     pub(super) fn new(key: &str, n: u64, limit: u64) -> Self {
         let mark = format!("\n{key} {n}").into_bytes();
-        Self { greeting: None, mark, stdout: Vec::new(), stderr: Vec::new(), searched: 0, code: None, silent: false, limit }
+        Self {
+            greeting: None,
+            mark,
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+            searched: 0,
+            code: None,
+            silent: false,
+            limit,
+            over: false,
+        }
     }
 
     /// The first answer of a shell: what a login printed before the greeting is dropped.
@@ -56,11 +74,19 @@ impl Frame {
     }
 
     pub(super) fn push_stdout(&mut self, bytes: &[u8]) {
-        self.stdout.extend_from_slice(bytes);
+        let most = self.most();
+        self.over |= !push(&mut self.stdout, bytes, most);
     }
 
     pub(super) fn push_stderr(&mut self, bytes: &[u8]) {
-        self.stderr.extend_from_slice(bytes);
+        let most = self.most();
+        self.over |= !push(&mut self.stderr, bytes, most);
+    }
+
+    /// What is taken of each stream. More is never kept, however much of it comes.
+    fn most(&self) -> usize {
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        if self.awaits_greeting() { BEFORE } else { limit.saturating_add(BEFORE) }
     }
 
     /// What the host said on standard error so far, for when it says no more.
@@ -74,13 +100,24 @@ impl Frame {
         String::from_utf8_lossy(&said).trim().to_owned()
     }
 
+    /// What the end of a shell means: of one that never greeted, nothing was called; of another one it is not known what it still
+    /// did.
+    pub(super) fn ended(&self) -> Failure {
+        let said = if self.awaits_greeting() { self.all_text() } else { self.stderr_text() };
+        let reason = if said.is_empty() { "its shell ended".to_owned() } else { format!("its shell ended: {said}") };
+        match self.awaits_greeting() {
+            true => Failure::Denied { reason, help: Some(NO_SHELL.to_owned()) },
+            false => Failure::Lost(reason),
+        }
+    }
+
     /// Looks for the marks.
     pub(super) fn progress(&mut self) -> Result<Progress, Failure> {
-        if self.stdout.len() as u64 > self.limit || self.stderr.len() as u64 > self.limit {
-            return Err(Failure::Refused(format!("the answer is longer than {} bytes", self.limit)));
-        }
         if !self.greeted() {
-            return Ok(Progress::More);
+            return if self.over { Err(talks_too_much()) } else { Ok(Progress::More) };
+        }
+        if self.over || self.stdout.len() as u64 > self.limit || self.stderr.len() as u64 > self.limit {
+            return Err(Failure::Refused(format!("the answer is longer than {} bytes", self.limit)));
         }
         if self.code.is_none()
             && let Some((at, word)) = self.find_word()?
@@ -144,6 +181,19 @@ impl Frame {
             Err(_) => Err(Failure::Refused("a mark that is no text".to_owned())),
         }
     }
+}
+
+/// Takes bytes as far as there is room; gives whether all of them were taken.
+pub(super) fn push(to: &mut Vec<u8>, bytes: &[u8], most: usize) -> bool {
+    let room = most.saturating_sub(to.len()).min(bytes.len());
+    to.extend_from_slice(&bytes[..room]);
+    room == bytes.len()
+}
+
+/// Of what says so much before it is a shell, nothing was called.
+pub(super) fn talks_too_much() -> Failure {
+    let reason = format!("it says more than {} KiB before its shell answers", BEFORE >> 10);
+    Failure::Denied { reason, help: Some(NO_SHELL.to_owned()) }
 }
 
 fn find(bytes: &[u8], what: &[u8], from: usize) -> Option<usize> {
@@ -217,5 +267,22 @@ mod tests {
         let mut frame = Frame::new("k", 1, 10);
         frame.push_stdout(&[b'x'; 11]);
         assert!(frame.progress().is_err());
+    }
+
+    #[test]
+    fn what_is_said_before_the_greeting_is_not_kept_without_end() {
+        for push in [Frame::push_stdout, Frame::push_stderr] {
+            let mut frame = Frame::first("k", 1, 100 << 20);
+            let mut refused = false;
+            for _ in 0..100 {
+                push(&mut frame, &[b'x'; 64 << 10]);
+                refused |= matches!(frame.progress(), Err(Failure::Denied { .. }));
+            }
+            assert!(refused && frame.stdout.len() <= BEFORE && frame.stderr.len() <= BEFORE);
+        }
+        // Also when nobody looks meanwhile.
+        let mut frame = Frame::new("k", 1, 10);
+        (0..100).for_each(|_| frame.push_stdout(&[b'x'; 64 << 10]));
+        assert!(frame.stdout.len() <= 10 + BEFORE && matches!(frame.progress(), Err(Failure::Refused(_))));
     }
 }

@@ -1,10 +1,9 @@
 //! This machine as a host: the same functions in an `sh` that is a child process.
 
-use super::frame::{Beginning, Frame, Progress};
+use super::frame::{BEFORE, Beginning, Frame, Progress, push, talks_too_much};
 use super::pool::PoolOptions;
-use super::remote::{Become, Password};
-use super::remote::{Known, library};
-use super::shell::{Call, CallReply, Errand, Failure, Shell, Tick};
+use super::remote::{Become, Errand, Known, Password, library, line};
+use super::shell::{Call, CallReply, Failure, Shell, Tick};
 use super::stream::PayloadReader;
 use crate::stop::Stop;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -113,8 +112,7 @@ impl Process {
         if let Some(change) = &change {
             process.become_user(change, stop)?;
         }
-        let first = library().first(&mut process.known);
-        let head = format!("cd\n{}{first}wl 0 true\n", errand.head(&process.key));
+        let head = errand.start_at_home(&process.key, &mut process.known);
         process.stdin.write_all(head.as_bytes()).map_err(|error| unreachable(error.to_string()))?;
         Ok(process)
     }
@@ -129,7 +127,9 @@ impl Process {
             let (has_out, has_err) = self.await_streams();
             if has_err {
                 let n = self.stderr.read(&mut buffer).map_err(unreachable)?;
-                err.extend_from_slice(&buffer[..n]);
+                if !push(&mut err, &buffer[..n], BEFORE) {
+                    return Err(talks_too_much());
+                }
                 // It would wait for another password.
                 if let Some(reason) = change.refusal(&String::from_utf8_lossy(&err)) {
                     return Err(Failure::Denied { reason, help: None });
@@ -139,11 +139,13 @@ impl Process {
                 // Until it is told to go on, it says one line; what it says instead is on its other stream.
                 let n = self.stdout.read(&mut buffer).map_err(unreachable)?;
                 if n == 0 {
-                    self.stderr.read_to_end(&mut err).map_err(unreachable)?;
+                    self.stderr.by_ref().take(BEFORE as u64).read_to_end(&mut err).map_err(unreachable)?;
                     let (reason, help) = change.failure(&String::from_utf8_lossy(&err));
                     return Err(Failure::Denied { reason, help });
                 }
-                out.extend_from_slice(&buffer[..n]);
+                if !push(&mut out, &buffer[..n], BEFORE) {
+                    return Err(talks_too_much());
+                }
             }
             if stop.is_stopped() {
                 return Err(Failure::Stopped);
@@ -158,7 +160,11 @@ impl Process {
         let mut frame =
             if self.calls == 1 { Frame::first(&self.key, 1, call.limit) } else { Frame::new(&self.key, self.calls, call.limit) };
         let before = library().before(call.function, &mut self.known);
-        self.stdin.write_all(before.as_bytes()).and_then(|()| self.stdin.write_all(&call.line(self.calls))).map_err(lost)?;
+        let sent = self.stdin.write_all(before.as_bytes()).and_then(|()| self.stdin.write_all(&line(call, self.calls)));
+        if !frame.awaits_greeting() {
+            // One that ends before it greets says why.
+            sent.map_err(lost)?;
+        }
         let deadline = call.deadline_seconds.map(|seconds| (Instant::now() + Duration::from_secs(seconds), seconds));
         loop {
             match frame.progress()? {
@@ -168,7 +174,7 @@ impl Process {
                     let text = library().later(call.function, &mut self.known);
                     self.stdin.write_all(&text).map_err(lost)?;
                 }
-                Progress::More => self.read_more(&mut frame).map_err(lost)?,
+                Progress::More => self.read_more(&mut frame)?,
             }
             if let Some((_, seconds)) = deadline.filter(|(at, _)| Instant::now() >= *at) {
                 return Err(Failure::Timeout(seconds));
@@ -205,18 +211,19 @@ impl Process {
         (!fds[0].revents().is_empty(), !fds[1].revents().is_empty())
     }
 
-    fn read_more(&mut self, frame: &mut Frame) -> std::io::Result<()> {
+    fn read_more(&mut self, frame: &mut Frame) -> Result<(), Failure> {
+        let lost = |error: std::io::Error| Failure::Lost(error.to_string());
         let (out, err) = self.await_streams();
         let mut buffer = [0_u8; 32 << 10];
+        if err {
+            let n = self.stderr.read(&mut buffer).map_err(lost)?;
+            frame.push_stderr(&buffer[..n]);
+        }
         if out {
-            match self.stdout.read(&mut buffer)? {
-                0 => return Err(std::io::Error::other(format!("its shell ended {}", frame.stderr_text()))),
+            match self.stdout.read(&mut buffer).map_err(lost)? {
+                0 => return Err(frame.ended()),
                 n => frame.push_stdout(&buffer[..n]),
             }
-        }
-        if err {
-            let n = self.stderr.read(&mut buffer)?;
-            frame.push_stderr(&buffer[..n]);
         }
         Ok(())
     }

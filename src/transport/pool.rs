@@ -2,7 +2,8 @@
 
 use super::credentials::Credentials;
 use super::local::LocalShell;
-use super::shell::{Errand, Failure, Shell};
+use super::remote::Errand;
+use super::shell::{Failure, Shell};
 use super::ssh::{Endpoint, SshShell};
 use crate::effect::Fence;
 use crate::fleet::{Host, Inventory, Jump, Transport};

@@ -1,7 +1,6 @@
 //! A host as the rest of the transport sees it: a place that answers calls, and lets one connect from its own network.
 
-use crate::effect::{Content, Fence};
-use crate::id::{RunId, RunTag};
+use crate::effect::Content;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,45 +39,6 @@ pub enum Payload {
         /// How many of them have been handed to the connection so far.
         sent: Arc<AtomicU64>,
     },
-}
-
-/// What the shells of one connection do there, and whose they are.
-#[derive(Debug, Clone)]
-pub(super) struct Errand {
-    run: RunId,
-    whose: String,
-    fence: Option<Fence>,
-}
-
-impl Errand {
-    /// For this run; by a connection of this host's, in a pool that has this name.
-    pub(super) fn new(run: &RunId, pool: &str, host: &str) -> Self {
-        Self { fence: None, run: run.clone(), whose: format!("{pool}/{}/{:016x}", host.replace('/', "_"), rand::random::<u64>()) }
-    }
-
-    /// Under this lock.
-    pub(super) fn under(self, fence: Option<Fence>) -> Self {
-        Self { fence, ..self }
-    }
-
-    /// What a shell is told before its functions; `key` is the mark that ends its answers.
-    pub(super) fn head(&self, key: &str) -> String {
-        let fence = self.fence.as_ref().map_or_else(|| UNLOCKED.to_owned(), fenced);
-        let whose = super::remote::quote(&self.whose);
-        let tag = RunTag::new(&self.run, self.fence.as_ref().map(|fence| &fence.lock));
-        format!("wl_k={key}\nwl_c={whose}\nwl_run={}\nwl_u={tag}\n{fence}", self.run)
-    }
-}
-
-/// What a shell is told where no lock is held.
-const UNLOCKED: &str = "wl_lock=\nwl_e=\nwl_by=\nwl_beside=\n";
-
-/// What a shell is told of the lock.
-fn fenced(fence: &Fence) -> String {
-    let beside: Vec<&str> = fence.beside.iter().map(RunId::as_str).collect();
-    let words = [format!("{} {}", fence.since, fence.by), beside.join(" ")].map(|word| super::remote::quote(&word));
-    let [by, beside] = words;
-    format!("wl_lock={}\nwl_e={}\nwl_by={by}\nwl_beside={beside}\n", fence.lock, fence.epoch)
 }
 
 /// Is called some ten times a second while a call is waited for.
@@ -197,14 +157,6 @@ impl Call {
     pub fn fenced(mut self) -> Self {
         self.fenced = true;
         self
-    }
-
-    /// The line that calls it, as the `n`th call of its shell.
-    #[must_use]
-    pub fn line(&self, n: u64) -> Vec<u8> {
-        let args: Vec<String> = self.args.iter().map(|arg| super::remote::quote(arg)).collect();
-        let fence = if self.fenced { "wl_fenced " } else { "" };
-        format!("wl {n} {fence}{} {}\n", self.function, args.join(" ")).into_bytes()
     }
 }
 

@@ -28,6 +28,9 @@
 #   the kernel has no netem.
 # Settings (environment; two labs differ in LAB, LAB_NAME and LAB_NET): LAB=/run/windlass-lab LAB_NAME=wl
 #   LAB_NET=10.78.0 LAB_CACHE=/var/cache/windlass-lab LAB_DISK=256m LAB_SUITE=bookworm LAB_MIRROR=URL LAB_JOBS=8
+# shellcheck disable=SC2016 # what is not expanded here is for a shell in a host
+# shellcheck disable=SC2038,SC2046 # process numbers and names of hosts have no blanks
+# shellcheck disable=SC2015 # after `A && B || C`, C is wanted where B fails as well
 set -euo pipefail
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 export LAB=${LAB:-/run/windlass-lab} LAB_NAME=${LAB_NAME:-wl} LAB_NET=${LAB_NET:-10.78.0}

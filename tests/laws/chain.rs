@@ -31,7 +31,7 @@ fn forged(run: &RunId, bodies: &[String]) -> Vec<Link> {
 fn a_record_that_is_altered_left_out_or_moved_is_named() {
     let (run, links) = links();
     assert!(Chain::verify(&run, &links).is_ok());
-    assert_eq!(Chain::verify(&RunId::from_ledger("another"), &links).unwrap_err(), Altered { record: 1 });
+    assert_eq!(Chain::verify(&RunId::parse("another").unwrap(), &links).unwrap_err(), Altered { record: 1 });
     for at in 0..links.len() {
         let record = at as u64 + 1;
         let verdict = |change: &dyn Fn(&mut Vec<Link>)| {

@@ -5,6 +5,7 @@ use crate::world::World;
 use serde_json::Value;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -144,4 +145,113 @@ fn undoing_is_said_only_where_something_is_undone() {
     let world = project("host(\"h1\").write(\"~/x\", \"x\"); fail(\"as asked\");", "", "");
     let (code, said) = windlass(&world, &["run"], &[]);
     assert!(code == 3 && said.find(heading).unwrap() < said.find("undone").unwrap(), "{said}");
+}
+
+/// What is in a directory and open to others than its owner, itself included.
+fn open_to_others(directory: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let about = std::fs::symlink_metadata(directory).unwrap();
+    if !about.is_symlink() && about.permissions().mode() & 0o077 != 0 {
+        found.push(format!("{} {:o}", directory.display(), about.permissions().mode()));
+    }
+    if about.is_dir() {
+        found.extend(std::fs::read_dir(directory).unwrap().flat_map(|entry| open_to_others(&entry.unwrap().path())));
+    }
+    found
+}
+
+#[test]
+fn what_is_kept_is_for_its_owner_alone_whatever_the_umask() {
+    let script = "let h = host(\"h1\"); h.upload(\"files/hello.txt\", \"~/x\"); h.template(\"app.conf\", \"~/c\", #{ port: 1 });\n\
+        h.upload(artifact(\"app\"), \"~/app.tar.gz\");";
+    let world = project(script, "", "");
+    let out = world.root().join("out");
+    std::fs::create_dir(&out).unwrap();
+    std::fs::set_permissions(&out, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let commands = [
+        "artifact add app 1.0 files/app.tar.gz",
+        "plan -e box --out out/plan.json --html out/plan.html",
+        "dry-run -e box --out out/dry.json",
+        "run -e box",
+        "run -e box --plan out/dry.json",
+        "test -e box --junit out/junit.xml --html out/test.html",
+        "lock -e box --reason x",
+    ];
+    for command in commands {
+        if command.starts_with("plan") {
+            // What is there already is closed before it is written.
+            std::fs::write(out.join("plan.json"), "old").unwrap();
+        }
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "umask 000; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_windlass")]).args(command.split(' '));
+        shell.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", world.home()).current_dir(world.root()).stdin(Stdio::null());
+        let output = shell.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(matches!(output.status.code(), Some(0 | 1)), "{command}: {said}");
+        let found = [open_to_others(&world.root().join(".windlass")), open_to_others(&out)].concat();
+        assert!(found.is_empty(), "after `{command}`: {found:#?} {said}");
+    }
+    for file in ["plan.json", "plan.html", "dry.json", "junit.xml", "test.html"] {
+        assert!(out.join(file).exists(), "{file}");
+    }
+}
+
+#[test]
+fn a_directory_of_ours_that_is_another_s_fails_the_run_before_any_change() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let world = project("host(\"h1\").write(\"~/x\", \"x\");", "", "");
+    let ours = world.home().join(".windlass");
+    std::fs::create_dir(&ours).unwrap();
+    std::os::unix::fs::chown(&ours, Some(54321), None).unwrap();
+    let (code, said) = windlass(&world, &["run"], &[]);
+    assert!(
+        code == 1 && said.contains("is not this user's alone") && said.contains("failed before it changed anything"),
+        "{said}"
+    );
+    assert!(!world.home().join("x").exists());
+    assert_eq!(lines(&world, &["status", "--format", "json"])[0]["last"]["state"], "unwound");
+}
+
+#[test]
+fn a_validation_that_says_much_is_told_in_short() {
+    let world = project("host(\"h1\").write(\"~/x\", \"x\", #{ validate: \"seq 1 100000; exit 1 # %s\" });", "", "");
+    let (code, said) = windlass(&world, &["run"], &[]);
+    assert!(
+        code == 1 && said.len() < 40_000 && said.contains("bytes left out") && said.contains("100000"),
+        "{} {code}",
+        said.len()
+    );
+    let kept = String::from_utf8(start(&world, &["show", "--format", "json"]).output().unwrap().stdout).unwrap();
+    assert!(kept.len() < 60_000, "{}", kept.len());
+}
+
+#[test]
+fn what_a_host_or_a_person_says_does_not_reach_the_terminal_as_a_command() {
+    let evil = "\\x1b]0;owned\\x07\\x1b[2J";
+    let script = format!("log(\"{evil}\"); step \"{evil}\" {{ host(\"h1\").run(\"printf '\\\\033]0;owned\\\\007'; exit 1\"); }}");
+    let world = project(&script, "", "");
+    let (_, said) = windlass(&world, &["run", "-v"], &[]);
+    assert!(said.contains("owned") && !said.contains('\u{1b}') && !said.contains('\u{7}'), "{said:?}");
+    for args in [&["show"][..], &["lock", "-e", "box", "--reason", "\u{1b}[2Jx"], &["status"], &["history"], &["run"]] {
+        let output = start(&world, args).output().unwrap();
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(!said.contains('\u{1b}'), "{args:?}: {said:?}");
+    }
+}
+
+#[test]
+fn what_sudo_says_without_end_is_not_taken_in() {
+    let world = project("host(\"h1\").write(\"~/x\", \"x\", #{ sudo: true });", "", "");
+    let bin = world.root().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    for stream in ["1", "2"] {
+        std::fs::write(bin.join("sudo"), format!("#!/bin/sh\nyes >&{stream} & wait\n")).unwrap();
+        std::fs::set_permissions(bin.join("sudo"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mut command = start(&world, &["run"]);
+        let output = command.env("PATH", format!("{}:/usr/bin:/bin", bin.display())).stdin(Stdio::null()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && said.contains("more than 64 KiB") && said.len() < 20_000, "{}", said.len());
+    }
 }

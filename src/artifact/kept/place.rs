@@ -5,6 +5,7 @@ use crate::artifact::ArtifactError;
 use crate::artifact::directory::{listed, sync_directory};
 use crate::artifact::pack::{Hashing, pack_plain};
 use crate::id::{Digest, RunId};
+use crate::private;
 use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufReader, Read, Seek, Write};
@@ -20,7 +21,8 @@ pub(in crate::artifact) fn collect(store: &Path, stays: &dyn Fn(&RunId) -> bool,
     let place = Place(store.join("kept"));
     let mut needed = BTreeSet::new();
     for path in listed(&place.runs())? {
-        let run = RunId::from_ledger(&path.file_name().unwrap_or_default().to_string_lossy());
+        // What no run can be called is no run's.
+        let Ok(run) = RunId::parse(&path.file_name().unwrap_or_default().to_string_lossy()) else { continue };
         if stays(&run) {
             needed.extend(place.lines(&run)?.iter().flat_map(|line| line.is.digests().into_iter().cloned()).collect::<Vec<_>>());
         } else if going == Going::Taken {
@@ -90,8 +92,8 @@ impl Place {
         let directory = self.runs();
         let path = directory.join(run.as_str());
         let unwritten = |error: io::Error| ArtifactError::io(&path, "written", error);
-        fs::create_dir_all(&directory).map_err(unwritten)?;
-        let mut file = File::options().create(true).append(true).read(true).open(&path).map_err(unwritten)?;
+        private::directory(&directory).map_err(unwritten)?;
+        let mut file = private::options().create(true).append(true).read(true).open(&path).map_err(unwritten)?;
         let length = file.metadata().map_err(unwritten)?.len();
         // What half a line left does not spoil this one.
         let torn = length > 0 && !ends_with_line(&mut file, length).map_err(unwritten)?;
@@ -104,7 +106,7 @@ impl Place {
     /// Keeps what is at a path now.
     pub(super) fn keep(&self, full: &Path) -> Result<Is, ArtifactError> {
         for directory in [self.contents(), self.temporaries()] {
-            fs::create_dir_all(&directory).map_err(|error| ArtifactError::io(&directory, "made", error))?;
+            private::directory(&directory).map_err(|error| ArtifactError::io(&directory, "made", error))?;
         }
         let unread = |error| ArtifactError::io(full, "read", error);
         let about = fs::metadata(full).map_err(unread)?;
@@ -181,7 +183,7 @@ impl Incoming {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let (process, n) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = place.temporaries().join(format!("{process}-{n}"));
-        let file = File::options().write(true).create(true).truncate(true).open(&path);
+        let file = private::options().write(true).create(true).truncate(true).open(&path);
         let file = file.map_err(|error| ArtifactError::io(&path, "written", error))?;
         Ok(Self { path, file })
     }

@@ -158,8 +158,8 @@ impl Simulate {
             let (host, reason) = (at.host.clone(), "it is no host of this simulated fleet".to_owned());
             return Err(EffectError::Unreachable { host, reason, help: None });
         };
-        if let Effect::Fetch { path, to } = effect {
-            return host.at(at, &self.means(), now).fetch(path, to, &self.controller);
+        if let Effect::Fetch { path, to, limit } = effect {
+            return host.at(at, &self.means(), now).fetch((path, *limit), to, &self.controller);
         }
         host.at(at, &self.means(), now).perform(effect)
     }

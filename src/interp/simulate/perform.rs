@@ -99,10 +99,11 @@ impl At<'_> {
     }
 
     /// A file that a real run would keep in the project: nothing is written, and it is said whether it would be.
-    pub(super) fn fetch(&mut self, path: &RemotePath, to: &str, controller: &Controller) -> Answer {
+    pub(super) fn fetch(&mut self, (path, limit): (&RemotePath, u64), to: &str, controller: &Controller) -> Answer {
         let target = controller.fetched(to)?;
         let file = self.readable(&self.path(path))?;
         let (digest, size) = (self.view().digest(file)?, self.stat_of(file).size);
+        crate::interp::fetch::within(path, size, limit)?;
         controller.stays_inside(&target, to)?;
         if target.is_dir() {
             return die(format!("{to} is a directory; name the file in it"));

@@ -47,9 +47,9 @@ impl Upper {
 
     /// Performs an effect, as far as this holds the answer; a look that nothing here bears upon goes below.
     pub(in crate::interp) fn perform(&mut self, at: &Login, means: &UpperMeans<'_>, effect: &Effect) -> Answer {
-        if let Effect::Fetch { path, to } = effect {
+        if let Effect::Fetch { path, to, limit } = effect {
             let (path, to) = (path.clone(), to.clone());
-            return self.with(at, means, |work| work.fetch(&path, &to, means.controller));
+            return self.with(at, means, |work| work.fetch((&path, *limit), &to, means.controller));
         }
         if effect.class() == EffectClass::Read {
             return self.look(at, means, effect);

@@ -67,6 +67,6 @@ fn release(row: &Row<'_>) -> Result<Release, LedgerError> {
             .map_err(|_| LedgerError::Read(format!("`{standing}` is no standing of a release")))?,
         why: text(9)?,
     };
-    let (run, made_by) = (RunId::from_ledger(&text(4)?), RunId::from_ledger(&text(5)?));
+    let (run, made_by) = (RunId::parse(&text(4)?).map_err(bad)?, RunId::parse(&text(5)?).map_err(bad)?);
     Ok(Release { n: number(0)?, environment: text(1)?, made, run, made_by, at: number(10)? })
 }

@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2016 # what is not expanded here is for a shell in the host
 # Builds the file system of one lab host inside fresh namespaces, then becomes the host's init.
 # $1: the host's directory  $2: its name  $3: its address  $4: the executable  $5: what `lab init` is given
 dir=$1 name=$2 address=$3 exe=$4 spec=$5
@@ -5,7 +6,7 @@ umask 022
 readonly_bind() { mount --rbind "$1" "$2" && mount -o remount,bind,ro "$2"; }
 
 mount --bind "$dir/fs" "$dir/fs"
-cd "$dir/fs"
+cd "$dir/fs" || exit
 mkdir -p proc sys dev run tmp usr opt srv home root mnt var/lib var/log var/cache var/spool var/www var/tmp .old
 chmod 1777 tmp var/tmp
 chmod 700 root

@@ -6,7 +6,7 @@ use crate::effect::{HttpRequest, Invocation, Words};
 use crate::transport::Call;
 use crate::transport::http::Place;
 
-const ASK: &str = include_str!("ask.sh");
+pub(super) const ASK: &str = include_str!("ask.sh");
 
 /// The call that sends a request from the host.
 pub(crate) fn ask_http(place: &Place, request: &HttpRequest) -> Call {

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Makes a connection from this host with what it has, for hosts whose sshd forbids forwarding. A text of its own, sent when needed.
 # Arguments: http|tcp ADDRESS PORT SECONDS METHOD URL REQUEST HEADER...; prints the program's name, a newline, and what it was answered.
 ask=$1 a=$2 p=$3 s=$4 m=$5 u=$6 q=$7
@@ -43,6 +44,7 @@ elif [ "$ask" = http ] && tool wget; then
   t=$(mktemp) || exit 1
   for h; do case $h in Host:*|Connection:*) ;; *) set -- "$@" --header "$h" ;; esac; shift; done
   more=; wget --version >/dev/null 2>&1 && more="--tries=1 --max-redirect=0 --content-on-error"
+  # shellcheck disable=SC2086 # several words, or none
   b=$(wget $more -S -O - -T "$s" "$@" "$u" 2>"$t" | head -c "$most"; echo .)
   l=$(sed -n 's/.*\(HTTP\/1\.[01] [0-9][0-9][0-9]\).*/\1/p' "$t" | tail -n 1)
   [ -n "$l" ] || { tail -n 1 "$t" >&2; rm -f "$t"; exit 1; }

@@ -339,12 +339,21 @@ fn keeping(keeps: &[(SaveId, RemotePath)], call: Call) -> Call {
     Call { function: "wl_exec_keeping", args, ..call }
 }
 
+fn is_variable(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    name.chars().all(plain) && name.starts_with(|c: char| !c.is_ascii_digit())
+}
+
 /// The script that a command becomes: its variables, then its own text, or its words as they are.
 fn body(command: &Invocation) -> String {
     let mut text = String::new();
     for (name, value) in &command.environment {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "export {name}={}", quote(value));
+        let _ = match is_variable(name) {
+            true => writeln!(text, "export {name}={}", quote(value)),
+            // No name of a variable: as a whole word the shell refuses it, and takes nothing of it for a command.
+            false => writeln!(text, "export {}", quote(&format!("{name}={value}"))),
+        };
     }
     match &command.words {
         Words::Shell(script) => text.push_str(script),

@@ -161,6 +161,46 @@ mod tests {
         assert_eq!(library().later("wl_restore", &mut known), b"0\n");
     }
 
+    /// Whether a shell without a writable home can work when this was made for it where anybody may make something.
+    fn works(made: &str) -> (bool, String) {
+        let temp = tempfile::tempdir().unwrap();
+        let text = library().whole().replace("/var/tmp", &temp.path().display().to_string());
+        let head = "wl_k=k wl_c=a/b/c wl_run=r wl_u=u wl_lock= wl_e= wl_v=\n";
+        let script = format!(
+            "{head}cd {}\nw=.windlass-$(id -u)\n{made}\n{text}wl 0 true\nwl_v=$wl_o\nwl 1 wl_fenced wl_private\nwl 2 wl_restore S\n",
+            temp.path().display()
+        );
+        let mut command = std::process::Command::new("/bin/sh");
+        let output = command.args(["-c", &script]).env("HOME", "/nowhere/at/all").output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        (said.contains("\nk 1 0\n"), said)
+    }
+
+    #[test]
+    fn what_anybody_may_have_made_is_not_believed() {
+        for made in ["", "mkdir -m 700 $w", "mkdir -m 700 $w; mkdir $w/runs"] {
+            let (well, said) = works(made);
+            assert!(well, "{made}: {said}");
+        }
+        let mut foreign =
+            vec!["mkdir -m 755 $w", "mkdir -m 777 $w", "mkdir -m 700 other; ln -s other $w", "ln -s none $w", "echo >$w"];
+        if rustix::process::geteuid().is_root() {
+            foreign.push("mkdir -m 700 $w; chown 54321 $w");
+        }
+        for made in foreign {
+            let (well, said) = works(made);
+            assert!(!well && said.contains("\nk 1 77\n") && said.contains("\nk 2 77\n"), "{made}: {said}");
+        }
+    }
+
+    #[test]
+    fn no_function_takes_the_name_of_another() {
+        let tops = TEXT.lines().filter(|line| line.starts_with("wl_")).filter_map(defined);
+        let mut seen = BTreeSet::new();
+        let twice: Vec<&str> = tops.filter(|name| !seen.insert(*name)).collect();
+        assert!(twice.is_empty(), "{twice:?}");
+    }
+
     #[test]
     fn every_function_is_complete_for_a_shell() {
         for function in library().homes.keys() {

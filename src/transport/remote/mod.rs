@@ -2,15 +2,22 @@
 
 mod ask;
 mod calls;
+mod errand;
 mod facts;
 #[cfg(test)]
 mod ground_tests;
+#[cfg(test)]
+mod hostile_tests;
 mod library;
+#[cfg(test)]
+mod receipt_tests;
 mod replies;
 mod sudo;
 
 pub(crate) use ask::{answer, ask_http, ask_tcp};
 pub use calls::{EXEC_LIMIT, call, confirm, look, measure, peek, piece, reboot};
+pub use errand::line;
+pub(super) use errand::{Errand, SHELL};
 pub(super) use library::{Known, library};
 pub use replies::{differs, fenced, own_words as refusal, reply};
 pub(super) use sudo::Become;

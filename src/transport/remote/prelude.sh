@@ -1,24 +1,39 @@
+# shellcheck shell=sh
+# What it cannot know here, and why each is right:
+# shellcheck disable=SC2154 # wl_k, wl_c, wl_run, wl_u, wl_lock and wl_e are set by the controller before this text
+# shellcheck disable=SC1007,SC2209 # `a= b=` sets several to nothing, and `k=link` is a word
+# shellcheck disable=SC2015 # after `A && B || C`, C is wanted where B fails as well
+# shellcheck disable=SC2016,SC2088 # what is not expanded here is for another program, or is written so by people
+# shellcheck disable=SC2046,SC2086 # what is split is our own words, numbers, and names of packages and groups, which have no blanks
+# shellcheck disable=SC2317 # what is defined within a function takes the place of what others call
+# shellcheck disable=SC2165,SC2167 # an inner loop may take the variable of the outer one, which its next round sets anew
+# shellcheck disable=SC3013 # dash, busybox and mksh have -ef
 # Windlass, host side: functions for one persistent POSIX sh. Needs coreutils (GNU or busybox); systemctl for services.
 # The controller sends lines `wl N FUNCTION ARGS`, one at a time, and reads until the mark. Before a function is called for the first
 # time, it sends the section that has it, and those that this one needs: a section begins at `#: NAME`, the first goes out at once.
 # wl_k (the mark, a secret of this session), wl_c (whose shell it is), wl_run (the run's name) and wl_u (what tells it from runs of
 # other ledgers, and stands in every name that it leaves beside a path) are set before this text.
-if [ -d "$HOME" ] && [ -w "$HOME" ]; then wl_home=$HOME/.windlass; else wl_home=/var/tmp/.windlass-$(id -u); fi
+wl_home=$HOME/.windlass wl_o=
+[ -w "$HOME/." ] || wl_home=/var/tmp/.windlass-$(id -u) wl_o=1
+# Where it is another's, or anybody may have made it, nothing in it is believed before wl_own has looked: by each call
+# but the greeting, from when wl_v is wl_o.
+[ -O "$wl_home" ] || [ ! -e "$wl_home" ] || wl_o=1
 W=$wl_home/runs/$wl_run-$wl_u
 # Holders of the lock (wl_lock; this is the wl_e-th) that this host was shown: a file for each, which stays when the run has ended.
 wl_f=$wl_home/ledgers/$wl_lock
-t=; wl_t=; wl_a=; wl_w=; wl_without= # what a login's environment calls so is not ours to remove
+t= wl_t= wl_a= wl_w= wl_without= # what a login's environment calls so is not ours to remove
 LF='
 '
 wl() {
   wl_n=$1; shift
-  ( trap wl_ended TERM; trap : PIPE; "$@" ); wl_x=$?
-  [ $wl_x != 73 ] || { wl_more; ( trap wl_ended TERM; trap : PIPE; "$@" ); wl_x=$?; }
+  wl_do "$@"; wl_x=$?
+  [ $wl_x != 73 ] || { wl_more; wl_do "$@"; wl_x=$?; }
   printf '\n%s %s %s\n' "$wl_k" "$wl_n" "$wl_x"
   printf '\n%s %s\n' "$wl_k" "$wl_n" >&2
   # What the controller still sends is no command.
   [ $wl_x != 74 ] || exit 74
 }
+wl_do() ( trap wl_ended TERM; trap : PIPE; [ ! "$wl_v" ] || wl_later wl_own "$1"; "$@" )
 # What wl_alone ends takes its new file or directory, $wl_t, with it. (PIPE has a handler, or telling nobody would end it first;
 # programs that it runs have the usual one.)
 wl_ended() { [ -z "$wl_t" ] || rm -rf -- "$wl_t"; [ -z "$wl_a" ] || rm -f -- "$wl_a"; exit 74; }
@@ -55,7 +70,6 @@ wl_hash() { h=$(sha256sum <"$1") || exit 1; h=${h%% *}; }
 wl_private() {
   [ -d "$W/s" ] && [ -d "${wl_w:+$wl_f/}." ] ||
     ( umask 077; mkdir -p "$wl_home/sums" "$W/p" "$W/x" "$W/l" ${wl_w:+"$wl_f"} && { [ -z "$wl_e" ] || echo "$wl_lock $wl_run $wl_by" >"$W/of"; } && mkdir -p "$W/s" ) || wl_fail
-  [ -O "$wl_home" ] || wl_die "$wl_home belongs to somebody else"
   wl_here
   [ -z "$wl_w" ] || [ -e "$wl_f/$wl_w" ] || wl_fence
 }
@@ -108,7 +122,22 @@ wl_alone() {
 # wl_watched WORD NAME: before a change within a guarded block (more/guard.sh). wl_calm: before something is restored.
 wl_watched() { [ ! -d "$W/g" ] || wl_later wl_in_guard "$@"; }
 wl_calm() { [ ! -d "$W/g" ] || wl_later wl_no_fire; }
-[ ! -d "$W/l" ] || ( wl_fence >/dev/null; wl_alone )
+[ "$wl_o" ] || [ ! -d "$W/l" ] || ( wl_fence >/dev/null; wl_alone )
+#: alive
+# wl_lives PID BIRTH: whether it is still that process; a number is given again. (A receipt of an earlier Windlass has no birth.)
+wl_lives() { wl_born "$1" && { [ -z "$2" ] || [ "$b0" = "$2" ]; }; }
+# wl_kin PID BIRTH: whether anything is left of the group of that process. While there is, its number is not given again.
+wl_kin() { { ! wl_born "$1" || [ -z "$2" ] || [ "$b0" = "$2" ]; } && kill -0 -"$1" 2>/dev/null; }
+#: own
+# wl_own FUNCTION: ends the call where the directory is not this user's alone. Where anybody may make it, a change makes it first, and
+# by itself: it is ours then, or known not to be. What a shell does first is done once that is known.
+wl_own() {
+  case $1$wl_home in wl_fenced/var/tmp/*) ( umask 077; mkdir -- "$wl_home" 2>/dev/null ) ;; esac
+  [ -e "$wl_home" ] || [ -L "$wl_home" ] || return 0
+  case $wl_home in /var/tmp/*) [ ! -L "$wl_home" ] && [ -d "$wl_home" ] && [ "$(stat -c %a -- "$wl_home")" = 700 ] ;; esac &&
+    [ -O "$wl_home" ] || { ls -ld -- "$wl_home"; exit 77; }
+  [ -e "$W/l/$$" ] || [ ! -d "$W/l" ] || ( wl_fence >/dev/null; wl_alone )
+}
 #: saves
 # wl_keep SAVE: keeps what is at $p, once, as $d.was (a file's other name), $d.path and, last, $d.done. Where it is then, is in kept.
 wl_keep() {
@@ -587,7 +616,8 @@ wl_exec() {
     wl_watched ran "$1"
     set -C; { echo >"$x.started"; } 2>/dev/null || { set +C; [ -e "$x.started" ] || exit 1; wl_await "$2"; exit; }; set +C
     setsid sh -c '
-      x=$1; echo $$ >"$x.pid" || exit 1
+      x=$1; { read -r _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ b _ </proc/$$/stat; } 2>/dev/null
+      echo $$ $b >"$x.pid" || exit 1
       [ "$2" = 0 ] || {
         ( trap "kill \$s; exit" TERM; sleep "$2" & s=$!; wait $s; trap "" TERM
           [ -s "$x.code" ] || { echo >"$x.over"; kill -TERM -$$; i=0; while [ $i -lt 10 ] && kill -0 "$(cat "$x.child")"; do sleep 0.2; i=$((i+1)); done; kill -KILL -$$; }
@@ -641,15 +671,15 @@ wl_await() {
   while [ ! -s "$x.code" ]; do
     b=; read -r b 2>/dev/null </proc/sys/kernel/random/boot_id; read -r w <"$x.boot"
     [ "$b" = "$w" ] || { echo rebooted; exit 75; }
-    q=; [ ! -s "$x.pid" ] || read -r q <"$x.pid"
-    if [ -n "$q" ] && ! kill -0 "$q" 2>/dev/null && [ ! -s "$x.code" ]; then [ -e "$x.over" ] || { echo vanished; exit 75; }; break; fi
+    q=; s=; [ ! -s "$x.pid" ] || read -r q s <"$x.pid"
+    if [ -n "$q" ] && ! wl_lives "$q" "$s" && [ ! -s "$x.code" ]; then [ -e "$x.over" ] || { echo vanished; exit 75; }; break; fi
     # One that never said who it is did not begin, or not so that anybody could know.
     [ -n "$q" ] || { n=$((n+1)); [ $n -lt 100 ] || { echo vanished; exit 75; }; }
     sleep 0.1
   done
   if [ -e "$x.over" ]; then
     # Nothing of it may go on while its changes are undone.
-    c=over; read -r q <"$x.pid"; while kill -0 -"$q" 2>/dev/null; do sleep 0.1; done
+    c=over; read -r q s <"$x.pid"; while wl_kin "$q" "$s"; do sleep 0.1; done
   else read -r c <"$x.code"; fi
   wl_tell "$1"
 }
@@ -677,7 +707,7 @@ wl_probe() { # RECEIPT LIMIT SECONDS DIRECTORY STDIN-SIZE BODY
 wl_sc() {
   command -v systemctl >/dev/null || wl_later wl_other
   if [ "$scope" = user ]; then
-    [ -n "$XDG_RUNTIME_DIR" ] || export XDG_RUNTIME_DIR="/run/user/$(id -u)"
+    [ -n "$XDG_RUNTIME_DIR" ] || { XDG_RUNTIME_DIR=/run/user/$(id -u); export XDG_RUNTIME_DIR; }
     systemctl --user "$@"
   else systemctl "$@"; fi
 }
@@ -763,10 +793,10 @@ wl_end() {
   x=$W/x/$1; q=
   [ -e "$x.started" ] && [ ! -s "$x.code" ] && [ -s "$x.pid" ] || { echo same; exit 0; }
   b=; read -r b 2>/dev/null </proc/sys/kernel/random/boot_id; read -r w <"$x.boot"
-  read -r q <"$x.pid"
-  { [ "$b" = "$w" ] && kill -0 -"$q" 2>/dev/null; } || { echo same; exit 0; }
+  read -r q s <"$x.pid"
+  { [ "$b" = "$w" ] && wl_kin "$q" "$s"; } || { echo same; exit 0; }
   echo >"$x.over"; kill -TERM -"$q"; i=0
-  while kill -0 -"$q" 2>/dev/null; do
+  while wl_kin "$q" "$s"; do
     sleep 0.1; i=$((i+1)); [ $i != 20 ] || kill -KILL -"$q" 2>/dev/null
     [ $i -lt 60 ] || wl_die "the command that is to be undone does not end"
   done

@@ -45,12 +45,23 @@ fn nonsense(host: &HostName, said: &CallReply) -> EffectError {
     }
 }
 
-/// The refusal of a host that was shown a later holder of the lock, if it is that.
+/// The refusal of a host that was shown a later holder of the lock, or where our directory is another's, if it is that: nothing
+/// was changed.
 #[must_use]
 pub fn fenced(host: &HostName, said: &CallReply) -> Option<EffectError> {
     let shown = || said.stdout_text().lines().next().unwrap_or_default().to_owned();
-    (said.code == 76).then(|| EffectError::Fenced { host: host.clone(), shown: shown() })
+    match said.code {
+        76 => Some(EffectError::Fenced { host: host.clone(), shown: shown() }),
+        77 => {
+            let reason = format!("what it would keep for runs is not this user's alone: {}", shown());
+            Some(EffectError::Denied { host: host.clone(), reason, help: Some(FOREIGN.to_owned()) })
+        }
+        _ => None,
+    }
 }
+
+const FOREIGN: &str =
+    "look who made it and what for; then remove it there, or give the user that logs in a home of its own that it can write";
 
 fn refusal(host: &HostName, effect: &Effect, said: &CallReply) -> EffectError {
     if let Some(refused) = fenced(host, said) {
@@ -77,7 +88,7 @@ fn whose(host: &HostName, said: &CallReply) -> Option<EffectError> {
     let mut line = || lines.next().unwrap_or_default();
     let host = host.clone();
     match said.code {
-        77 => {
+        79 => {
             let (run, lock, _since, path, by) = (line(), line(), line(), line(), line());
             Some(EffectError::Claimed { host, path, run, lock, by })
         }

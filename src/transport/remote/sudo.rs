@@ -74,6 +74,7 @@ impl Become {
     pub(crate) fn failure(&self, stderr: &str) -> (String, Option<String>) {
         let user = &self.user;
         let said = stderr.trim();
+        let said = &said[said.ceil_char_boundary(said.len().saturating_sub(2000))..];
         if said.contains("password is required") || said.contains("a terminal is required") {
             let help =
                 "give it once with --ask-sudo-password (-K), or let the user become others without one (NOPASSWD in sudoers)";

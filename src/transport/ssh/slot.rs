@@ -1,10 +1,9 @@
 //! One persistent `sh` on a channel, and the call that it is busy with.
 
 use super::session::would_block;
-use crate::transport::frame::{Frame, Progress};
-use crate::transport::remote::{Become, Password};
-use crate::transport::remote::{Known, library};
-use crate::transport::shell::{Call, CallReply, Errand, Failure};
+use crate::transport::frame::{BEFORE, Frame, NO_SHELL, Progress, push, talks_too_much};
+use crate::transport::remote::{Become, Errand, Known, Password, SHELL, library, line};
+use crate::transport::shell::{Call, CallReply, Failure};
 use crate::transport::stream::PayloadReader;
 use std::io::{ErrorKind, Read, Write};
 use std::sync::mpsc::SyncSender;
@@ -54,6 +53,8 @@ struct Becoming {
     held: Vec<u8>,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
+    /// Whether it said more than is taken.
+    over: bool,
 }
 
 /// Whether anything moved.
@@ -67,14 +68,14 @@ impl Slot {
     /// A shell that has just been asked for; its functions go out with the first call.
     pub(super) fn new(channel: ssh2::Channel, key: &str, errand: &Errand, change: Option<(String, Become)>) -> Self {
         let mut known = Known::default();
-        let head = format!("{}{}wl 0 true\n", errand.head(key), library().first(&mut known));
+        let head = errand.start(key, &mut known);
         let (user, change) = change.unzip();
         let (head, becoming) = match change {
             None => (head.into_bytes(), None),
             Some(change) => {
                 let first = change.first();
                 let held = format!("{}{head}", change.second()).into_bytes();
-                (first, Some(Becoming { change, held, stdout: Vec::new(), stderr: Vec::new() }))
+                (first, Some(Becoming { change, held, stdout: Vec::new(), stderr: Vec::new(), over: false }))
             }
         };
         Self {
@@ -113,11 +114,11 @@ impl Slot {
         let limit = job.call.limit;
         let frame =
             if self.calls == 1 { Frame::first(&self.key, self.calls, limit) } else { Frame::new(&self.key, self.calls, limit) };
-        let mut line = library().before(job.call.function, &mut self.known).into_bytes();
-        line.extend(job.call.line(self.calls));
+        let mut text = library().before(job.call.function, &mut self.known).into_bytes();
+        text.extend(line(&job.call, self.calls));
         match &mut self.becoming {
-            Some(becoming) => becoming.held.extend(line),
-            None => self.out.extend(line),
+            Some(becoming) => becoming.held.extend(text),
+            None => self.out.extend(text),
         }
         self.busy = Some((job, frame));
     }
@@ -201,11 +202,8 @@ impl Slot {
                     Ok(n) => {
                         moved = true;
                         if let Some(becoming) = &mut self.becoming {
-                            if stream == 0 {
-                                becoming.stdout.extend_from_slice(&buffer[..n]);
-                            } else {
-                                becoming.stderr.extend_from_slice(&buffer[..n]);
-                            }
+                            let said = if stream == 0 { &mut becoming.stdout } else { &mut becoming.stderr };
+                            becoming.over |= !push(said, &buffer[..n], BEFORE);
                         } else if let Some((_, frame)) = &mut self.busy {
                             if stream == 0 { frame.push_stdout(&buffer[..n]) } else { frame.push_stderr(&buffer[..n]) }
                         }
@@ -229,6 +227,8 @@ impl Slot {
         let stderr = String::from_utf8_lossy(&becoming.stderr).into_owned();
         if let Some(reason) = becoming.change.refusal(&stderr) {
             self.fail(Failure::Denied { reason, help: None });
+        } else if becoming.over {
+            self.fail(talks_too_much());
         } else if self.channel.eof() {
             let (reason, help) = becoming.change.failure(&stderr);
             self.fail(Failure::Denied { reason, help });
@@ -244,7 +244,7 @@ impl Slot {
         match frame.progress() {
             Ok(Progress::More) => {
                 if self.channel.eof() {
-                    let failure = ended(frame);
+                    let failure = frame.ended();
                     self.fail(failure);
                 }
             }
@@ -289,22 +289,12 @@ impl Slot {
     fn broken(&mut self, error: &std::io::Error) -> Result<(), String> {
         if self.channel.eof() {
             let failure =
-                self.busy.as_ref().map_or_else(|| Failure::Lost("its shell ended".to_owned()), |(_, frame)| ended(frame));
+                self.busy.as_ref().map_or_else(|| Failure::Lost("its shell ended".to_owned()), |(_, frame)| frame.ended());
             self.fail(failure);
             return Ok(());
         }
         Err(error.to_string())
     }
-}
-
-const NO_SHELL: &str =
-    "does the account force a command, or log in to a program that is no shell? `ssh HOST /bin/sh -c true` must work";
-
-/// Of a shell that never greeted, nothing was called; of another one it is not known what it still did.
-fn ended(frame: &Frame) -> Failure {
-    let said = if frame.awaits_greeting() { frame.all_text() } else { frame.stderr_text() };
-    let reason = if said.is_empty() { "its shell ended".to_owned() } else { format!("its shell ended: {said}") };
-    if frame.awaits_greeting() { Failure::Denied { reason, help: Some(NO_SHELL.to_owned()) } } else { Failure::Lost(reason) }
 }
 
 /// A shell that is being opened: a channel, then its program.
@@ -333,7 +323,7 @@ impl Opening {
             }
         }
         let Some(channel) = &mut self.channel else { return Ok(None) };
-        let command = self.change.as_ref().map_or_else(|| "exec /bin/sh".to_owned(), |(_, change)| change.command());
+        let command = self.change.as_ref().map_or_else(|| SHELL.to_owned(), |(_, change)| change.command());
         match channel.exec(&command) {
             Ok(()) => Ok(self.channel.take()),
             Err(error) if would_block(&error) => Ok(None),

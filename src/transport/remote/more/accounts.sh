@@ -7,7 +7,7 @@ wl_entry() {
   else e=$(awk -F: -v n="$2" '$1 == n || $3 == n { print; exit }' "/etc/$1"); fi
   [ -n "$e" ]
 }
-wl_split() { IFS=:; set -f; set -- $e; unset IFS; set +f; e_name=$1 e_uid=$3 e_gid=$4 e_comment=$5 e_home=$6 e_shell=$7; }
+wl_split() { IFS=:; set -f; set -- $e; unset IFS; set +f; e_uid=$3 e_gid=$4 e_comment=$5 e_home=$6 e_shell=$7; }
 # wl_groups USER: the groups that name it as a member, sorted, between spaces, in gs.
 wl_groups() {
   gs=$( { getent group 2>/dev/null || cat /etc/group; } | awk -F: -v n="$1" '{ k = split($4, m, ","); for (i = 1; i <= k; i++) if (m[i] == n) print $1 }' | sort | tr '\n' ' ')
@@ -128,8 +128,10 @@ wl_note_group() { p="account $n"; wl_note "$save" group "$n$LF$line$LF"; }
 # wl_own_group: the group that went with its user is made again.
 wl_own_group() {
   [ -n "$owngroup" ] && ! wl_entry group "${owngroup%%:*}" || return 0
+  # shellcheck disable=SC2030,SC2031 # the group's name is for the one call
   ( n=${owngroup%%:*}; rest=${owngroup#*:*:}; wl_add_group "${rest%%:*}" '' && wl_members "${rest#*:}" ) || exit 1
 }
+# shellcheck disable=SC2031
 wl_members() { for g in $(IFS=,; set -- $1; echo "$@"); do ! wl_entry passwd "$g" || wl_join "$g" "$n" ''; done; }
 wl_back_group() {
   { read -r n; read -r line; } <"$d.was"

@@ -14,7 +14,7 @@ wl_claimed() {
       k=file; read -r k 2>/dev/null <"${f%path}done"
       wl_overlap "$1" "$2" || continue
       rm -f -- "$d.path"; [ -z "$t" ] || rm -rf -- "$t"
-      printf '%s\n' "$r" "$l" "$since" "$q" "$by"; exit 77
+      printf '%s\n' "$r" "$l" "$since" "$q" "$by"; exit 79
     done
   done
 }

@@ -12,7 +12,8 @@ wl_manager() {
 wl_facts() {
   o=/etc/os-release; [ -r $o ] || o=/usr/lib/os-release
   ( ID= VERSION_ID= VERSION_CODENAME= ID_LIKE= PRETTY_NAME=
-    [ ! -r $o ] || . $o
+    # shellcheck source=/dev/null
+    [ ! -r "$o" ] || . "$o"
     printf 'os %s\nos_name %s\nos_version %s\nos_codename %s\nos_like %s\n' "${ID:-$(uname -s)}" "$PRETTY_NAME" "$VERSION_ID" "$VERSION_CODENAME" "$ID_LIKE" )
   n=$(uname -n); f=$(timeout 3 hostname -f 2>/dev/null) || f=$n
   printf 'kernel %s\narch %s\nhostname %s\nfqdn %s\n' "$(uname -r)" "$(uname -m)" "${n%%.*}" "$f"

@@ -112,7 +112,7 @@ wl_back_packages() {
   x=$W/x/$save-apt; undone=; autos=; broken=
   # What it started may still be at work.
   [ ! -e "$x.started" ] || [ -s "$x.code" ] || ( wl_await 0 ) >/dev/null 2>&1
-  while read -r name before after mark lost; do
+  while read -r name before after mark _; do
     [ -n "$name" ] || continue
     wl_version "$name"
     [ -n "$whole" ] || broken=1
