@@ -145,7 +145,12 @@ pub enum Effect {
 
     /// Puts back what a save kept; when it `surely` kept something and has it no more, that is a failure. So is something that neither
     /// the step nor what was there before it left, unless that may be overwritten. Reply: [`Reply::Done`].
-    Restore { save: SaveId, surely: bool, overwrite: Overwrite },
+    Restore {
+        save: SaveId,
+        surely: bool,
+        #[serde(default)]
+        overwrite: Overwrite,
+    },
     /// Ends a command that still runs, and all that it started. Reply: [`Reply::Done`].
     End { receipt: SaveId },
     /// What must follow once the files are back: a service that ran is restarted. Reply: [`Reply::Done`].
@@ -154,7 +159,11 @@ pub enum Effect {
     Guard { act: GuardAct },
     /// Removes what the run kept on the host: saves, trash, receipts; how its journal ended stays. Or what an earlier run of the same
     /// ledger left there, which has ended. Reply: [`Reply::Done`].
-    Forget { anchor: Option<Anchor>, of: Option<RunId> },
+    Forget {
+        anchor: Option<Anchor>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of: Option<RunId>,
+    },
     /// Shows the host who holds the lock from now on; earlier holders are refused there. Reply: [`Reply::Done`].
     Fence,
 

@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2001,SC2010,SC2034,SC2154 # (names here are this text's own; host-side functions set and read variables)
 # An archive's ./ says nothing of where it goes, nor does the login's umask; directories that nobody may write are removed all the same.
 mkdir -p src/ro src/w; echo 1 >src/ro/f; chmod 664 src/ro/f; chmod 775 src/w; chmod 4755 src/ro/f; chmod 555 src/ro; chmod 700 src
 tar -cf a.tar -C src .; echo more >>src/w/g; chmod 644 src/w/g; tar -cf b.tar -C src .

@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2001,SC2010,SC2034,SC2154 # (names here are this text's own; host-side functions set and read variables)
 # Bind mounts of one file system have its device number, and still no rename crosses them.
 mkdir -p a/x/y b bound; mount --bind b bound
 echo 1 >a/x/y/z; ln a/x/y/z a/x/other; echo 2 >a/file

@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2001,SC2010,SC2034,SC2154 # (names here are this text's own; host-side functions set and read variables)
 # A link that somebody else placed is not followed to what is not theirs; their own files are.
 mkdir theirs; echo secret >secret; chmod 600 secret; echo own >theirs/own
 chown -R 65534 theirs 2>/dev/null || exit 0 # who is root here is nobody elsewhere

@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2001,SC2010,SC2034,SC2154 # (names here are this text's own; host-side functions set and read variables)
 # What is mounted in a directory is nobody's to move or to remove, and is named.
 mkdir -p top/in src; mount -t tmpfs tmpfs top/in; echo data >top/in/data; echo f >top/f
 refused "$D/top/in is mounted" wl_remove s1 "$D/top"

@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2001,SC2010,SC2034,SC2154 # (names here are this text's own; host-side functions set and read variables)
 # Who is not root takes nothing away that they could not put back: files of somebody else, in a directory that they may write.
 if [ -z "${again-}" ]; then
   mkdir -m 777 shared; echo theirs >shared/f; echo theirs >shared/g; ln -s old shared/l

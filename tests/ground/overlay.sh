@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2001,SC2010,SC2034,SC2154 # (names here are this text's own; host-side functions set and read variables)
 # On an overlay a directory of the lower layer is renamed by nobody: what is moved or removed is a whole copy, and comes back whole.
 mkdir -p lower/d/e upper work m kept; echo x >lower/d/e/f; ln lower/d/e/f lower/d/other; ln -s nowhere lower/d/l
 mkdir lower/d/only lower/links; ln -s nowhere lower/links/l; chmod 2775 lower/d/e lower/links

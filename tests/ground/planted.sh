@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2001,SC2010,SC2034,SC2154 # (names here are this text's own; host-side functions set and read variables)
 # What lies at one of our names, and is not of this step, is never written through, read, or taken for its own.
 echo secret >victim; chmod 600 victim
 t=$D/.wl-$wl_u-s1; ln -s victim "$t"

@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2001,SC2010,SC2034,SC2154 # (names here are this text's own; host-side functions set and read variables)
 # A file that nothing can take the place of: mounted, as /etc/hosts of a container, or on another file system than the home.
 echo host >hosts; echo below >elsewhere; mount --bind elsewhere hosts
 refused "$D/hosts is mounted" put s1 "$D/hosts" new; same wl_restore s1 ""; test "$(cat hosts)" = below; test -z "$(ls -A | grep '^\.wl-')"

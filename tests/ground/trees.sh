@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2001,SC2010,SC2034,SC2154 # (names here are this text's own; host-side functions set and read variables)
 # A directory that is sent is compared with what is there of it: what somebody else keeps there is neither read nor counted.
 mkdir src t; echo 1 >src/a; mkdir src/sub; echo 2 >src/sub/b; dd of=t/huge bs=1048576 seek=2000000 count=0 2>/dev/null; mkdir t/in; mount -t tmpfs tmpfs t/in; echo 3 >t/in/c
 x=$W/x/want; mkdir -p "$W/x"; ( set +u; LC_ALL=C; export LC_ALL; wl_tree "$D/src" ) >list; sum=$(sha256sum <list | cut -d' ' -f1)

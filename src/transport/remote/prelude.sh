@@ -7,6 +7,8 @@
 # shellcheck disable=SC2046,SC2086 # what is split is our own words, numbers, and names of packages and groups, which have no blanks
 # shellcheck disable=SC2317 # what is defined within a function takes the place of what others call
 # shellcheck disable=SC2165,SC2167 # an inner loop may take the variable of the outer one, which its next round sets anew
+# shellcheck disable=SC2030,SC2031 # what a subshell sets is for it alone, and meant so
+# shellcheck disable=SC2094 # a list that is read is not the one that is written
 # shellcheck disable=SC3013 # dash, busybox and mksh have -ef
 # Windlass, host side: functions for one persistent POSIX sh. Needs coreutils (GNU or busybox); systemctl for services.
 # The controller sends lines `wl N FUNCTION ARGS`, one at a time, and reads until the mark. Before a function is called for the first
@@ -210,7 +212,7 @@ wl_set() {
 wl_mounts() {
   here=$PWD
   if [ -d "$1" ] && [ ! -L "$1" ]; then cd -P -- "$1" && at=$PWD; else cd -P -- "${1%/*}/" && at=${PWD%/}/${1##*/}; fi 2>/dev/null || at=$1
-  cd -- "$here"; on= kind= below=
+  cd -- "$here" || exit 1; on= kind= below=
   while read -r _ _ _ _ m r; do
     case $m in *\\*) m=$(printf '%b' "$(printf %s "$m" | sed 's/\\/\\0/g')") ;; esac
     case $at/ in "${m%/}"/*) [ "${#m}" -lt "${#on}" ] || { on=$m kind=${r#* - }; } ;; esac
