@@ -88,8 +88,9 @@ impl Pair {
     /// Has both do it; they must answer alike.
     fn both(&self, effect: &Effect, log: &str) {
         let (real, memory) = (self.real.perform(&self.login, effect), self.memory.perform(&self.login, effect));
+        let raw = format!("{real:?}");
         let (real, memory) = (plain(real), plain(memory));
-        assert_eq!(real, memory, "\nthe first is the lab's, to {effect:?} after\n{log}\n{}", self.difference());
+        assert_eq!(real, memory, "\nthe first is the lab's, {raw}, to {effect:?} after\n{log}\n{}", self.difference());
     }
 
     /// What a path of the project is.

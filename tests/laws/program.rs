@@ -172,8 +172,8 @@ fn what_is_kept_is_for_its_owner_alone_whatever_the_umask() {
         "artifact add app 1.0 files/app.tar.gz",
         "plan -e box --out out/plan.json --html out/plan.html",
         "dry-run -e box --out out/dry.json",
-        "run -e box",
         "run -e box --plan out/dry.json",
+        "run -e box",
         "test -e box --junit out/junit.xml --html out/test.html",
         "lock -e box --reason x",
     ];
