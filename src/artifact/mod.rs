@@ -8,6 +8,7 @@ mod members;
 mod name;
 mod pack;
 mod pins;
+mod registered;
 mod retention;
 mod store;
 mod tree;

@@ -1,15 +1,15 @@
 //! `windlass artifact`: the store of built bundles.
 
 use super::args::{ArtifactCommand, Common, Format};
-use super::error::CliError;
+use super::error::{CliError, shown};
 use super::printer::Printer;
-use super::settings::{ledger, project, store, who};
+use super::settings::{ledger, ledger_place, project, store, who};
 use crate::artifact::{
     Added, Artifact, ArtifactError, ArtifactName, DirectoryStore, Incoming, Retention, Store, Version, superfluous,
 };
 use crate::fleet::Project;
 use crate::id::RunId;
-use crate::ledger::{Protected, protected};
+use crate::ledger::{Protected, SqliteLedger, protected};
 use crate::report::{Paint, Tone, clock, size};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -114,7 +114,7 @@ fn show(
 ) -> Result<u8, CliError> {
     let artifact = find(store, name, version)?;
     let place = store.fetch(name, version, &artifact.digest);
-    let needed = needed(project)?.artifacts.contains(&artifact.digest);
+    let needed = needed(project, store)?.artifacts.contains(&artifact.digest);
     if printer.format == Format::Json {
         let place = place.ok().map(|path| path.display().to_string());
         printer.json(&json!({ "artifact": artifact, "needed": needed, "place": place }));
@@ -168,7 +168,7 @@ fn drop_one(
     printer: &Printer,
 ) -> Result<u8, CliError> {
     let artifact = find(store, name, version)?;
-    if forced == Forced::No && needed(project)?.artifacts.contains(&artifact.digest) {
+    if forced == Forced::No && needed(project, store)?.artifacts.contains(&artifact.digest) {
         return Err(CliError::new(
             6,
             format!("{name} {version} is needed: something that is live, known-good or unfinished has it"),
@@ -179,7 +179,7 @@ fn drop_one(
 }
 
 fn collect(project: &Project, store: &DirectoryStore, keep: usize, doing: Doing, printer: &Printer) -> Result<u8, CliError> {
-    let needed = needed(project)?;
+    let needed = needed(project, store)?;
     let stays = |run: &RunId| needed.runs.contains(run) || !needed.known.contains(run);
     let going = superfluous(&store.list()?, &Retention { keep, protected: needed.artifacts.clone() });
     if doing == Doing::Removing {
@@ -228,8 +228,28 @@ fn told(store: &DirectoryStore, going: &[Artifact], printer: &Printer) -> Result
     Ok(0)
 }
 
-fn needed(project: &Project) -> Result<Protected, CliError> {
-    Ok(protected(ledger(project)?.as_ref())?)
+/// What this project's ledger needs of a store, and what all others do that use it. One that cannot be read may need anything.
+fn needed(project: &Project, store: &DirectoryStore) -> Result<Protected, CliError> {
+    let mut needed = protected(ledger(project)?.as_ref())?;
+    let own = ledger_place(project)?;
+    for (word, place) in store.registered()?.into_iter().filter(|(_, place)| *place != own) {
+        let unread = |why: String| {
+            CliError::new(
+                6,
+                format!("what the ledger {} needs of this store is not known: {why}; nothing was dropped", shown(&place)),
+            )
+            .with_help(format!("bring it back; or, when its project is gone for good, remove {}", shown(&word)))
+        };
+        if !place.is_file() {
+            return Err(unread("it is not there".to_owned()));
+        }
+        let theirs =
+            SqliteLedger::open(&place).and_then(|ledger| protected(&ledger)).map_err(|error| unread(error.to_string()))?;
+        needed.artifacts.extend(theirs.artifacts);
+        needed.runs.extend(theirs.runs);
+        needed.known.extend(theirs.known);
+    }
+    Ok(needed)
 }
 
 fn find(store: &DirectoryStore, name: &ArtifactName, version: &Version) -> Result<Artifact, CliError> {

@@ -11,7 +11,9 @@ use super::pins::{self, Purpose};
 use super::predict::{Scratch, show_before};
 use super::printer::Printer;
 use super::reader::{A_MOMENT, is_read};
-use super::settings::{Labs, agent, environment, environment_name, executable, ledger, params, project, script, store, who};
+use super::settings::{
+    Labs, agent, environment, environment_name, executable, ledger, params, project, register, script, store, who,
+};
 use super::signals::{Signals, Words, tell};
 use crate::effect::Fence;
 use crate::event::Watcher;
@@ -51,6 +53,7 @@ pub(super) fn run(common: &Common, args: &RunArgs, printer: &Printer) -> Result<
         plan.told().iter().for_each(|told| printer.say(told));
     }
     let ledger = ledger(&project)?;
+    register(&project, &ledger)?;
     let id = plan.as_ref().map_or_else(|| unused_id(ledger.as_ref()), |plan| plan.id(ledger.as_ref()))?;
     let held = hold(&project, &ledger, &name, &id, Intent::Begin)?;
     refuse_while_unfinished(&name, ledger.as_ref())?;

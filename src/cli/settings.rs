@@ -4,7 +4,7 @@ use super::args::{Common, Selection};
 use super::error::CliError;
 use crate::artifact::DirectoryStore;
 use crate::fleet::{Channels, Environment, EnvironmentSource, Host, Inventory, Operator, Project, SshOptions, environment_file};
-use crate::ledger::SqliteLedger;
+use crate::ledger::{Locks as _, SqliteLedger};
 use crate::op::Registry;
 use crate::script::{Facts, Load, Program, ProjectSources, STANDARD};
 use crate::stop::Stop;
@@ -27,10 +27,21 @@ pub(super) fn project(common: &Common) -> Result<Project, CliError> {
 
 /// The ledger of the project.
 pub(super) fn ledger(project: &Project) -> Result<Arc<SqliteLedger>, CliError> {
+    Ok(Arc::new(SqliteLedger::open(&ledger_place(project)?)?))
+}
+
+/// Where the ledger of the project is, for whoever works in another directory.
+pub(super) fn ledger_place(project: &Project) -> Result<PathBuf, CliError> {
     let Some(path) = project.ledger.strip_prefix("sqlite:") else {
         return Err(CliError::input(format!("`ledger = \"{}\"` is not supported", project.ledger)).with_help("write sqlite:PATH"));
     };
-    Ok(Arc::new(SqliteLedger::open(&project.root.join(path))?))
+    let path = project.root.join(path);
+    Ok(std::path::absolute(&path).unwrap_or(path))
+}
+
+/// Leaves word in the project's store that runs of its ledger use it.
+pub(super) fn register(project: &Project, ledger: &SqliteLedger) -> Result<(), CliError> {
+    Ok(store(project)?.register(&ledger.name()?, &ledger_place(project)?)?)
 }
 
 /// The artifact store of the project.

@@ -194,3 +194,26 @@ fn what_a_run_with_a_limit_left_elsewhere_stays() {
     assert!(shop.says(0, &["artifact", "gc", "--keep", "0"]).contains("dropped web 1.0"));
     assert_eq!(shop.json(0, &["artifact", "list"])[0]["version"], "1.1");
 }
+
+#[test]
+fn what_another_project_has_live_stays_in_a_store_that_both_use() {
+    let shop = Shop::new();
+    for (version, build) in [("1.0", "build/1"), ("1.1", "build/2")] {
+        shop.says(0, &["artifact", "add", "web", version, build]);
+    }
+    code(&shop.run(&["--artifact", "web=1.0"]), 0);
+    // Another project has the store as well, and no run.
+    let other = shop.world.root().join("other");
+    shop.world.shell("mkdir ../project/other; cp -r ../project/environments ../project/deploy.rhai ../project/other");
+    std::fs::write(other.join("windlass.toml"), "name = \"other\"\nstore = \"../.windlass/artifacts\"\n").unwrap();
+    let theirs = ["-C", "other", "artifact"];
+    assert!(shop.says(0, &[&theirs[..], &["gc", "--keep", "0"]].concat()).contains("dropped web 1.1"));
+    shop.says(0, &["artifact", "add", "web", "1.1", "build/2"]);
+    assert!(shop.says(6, &[&theirs[..], &["drop", "web", "1.0"]].concat()).contains("--force"));
+    assert_eq!(shop.json(0, &["artifact", "list"]).len(), 2);
+    // What cannot be read may need anything.
+    shop.world.shell("mv ../project/.windlass/ledger.db ../project/gone");
+    let said = shop.says(6, &[&theirs[..], &["gc", "--keep", "0"]].concat());
+    assert!(said.contains("it is not there; nothing was dropped") && said.contains(".windlass/artifacts/ledgers/"), "{said}");
+    assert_eq!(shop.json(0, &[&theirs[..], &["list"]].concat()).len(), 2);
+}
