@@ -214,6 +214,6 @@ fn what_another_project_has_live_stays_in_a_store_that_both_use() {
     // What cannot be read may need anything.
     shop.world.shell("mv ../project/.windlass/ledger.db ../project/gone");
     let said = shop.says(6, &[&theirs[..], &["gc", "--keep", "0"]].concat());
-    assert!(said.contains("it is not there; nothing was dropped") && said.contains(".windlass/artifacts/ledgers/"), "{said}");
+    assert!(said.contains("it is not there") && said.contains("ledgers/"), "{said}");
     assert_eq!(shop.json(0, &[&theirs[..], &["list"]].concat()).len(), 2);
 }

@@ -820,7 +820,8 @@ wl_found() {
 }
 # wl_drifted: whether what is at $p is neither what the step has made of it (new) nor what it kept ($k, $was).
 wl_drifted() {
-  [ -s "$d.new" ] || return 1
+  # Where there is nothing to compare by, what the run made goes.
+  [ -s "$d.new" ] && command -v sha256sum >/dev/null || return 1
   new=$(cat "$d.new"; echo .); new=${new%.}
   wl_found
   case $new in

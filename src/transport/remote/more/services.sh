@@ -32,7 +32,7 @@ if [ -n "$wl_without" ]; then
       openrc) wl_show_openrc ;;
       sysv)
         load=loaded
-        grep -q 'status\|init-d-script' "/etc/init.d/$n" || wl_die "/etc/init.d/$n has no word status, so whether it runs cannot be told"
+        grep -q 'status\|init-d-script' "/etc/init.d/$n" || wl_die "/etc/init.d/$n has no \`status\`, so whether it runs cannot be told"
         ls /etc/rc[0-9].d/K[0-9][0-9]"$n" >/dev/null 2>&1 && enabled=disabled
         ls /etc/rc[2-5].d/S[0-9][0-9]"$n" >/dev/null 2>&1 && enabled=enabled
         wl_script status >/dev/null 2>&1 && active=active
