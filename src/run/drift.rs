@@ -118,6 +118,9 @@ impl Drift {
                 continue;
             };
             let Some(step) = state.steps.get(&drifted.step) else { continue };
+            if is_closed(&step.command.login(), path, effects) {
+                continue;
+            }
             let read = effects.perform(&step.command.login(), &Effect::Read { path: path.clone(), limit: LIMIT });
             let (Some(before), Ok(Reply::Content(now))) = (wanted.text(), read) else { continue };
             let Some(now) = now.text() else { continue };
@@ -126,6 +129,12 @@ impl Drift {
             drifted.diff = Some(diff.unified_diff().context_radius(3).header(&names.0, &names.1).to_string());
         }
     }
+}
+
+/// Whether only its owner may read a file: what is in it is shown to nobody.
+fn is_closed(at: &Login, path: &RemotePath, effects: &dyn Effects) -> bool {
+    let Ok(Reply::Stat(Some(stat))) = effects.perform(at, &Effect::Stat { path: path.clone() }) else { return true };
+    u32::from_str_radix(&stat.mode, 8).is_ok_and(|mode| mode & 0o077 == 0)
 }
 
 /// The last thing that is to hold of each subject, and the commands of which it is not known what they changed.

@@ -7,6 +7,7 @@ mod artifacts;
 mod case;
 mod cases;
 mod chain;
+mod closed;
 mod crash;
 mod differential;
 mod effects;

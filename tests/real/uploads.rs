@@ -133,8 +133,8 @@ fn a_shell_that_is_ended_while_it_hashes_leaves_nothing() {
 
 /// Each of these changes what is there, and is killed in the middle.
 const WORKS: [(&str, &str, u32); 3] = [
-    // Hundreds of files, each renamed into place: half of them are there.
-    ("hosts(\"web\")[0].upload(\"files/many\", \"/srv/many\", #{ delete: true });\n", "mv", 200),
+    // Hundreds of files, those of a directory renamed into place at once: half of them are there.
+    ("hosts(\"web\")[0].upload(\"files/many\", \"/srv/many\", #{ delete: true });\n", "mv", 10),
     ("hosts(\"web\")[0].copy(\"/srv/source\", \"/srv/copy\");\n", "mv", 1),
     ("hosts(\"web\")[0].copy(\"/srv/source\", \"/srv/copy\");\n", "cat", 1),
 ];
@@ -158,7 +158,7 @@ fn who_takes_a_run_up_works_alone() {
             hold_at(host, program, call);
             let running = project.start(&["run", "work.rhai"]);
             let ended = killed_while_held(&project, host, program, running, job);
-            if program == "cat" && job == "unwind" {
+            if script.contains("copy") && job == "unwind" {
                 // Nothing had been changed yet.
                 ended.expect_run(1, "unwound");
             } else {

@@ -51,7 +51,9 @@ impl At<'_> {
         }
         let was = self.keep(put.save, path)?;
         self.makes(put.save, Made::File(put.digest.clone()));
-        let before = match (put.shows, &was) {
+        // What only its owner may read is shown to nobody.
+        let shows = if mode.is_some_and(|mode| mode & 0o077 == 0) { Shows::Nothing } else { put.shows };
+        let before = match (shows, &was) {
             (Shows::Nothing, _) => None,
             (Shows::Before, Was::Absent) => Some(Content::new(Vec::new())),
             (Shows::Before, Was::Same(kept)) => self.short(*kept)?,

@@ -425,7 +425,8 @@ wl_put() {
     out=$(umask "$u"; sh -c "$8" windlass-validate "$t" </dev/null 2>&1) || { rm -f "$t"; wl_die "the new $p does not pass \`validate\`:$LF$out"; }
   fi
   wl_keep "$1"; wl_makes file "$3"
-  if [ -z "$9" ]; then echo changed
+  # What only its owner may read is shown to nobody.
+  if [ -z "$9" ] || [ "${m%00}" != "$m" ]; then echo changed
   elif [ "$k" = absent ]; then echo made
   elif [ "$size" -le 65536 ]; then echo replaced; cat "$kept"
   else echo changed; fi
