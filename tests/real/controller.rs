@@ -166,7 +166,7 @@ impl SmallDisk {
     fn mount(project: &Project) -> Self {
         let disk = Self(project.dir().join(".windlass"));
         std::fs::create_dir_all(&disk.0).unwrap();
-        disk.run("mount", &["-t", "tmpfs", "-o", "size=1m", "windlass-test"]);
+        disk.run("mount", &["-t", "tmpfs", "-o", "size=4m", "windlass-test"]);
         disk
     }
 
@@ -176,7 +176,7 @@ impl SmallDisk {
 
     fn fill(&self) {
         // It is full when this fails.
-        let filled = std::fs::write(self.0.join("ballast"), vec![1_u8; 2 << 20]);
+        let filled = std::fs::write(self.0.join("ballast"), vec![1_u8; 8 << 20]);
         assert!(filled.is_err());
     }
 
