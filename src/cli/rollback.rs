@@ -10,7 +10,7 @@ use super::error::CliError;
 use super::lease::hold;
 use super::printer::Printer;
 use super::run::{Given, begin, confirm, refuse_policy, refuse_while_unfinished, unused_id};
-use super::settings::{Labs, environment, environment_name, ledger, project, register, store, who};
+use super::settings::{Labs, environment, environment_name, project, registered_ledger, store, who};
 use super::take_up::stored_program;
 use crate::artifact::{DirectoryStore, KeptSources, Store};
 use crate::fleet::{Class, Environment, Project, selector};
@@ -30,8 +30,7 @@ pub(super) fn rollback(common: &Common, args: &RollbackArgs, printer: &Printer) 
     refuse_policy(&now)?;
     let store = store(&project)?;
     let _in_use = store.hold()?;
-    let ledger = ledger(&project)?;
-    register(&project, &ledger)?;
+    let ledger = registered_ledger(&project)?;
     let id = unused_id(ledger.as_ref())?;
     let held = hold(&project, &ledger, &name, &id, Intent::Begin)?;
     refuse_while_unfinished(&name, ledger.as_ref())?;

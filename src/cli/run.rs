@@ -12,7 +12,7 @@ use super::predict::{Scratch, show_before};
 use super::printer::Printer;
 use super::reader::{A_MOMENT, is_read};
 use super::settings::{
-    Labs, agent, environment, environment_name, executable, ledger, params, project, register, script, store, who,
+    Labs, agent, environment, environment_name, executable, params, project, registered_ledger, script, store, who,
 };
 use super::signals::{Signals, Words, tell};
 use crate::effect::Fence;
@@ -52,8 +52,7 @@ pub(super) fn run(common: &Common, args: &RunArgs, printer: &Printer) -> Result<
         plan.hold(&project, &mut stored, &Scratch::new(&project)?.0)?;
         plan.told().iter().for_each(|told| printer.say(told));
     }
-    let ledger = ledger(&project)?;
-    register(&project, &ledger)?;
+    let ledger = registered_ledger(&project)?;
     let id = plan.as_ref().map_or_else(|| unused_id(ledger.as_ref()), |plan| plan.id(ledger.as_ref()))?;
     let held = hold(&project, &ledger, &name, &id, Intent::Begin)?;
     refuse_while_unfinished(&name, ledger.as_ref())?;

@@ -39,9 +39,11 @@ pub(super) fn ledger_place(project: &Project) -> Result<PathBuf, CliError> {
     Ok(std::path::absolute(&path).unwrap_or(path))
 }
 
-/// Leaves word in the project's store that runs of its ledger use it.
-pub(super) fn register(project: &Project, ledger: &SqliteLedger) -> Result<(), CliError> {
-    Ok(store(project)?.register(&ledger.name()?, &ledger_place(project)?)?)
+/// The ledger, for a new run; the project's store is told that runs of it use the store.
+pub(super) fn registered_ledger(project: &Project) -> Result<Arc<SqliteLedger>, CliError> {
+    let ledger = ledger(project)?;
+    store(project)?.register(&ledger.name()?, &ledger_place(project)?)?;
+    Ok(ledger)
 }
 
 /// The artifact store of the project.
