@@ -153,8 +153,16 @@ pub enum Effect {
     },
     /// Ends a command that still runs, and all that it started. Reply: [`Reply::Done`].
     End { receipt: SaveId },
-    /// What must follow once the files are back: a service that ran is restarted. Reply: [`Reply::Done`].
-    Resume { save: SaveId },
+    /// What must follow once the files are back: a service that ran is restarted. So is one of these units that the run did not come to
+    /// on this host, where what it runs began while the run went on: it may be from the files of then. Reply: [`Reply::Done`].
+    Resume {
+        save: SaveId,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        units: Vec<ServiceUnit>,
+        /// How long the run goes on by now.
+        #[serde(default)]
+        run_millis: u64,
+    },
     /// A block of changes that the host takes back by itself unless it is confirmed. Reply: [`Reply::Done`].
     Guard { act: GuardAct },
     /// Removes what the run kept on the host: saves, trash, receipts; how its journal ended stays. Or what an earlier run of the same

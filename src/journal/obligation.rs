@@ -117,17 +117,20 @@ impl RunState {
         if !matches!(self.groups.get(key), Some((Group::Bracket { .. }, _))) {
             return Err(format!("there is no bracket {key}"));
         }
+        let ended = self.ended.is_some();
         match self.obligations.get_mut(key) {
             None => {
                 let status = ObligationStatus::Opening;
                 let obligation = Obligation { name: name.to_owned(), when_halted, status, rounds: 1, enters: 0, leaves: 0 };
                 self.obligations.insert(key.clone(), obligation);
             }
+            // What stayed open when the run ended is opened once more before what is owed in it is done.
             Some(obligation)
-                if matches!(
-                    obligation.status,
-                    ObligationStatus::Discharged | ObligationStatus::Failed(BracketSide::Enter, _)
-                ) =>
+                if ended
+                    || matches!(
+                        obligation.status,
+                        ObligationStatus::Discharged | ObligationStatus::Failed(BracketSide::Enter, _)
+                    ) =>
             {
                 obligation.rounds += 1;
                 obligation.status = ObligationStatus::Opening;

@@ -27,6 +27,8 @@ pub struct Illegal {
 pub struct RunState {
     /// What the run was given.
     pub info: Option<StartInfo>,
+    /// When it started, in milliseconds since 1970-01-01 UTC.
+    pub began_at: i64,
     /// Its phase; nothing before it started.
     pub phase: Option<RunPhase>,
     /// Why it is in this phase.
@@ -200,8 +202,12 @@ impl RunState {
             matches!(undo.parts.get(&Part::Follow), Some(UndoStatus::Started | UndoStatus::Done { changed: true }))
                 && !matches!(undo.undo, Compensation::Check { .. })
         };
-        let meant = |step: &&StepState| step.command.host == *host && (unit.is_none() || step.unit().as_ref() == unit);
-        self.steps.values().filter(meant).any(|step| step.undos.values().any(resumed))
+        // With a file that came back, services are restarted that the run did not come to.
+        let any = |undo: &UndoState| matches!(undo.undo, Compensation::Restore { .. }) && resumed(undo);
+        let here = self.steps.values().filter(|step| step.command.host == *host);
+        let meant = |step: &StepState| unit.is_none() || step.unit().as_ref() == unit;
+        here.into_iter()
+            .any(|step| step.undos.values().any(if meant(step) { &resumed as &dyn Fn(&UndoState) -> bool } else { &any }))
     }
 
     /// Where steps took place, on hosts that did not go away.
@@ -279,6 +285,7 @@ impl RunState {
         match &record.entry {
             Entry::RunStarted { info } => {
                 self.info = Some(info.clone());
+                self.began_at = record.at;
                 self.phase = Some(RunPhase::Running);
                 Ok(())
             }

@@ -79,7 +79,7 @@ fn kinds(moment: &Moment) -> Vec<FaultKind> {
     use FaultKind as K;
     let mut kinds = vec![K::Fails, K::Gone, K::Away];
     if matches!(moment.class, EffectClass::Write | EffectClass::Opaque) {
-        kinds.extend([K::Lost, K::GoneAfter, K::Rebooted, K::KilledAfter, K::Taken]);
+        kinds.extend([K::Lost, K::GoneAfter, K::BootsLater, K::Rebooted, K::KilledAfter, K::Taken]);
     }
     if moment.class == EffectClass::Opaque {
         kinds.push(K::Timeout);

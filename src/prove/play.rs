@@ -2,13 +2,13 @@
 
 use super::scenario::{Scenario, Then};
 use crate::artifact::{DirectoryStore, KeptSources};
-use crate::effect::{Effects, Fence};
+use crate::effect::{Effects, Fence, PostconditionSubject};
 use crate::event::Watcher;
 use crate::id::{Digest, Epoch, LockName, RunId, StepKey};
 use crate::interp::fault::{Faulty, History, Injector, Memory};
 use crate::interp::simulate::{Answered, Snapshot, UnitShown};
 use crate::interp::{Controller, Fleet, Retry, Simulate, turns};
-use crate::journal::{Decision, Record, RunPhase, RunState};
+use crate::journal::{Decision, Record, RunPhase, RunState, StepState};
 use crate::ledger::{KnownGood, Lease, Ledger, LedgerError, Link, MemoryLedger, Release, RunRow, StoredRun, known_good};
 use crate::op::Registry;
 use crate::run::{Finish, Job, Outset, Programs, Runner, StackBuilder};
@@ -139,6 +139,8 @@ pub struct Outcome {
     pub records: Vec<Record>,
     /// The world before.
     pub start: Arc<Snapshot>,
+    /// The same where hosts that booted meanwhile had booted before.
+    pub booted: Option<Snapshot>,
     /// The world after.
     pub end: Snapshot,
     /// The services of each host before.
@@ -156,6 +158,35 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Whether a bracket is around a host that could not be reached to be undone.
+    #[must_use]
+    pub fn is_open_for_one_away(&self, key: &StepKey) -> bool {
+        saga::waits_for(&self.state, key, |host| self.is_gone(host.as_str()))
+    }
+
+    /// Whether something of a host is otherwise since a bracket is open for one that is away: what its steps made, or, where a
+    /// command opened it, what no other step of the run speaks of.
+    #[must_use]
+    pub fn is_held_open(&self, host: &str, thing: &str) -> bool {
+        let open = self.last.iter().flat_map(|finish| &finish.open);
+        let open: Vec<String> =
+            open.filter(|(key, _)| self.is_open_for_one_away(key)).map(|(key, _)| format!("{}/{}.", key.task, key.n)).collect();
+        let opens = |key: &StepKey| open.iter().any(|within| key.task.as_str().starts_with(within));
+        let steps = self.state.steps.iter().filter(|(_, step)| step.command.host.as_str() == host);
+        let (own, other): (Vec<_>, Vec<_>) = steps.partition(|(key, _)| opens(key));
+        let speaks = |(_, step): &(&StepKey, &StepState)| {
+            step.undos.values().flat_map(|undo| &undo.makes).any(|made| match made.subject() {
+                PostconditionSubject::Path(path) | PostconditionSubject::Mode(path) => {
+                    thing.strip_prefix(path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                }
+                PostconditionSubject::Active(unit) | PostconditionSubject::Enabled(unit) => {
+                    thing.strip_prefix("service ").is_some_and(|name| name.contains(unit.as_str()))
+                }
+            })
+        };
+        own.iter().any(speaks) || own.iter().any(|(_, step)| step.command.op == "run") && !other.iter().any(speaks)
+    }
+
     /// How the run ended; nothing when it did not.
     #[must_use]
     pub fn phase(&self) -> Option<RunPhase> {
@@ -294,13 +325,28 @@ impl Subject {
         Ok(Deployed { fleet: fleet.copy(), good, before })
     }
 
+    /// The world before, with the hosts that booted meanwhile as they would be, and their services: what does not come up at its host's
+    /// boot is gone whatever the run did.
+    fn booted(&self, history: &History) -> Option<(Snapshot, BTreeMap<String, Vec<UnitShown>>)> {
+        if history.booted.is_empty() {
+            return None;
+        }
+        let fleet = self.fleet.copy();
+        for host in &history.booted {
+            // What cannot start does not run then.
+            let _ = fleet.reboot(host.as_str());
+        }
+        let units = history.booted.iter().map(|host| (host.to_string(), fleet.units(host.as_str()))).collect();
+        Some((fleet.snapshot(), units))
+    }
+
     /// Plays a scenario, by one of those that play them.
     ///
     /// # Errors
     /// When the run cannot even begin.
     pub fn play(&self, scenario: &Scenario, worker: &Worker) -> Result<Outcome, LedgerError> {
         let fleet = Arc::new(self.fleet.copy());
-        let began = fleet.names().into_iter().map(|name| (name.clone(), fleet.units(&name))).collect();
+        let mut began: BTreeMap<_, _> = fleet.names().into_iter().map(|name| (name.clone(), fleet.units(&name))).collect();
         let lock = LockName::new("test", &self.stored.environment.name);
         let injector = Arc::new(Injector::new(fleet.clone(), scenario.faults.clone(), lock.clone(), self.memory.clone()));
         let ledger = Arc::new(Fragile {
@@ -324,14 +370,18 @@ impl Subject {
         let (legs, last) = turns::in_turns(|| play.legs(&self.stored))?;
         let records = ledger.records(&id)?;
         let state = RunState::read(&records).map_err(|illegal| LedgerError::Read(illegal.to_string()))?;
+        let history = injector.history();
+        let (booted, units) = self.booted(&history).unzip();
+        began.extend(units.into_iter().flatten());
         let mut outcome = Outcome {
             scenario: scenario.clone(),
-            history: injector.history(),
+            history,
             legs,
             last,
             state,
             records,
             start: self.at_first.get_or_init(|| Arc::new(self.fleet.snapshot())).clone(),
+            booted,
             end: fleet.snapshot(),
             began,
             stale: Vec::new(),

@@ -32,6 +32,8 @@ pub(super) fn enter(run: &Run, task: &Task, bracket: Bracket) -> Result<StepKey,
         run.writer.submit(vec![Entry::ObligationOpened { key: key.clone(), name, when_halted }])?;
     }
     match opened.map(|obligation| &obligation.status) {
+        // It was opened again while it was undone, which says nothing of its first time: then it was open, and its body ran.
+        _ if opened.is_some_and(|obligation| obligation.rounds > 1) => {}
         // What is open, or was, is not opened again: all that is in it has been done with it open.
         Some(ObligationStatus::Held | ObligationStatus::Discharged | ObligationStatus::Failed(BracketSide::Leave, _)) => {}
         Some(ObligationStatus::Failed(BracketSide::Enter, error)) => return Err(error.clone()),
@@ -63,7 +65,13 @@ pub(super) fn reopen(run: &Run, key: &StepKey) -> Result<(), StepError> {
         let (name, when_halted) = (obligation.name, obligation.when_halted);
         run.writer.commit(vec![Entry::ObligationOpened { key: key.clone(), name, when_halted }])?;
     }
-    open(run, key)
+    let name = run.writer.state(|state| state.obligations.get(key).map(|obligation| obligation.name.clone()));
+    open(run, key).map_err(|mut error| {
+        if is_its_own(&error) {
+            error.message = format!("\"{}\" could not be opened again: {}", name.unwrap_or_default(), error.message);
+        }
+        error
+    })
 }
 
 fn open(run: &Run, key: &StepKey) -> Result<(), StepError> {
@@ -79,14 +87,18 @@ pub(super) fn close(run: &Run, key: &StepKey) -> Result<(), StepError> {
     run.writer.commit(vec![Entry::ObligationDischarged { key: key.clone() }])
 }
 
+/// Whether it failed of what its closure did.
+fn is_its_own(error: &StepError) -> bool {
+    !matches!(error.kind, ErrorKind::Interrupted | ErrorKind::Ledger | ErrorKind::Fenced)
+}
+
 fn perform(run: &Run, key: &StepKey, side: BracketSide) -> Result<(), StepError> {
     let sides = run.brackets.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned();
     let (path, name) = run.writer.state(|state| {
         state.obligations.get(key).map(|obligation| (obligation.task(key, side), obligation.name.clone())).unzip()
     });
     let (Some((enter, leave)), Some(path)) = (sides, path) else {
-        let message = format!("how the bracket {key} is closed was not found by replaying the script");
-        return Err(StepError::new(ErrorKind::Internal, message));
+        return Err(run.not_found(&format!("how the bracket {key} is closed")));
     };
     let closure = if side == BracketSide::Enter { enter } else { leave };
     let host = HostName::parse(key.task.leaf()).ok().filter(|_| key.task.as_str().contains('/'));
@@ -109,7 +121,7 @@ fn perform(run: &Run, key: &StepKey, side: BracketSide) -> Result<(), StepError>
         }
     }
     result.map_err(|mut error| {
-        if side == BracketSide::Leave && !matches!(error.kind, ErrorKind::Interrupted | ErrorKind::Ledger | ErrorKind::Fenced) {
+        if side == BracketSide::Leave && is_its_own(&error) {
             error.message = format!("\"{}\" could not be closed: {}", name.unwrap_or_default(), error.message);
         }
         error

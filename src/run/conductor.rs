@@ -72,6 +72,8 @@ pub(super) struct Run {
     pub(super) once: Mutex<BTreeMap<String, OnceCell>>,
     /// That a host refused this run as an earlier holder of the lock: no task does anything more.
     pub(super) fenced: OnceLock<StepError>,
+    /// What a replay without new work ended of.
+    pub(super) replayed: OnceLock<StepError>,
     /// The plan that it is held to.
     pub(super) held: OnceLock<Held>,
     /// Where the script goes on by something that nobody knows.
@@ -329,6 +331,12 @@ impl Run {
             scouted.divergences.push(error.clone());
         }
         found
+    }
+
+    /// Something that only the script can say was not come to when it was replayed; with what the replay ended of.
+    pub(super) fn not_found(&self, what: &str) -> StepError {
+        let why = self.replayed.get().map(|error| format!("; the replay ended of: {error}")).unwrap_or_default();
+        StepError::new(ErrorKind::Internal, format!("{what} was not found by replaying the script{why}"))
     }
 
     /// What is left to undo, with what runs before held of the services that this one has acted on by now.

@@ -4,6 +4,9 @@ use crate::effect::{Compensation, Effect, Overwrite};
 use crate::id::{HostName, StepKey};
 use crate::journal::{RunPhase, RunState};
 
+/// By how much a clock may have been set meanwhile; one restart too many does less harm than one too few.
+const SLACK_MILLIS: u64 = 10_000;
+
 /// The same effect, so that it overwrites no more than it may; a person may have said that anything may go.
 pub(super) fn undoing(effect: &Effect, state: &RunState, step: (&StepKey, u32), host: &HostName, accepted: bool) -> Effect {
     match effect {
@@ -16,6 +19,10 @@ pub(super) fn undoing(effect: &Effect, state: &RunState, step: (&StepKey, u32), 
                 Overwrite::Nothing
             };
             Effect::Restore { save: save.clone(), surely: *surely, overwrite }
+        }
+        Effect::Resume { save, units, .. } => {
+            let run_millis = u64::try_from(super::writer::now().saturating_sub(state.began_at)).unwrap_or(0);
+            Effect::Resume { save: save.clone(), units: units.clone(), run_millis: run_millis.saturating_add(SLACK_MILLIS) }
         }
         other => other.clone(),
     }

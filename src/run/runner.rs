@@ -145,6 +145,7 @@ impl Runner {
             guards: Mutex::default(),
             once: Mutex::default(),
             fenced: OnceLock::new(),
+            replayed: OnceLock::new(),
             held: OnceLock::new(),
             findings: Mutex::default(),
             left_open: false.into(),

@@ -118,7 +118,10 @@ impl Runner {
         let finish = match self.program(id, &stored, "unwind") {
             Ok(program) => {
                 // Only what its closures are is wanted; how far the replay comes does not matter.
-                let _ = on_big_stack(|| program.run(run.clone()));
+                if let Err(failure) = on_big_stack(|| program.run(run.clone())) {
+                    // It is the first.
+                    let _ = run.replayed.set(failure.error);
+                }
                 let why = if phase == RunPhase::Unwinding { "taken up again" } else { "asked for" };
                 self.unwind_all(id, &run, why, None)
             }

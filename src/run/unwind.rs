@@ -6,7 +6,7 @@ use crate::effect::{Effect, Login, Postcondition, Reply};
 use crate::id::{HostName, RemotePath, StepKey, TaskPath};
 use crate::interp::turns;
 use crate::journal::{BracketSide, Entry, Part, RunState, UndoStatus};
-use crate::saga::{Action, Batch, Work};
+use crate::saga::{self, Action, Batch, Work};
 use crate::script::Task;
 use crate::step::{ErrorKind, StepError};
 use std::collections::BTreeSet;
@@ -156,7 +156,7 @@ impl Unwound {
         if let Action::Health { unit, .. } = action
             && !run.writer.state(|state| state.was_resumed(host, unit.as_ref()))
         {
-            return Ok(());
+            return Self::nothing_to_look_at(run, key, n, part);
         }
         let task = closure_task(run, key, n, part);
         run.still_holds()?;
@@ -189,8 +189,26 @@ impl Unwound {
         }
     }
 
-    /// Opens a bracket again, or closes it. One of a host that cannot be reached is owed.
+    /// Of a look that was owed, since its host was away, and that nothing calls for any more.
+    fn nothing_to_look_at(run: &Run, key: &StepKey, n: u32, part: Part) -> Result<(), StepError> {
+        let owed = |state: &RunState| state.steps.get(key)?.undos.get(&n)?.parts.get(&part).cloned();
+        if !matches!(run.writer.state(owed), Some(UndoStatus::Failed(_))) {
+            return Ok(());
+        }
+        let started = Entry::UndoStarted { key: key.clone(), n, part };
+        run.writer.submit(vec![started, Entry::Undone { key: key.clone(), n, part, changed: false }]).map(drop)
+    }
+
+    /// Opens a bracket again, or closes it. One of a host that cannot be reached is owed; so is one around a host that is away and
+    /// not restored: its users are not sent there again.
     fn bracket(&mut self, run: &Run, key: &StepKey, side: BracketSide) -> Result<(), StepError> {
+        let waits = |state: &RunState| {
+            let owing = state.debts();
+            saga::waits_for(state, key, |host| owing.contains(host))
+        };
+        if side == BracketSide::Leave && run.writer.state(waits) {
+            return Ok(());
+        }
         let result = match side {
             BracketSide::Enter => bracket::reopen(run, key),
             BracketSide::Leave => bracket::close(run, key),
@@ -223,12 +241,7 @@ impl Unwound {
                 checks.iter().try_for_each(|held| run.check(key, &held.at, &held.op, &held.args)).map(|()| true)
             }
             Action::Closure { name } => {
-                let gone = || {
-                    StepError::new(
-                        ErrorKind::Internal,
-                        format!("the script's undo `{name}` of step {key} was not found by replaying it"),
-                    )
-                };
+                let gone = || run.not_found(&format!("the script's undo `{name}` of step {key}"));
                 let closure = run.closure(key).ok_or_else(gone)?;
                 closure(&Task::new(task.clone(), None)).map(|()| true)
             }
@@ -237,10 +250,7 @@ impl Unwound {
 
     /// Writes down that this part of an unreachable host is owed.
     fn owe(&mut self, run: &Run, work: &Work) {
-        let Work::Do { key, n, part, at, action } = work else { return };
-        if matches!(action, Action::Health { .. }) {
-            return;
-        }
+        let Work::Do { key, n, part, at, .. } = work else { return };
         let error = StepError::new(ErrorKind::Unreachable, format!("{} could not be reached", at.host));
         let started = Entry::UndoStarted { key: key.clone(), n: *n, part: *part };
         // When the ledger fails here, the end of the run says so.

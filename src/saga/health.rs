@@ -1,12 +1,20 @@
 //! What must hold where something that ran before runs again: what the run before held there, not what the new version was to
 //! fulfil. Where nothing is on record, that the service is up as it was.
 
+use super::anew::{has_begun_to_change, is_lost};
 use crate::effect::{Compensation, Login, ServiceUnit};
 use crate::id::HostName;
 use crate::journal::{RunState, StepState, StepStatus};
 use crate::op::{ExpectUnit, Operation as _, SERVICE_AT_BOOT};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+
+impl HeldCheck {
+    /// Whether it says no more than that a service is up.
+    pub(super) fn is_only_up(&self) -> bool {
+        self.op == ExpectUnit::NAME && self.args.as_object().is_some_and(|args| args.len() == 2)
+    }
+}
 
 /// A check that held.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +34,8 @@ pub struct Before {
     pub host: HostName,
     /// The service; none for checks of which it is not known which one they are for.
     pub unit: Option<ServiceUnit>,
+    /// As whom the service was acted on last.
+    pub by: Option<Login>,
     /// How many runs ago.
     pub age: usize,
     /// What held.
@@ -51,12 +61,14 @@ pub fn held(state: &RunState, age: usize) -> Vec<Before> {
     all.sort_by_key(|(seq, ..)| *seq);
     let mut found: BTreeMap<(HostName, Option<ServiceUnit>), Vec<HeldCheck>> = BTreeMap::new();
     let mut last: BTreeMap<&HostName, ServiceUnit> = BTreeMap::new();
+    let mut by: BTreeMap<(HostName, ServiceUnit), Login> = BTreeMap::new();
     for (_, step, undo) in all {
         let host = &step.command.host;
         match undo {
             Compensation::RestoreService { .. } if !SERVICE_AT_BOOT.contains(&step.command.op.as_str()) => {
                 if let Some(unit) = step.unit() {
                     found.entry((host.clone(), Some(unit.clone()))).or_default();
+                    by.insert((host.clone(), unit.clone()), step.command.login());
                     last.insert(host, unit);
                 }
             }
@@ -70,7 +82,8 @@ pub fn held(state: &RunState, age: usize) -> Vec<Before> {
             _ => {}
         }
     }
-    found.into_iter().map(|((host, unit), checks)| Before { host, unit, age, checks }).collect()
+    let mut who = |host: &HostName, unit: &Option<ServiceUnit>| by.remove(&(host.clone(), unit.clone()?));
+    found.into_iter().map(|((host, unit), checks)| Before { by: who(&host, &unit), host, unit, age, checks }).collect()
 }
 
 /// The service that a check names.
@@ -117,6 +130,10 @@ pub fn asks(state: &RunState) -> Vec<(HostName, Option<ServiceUnit>)> {
             if !asks.contains(&ask) {
                 asks.push(ask);
             }
+        }
+        let ask = (step.command.host.clone(), None);
+        if has_begun_to_change(step) && is_lost(state, &step.command.host) && !asks.contains(&ask) {
+            asks.push(ask);
         }
     }
     asks

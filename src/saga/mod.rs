@@ -5,11 +5,14 @@
 //! files that an earlier sibling wrote are put back only later. A bracket (a drained server) is closed again once that
 //! is done, too.
 
+mod anew;
 mod health;
+mod inside;
 mod order;
 mod owed;
 
 pub use health::{Before, HeldCheck, answers, asks, held};
+pub use inside::{inside, waits_for};
 pub use owed::owed;
 
 use crate::effect::{Compensation, Effect, Invocation, Login, Overwrite, ServiceUnit};
@@ -17,8 +20,9 @@ use crate::id::{HostName, SaveId, StepKey, TaskPath};
 use crate::journal::{BracketSide, Group, Item, Part, RunState, StepState, StepStatus, UndoState, UndoStatus};
 use crate::op::{GuardArm, SERVICE_AT_BOOT};
 use crate::step::Outcome;
+use anew::acts_on;
 use health::{Follows, health};
-use order::Undoing;
+use order::{Undoing, Whole};
 
 /// One thing to do while unwinding a task.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,8 +85,10 @@ pub fn unwind(state: &RunState, before: &[Before]) -> Vec<Work> {
     // What was done once for all tasks is undone when nothing rests on it any more.
     let mut once: Vec<&TaskPath> = state.tasks.keys().filter(|path| path.is_once()).collect();
     once.sort_by_key(|path| std::cmp::Reverse(state.began.get(*path)));
-    let rest = once.into_iter().flat_map(|path| task(state, before, path));
-    task(state, before, &TaskPath::main()).into_iter().chain(rest).collect()
+    let whole = Whole::new(state, before);
+    let mut work = of(&whole, whole.items(&TaskPath::main()));
+    work.extend(once.into_iter().flat_map(|path| of(&whole, whole.items(path))));
+    work
 }
 
 /// What is left to undo of one group of a task, from where it was entered to its end so far.
@@ -91,26 +97,39 @@ pub fn group(state: &RunState, before: &[Before], key: &StepKey) -> Vec<Work> {
     let items = state.tasks.get(&key.task).map(Vec::as_slice).unwrap_or_default();
     let from = items.iter().position(|item| *item == Item::Enter(key.clone())).map_or(items.len(), |at| at + 1);
     let to = items.iter().position(|item| *item == Item::Leave(key.clone())).unwrap_or(items.len());
-    of(state, before, items.get(from..to).unwrap_or_default())
+    of(&Whole::new(state, before), items.get(from..to).unwrap_or_default())
 }
 
-/// What is left to undo of one task and all that it started.
+/// What is left to undo of one task and all that it started; of a host's, with what was done there earlier where something follows.
 #[must_use]
 pub fn task(state: &RunState, before: &[Before], path: &TaskPath) -> Vec<Work> {
-    of(state, before, state.tasks.get(path).map(Vec::as_slice).unwrap_or_default())
+    let whole = Whole::new(state, before);
+    match (path.parent(), HostName::parse(path.leaf())) {
+        (Some(key), Ok(host)) => branch(&whole, &key, path, &host),
+        _ => of(&whole, whole.items(path)),
+    }
 }
 
-fn of<'a>(state: &'a RunState, before: &'a [Before], items: &'a [Item]) -> Vec<Work> {
-    let mut undoing = Undoing::new(state, before);
+fn of<'a>(whole: &Whole<'a>, items: &'a [Item]) -> Vec<Work> {
+    let mut undoing = Undoing::new(whole);
     undoing.collect(items);
     undoing.finish()
 }
 
-fn step(undoing: &mut Undoing<'_>, key: &StepKey) {
-    let Undoing { state, before, back, follow, checks, .. } = undoing;
-    let Some(step) = state.steps.get(key).filter(|_| !state.settled.contains_key(key)).filter(|step| !step.is_void()) else {
-        return;
-    };
+/// The part of one host in a fork, with what was done there before it.
+fn branch(whole: &Whole<'_>, key: &StepKey, path: &TaskPath, host: &HostName) -> Vec<Work> {
+    let mut undoing = Undoing::of_host(whole, host);
+    undoing.collect(whole.items(path));
+    let around = whole.items(&key.task);
+    let at = around.iter().position(|item| *item == Item::Enter(key.clone())).unwrap_or_default();
+    undoing.pull(around.get(..at).unwrap_or_default());
+    undoing.finish()
+}
+
+fn step(undoing: &mut Undoing<'_, '_>, key: &StepKey) {
+    let Undoing { whole, back, follow, checks, .. } = undoing;
+    let Whole { state, before, .. } = *whole;
+    let Some(step) = to_undo(whole, key) else { return };
     let surely = surely_kept(step);
     for (n, undo) in step.undos.iter().rev() {
         let work = |part, action| Work::Do { key: key.clone(), n: *n, part, at: step.command.login(), action };
@@ -140,10 +159,15 @@ fn step(undoing: &mut Undoing<'_>, key: &StepKey) {
             }
             Compensation::Restore { save } => {
                 push(back, Part::Restore, restore(save, surely));
+                let (resumed, looked_at) = not_come_to(whole, (key, *n), save);
+                follow.extend(resumed.filter(|_| open(Part::Follow)));
+                checks.extend(looked_at.filter(|_| open(Part::Health)));
             }
             Compensation::RestoreService { save } => {
-                push(back, Part::Restore, restore(save, surely));
-                push(follow, Part::Follow, Action::Effect(Effect::Resume { save: save.clone() }));
+                if !step.is_void() {
+                    push(back, Part::Restore, restore(save, surely));
+                }
+                push(follow, Part::Follow, resume(save, acts_on(step).into_iter().collect()));
                 if !SERVICE_AT_BOOT.contains(&step.command.op.as_str()) {
                     well(checks, step.unit());
                 }
@@ -156,9 +180,7 @@ fn step(undoing: &mut Undoing<'_>, key: &StepKey) {
                 well(checks, None);
             }
             Compensation::Reboot { of, within_millis, message } => {
-                let (within_millis, message, after) = (*within_millis, message.clone(), Some(of.clone()));
-                let effect = Effect::Reboot { within_millis, message, begun: false, save: receipt(3000), after };
-                push(follow, Part::Follow, Action::Effect(effect));
+                push(follow, Part::Follow, reboot(of, *within_millis, message.as_ref(), receipt(3000)));
                 well(checks, None);
             }
             Compensation::End { receipt } if step.status == StepStatus::Started => {
@@ -171,9 +193,40 @@ fn step(undoing: &mut Undoing<'_>, key: &StepKey) {
     }
 }
 
+/// A step, when it comes for the first time and something of it may be left to do.
+fn to_undo<'a>(whole: &Whole<'a>, key: &StepKey) -> Option<&'a StepState> {
+    let open = whole.takes(key) && !whole.state.settled.contains_key(key);
+    let step = whole.state.steps.get(key).filter(|_| open)?;
+    // Of one that its host was never reached for, the service may have been started by others on what the run made before.
+    let started = || acts_on(step).is_some() && whole.has_changes(&step.command.host);
+    (!step.is_void() || started()).then_some(step)
+}
+
+/// Services that the run did not come to run again, with what must hold then.
+fn not_come_to(whole: &Whole<'_>, (key, n): (&StepKey, u32), save: &SaveId) -> (Option<Work>, Option<Work>) {
+    let Some((at, units)) = whole.anew.get(&(key.clone(), n)) else { return (None, None) };
+    let work = |part, action| Work::Do { key: key.clone(), n, part, at: at.clone(), action };
+    let held = units.iter().flat_map(|unit| health(whole.before, at, Follows::Service(unit)));
+    // Of several, one may not even be there yet.
+    let checks: Vec<_> = held.filter(|held| units.len() == 1 || !held.is_only_up()).collect();
+    let health = (!checks.is_empty()).then(|| work(Part::Health, Action::Health { unit: None, checks }));
+    (Some(work(Part::Follow, resume(save, units.clone()))), health)
+}
+
 /// What may be overwritten is decided when it is performed.
 fn restore(save: &SaveId, surely: bool) -> Action {
     Action::Effect(Effect::Restore { save: save.clone(), surely, overwrite: Overwrite::Nothing })
+}
+
+/// What ran runs again. How long the run goes on is known when it is performed.
+fn resume(save: &SaveId, units: Vec<ServiceUnit>) -> Action {
+    Action::Effect(Effect::Resume { save: save.clone(), units, run_millis: 0 })
+}
+
+/// A host's restart that follows one of the run's own.
+fn reboot(of: &SaveId, within_millis: u64, message: Option<&String>, save: SaveId) -> Action {
+    let (message, after) = (message.cloned(), Some(of.clone()));
+    Action::Effect(Effect::Reboot { within_millis, message, begun: false, save, after })
 }
 
 /// Whether its host surely kept something: of a step that made one change, it did.
@@ -189,14 +242,14 @@ fn again(command: &Invocation, of: Option<SaveId>, receipt: SaveId) -> Action {
     Action::Effect(Effect::Exec { command, receipt, after: of, keeps: Vec::new(), contract })
 }
 
-fn fork(state: &RunState, before: &[Before], key: &StepKey) -> Option<Work> {
-    let (Group::Fork { word, batches }, _) = state.groups.get(key)? else { return None };
-    let branch = |host: &HostName| {
+fn fork(whole: &Whole<'_>, key: &StepKey) -> Option<Work> {
+    let (Group::Fork { word, batches }, _) = whole.state.groups.get(key)? else { return None };
+    let one = |host: &HostName| {
         let path = key.task.child(key.n, word, host.as_str());
-        let work = task(state, before, &path);
+        let work = branch(whole, key, &path, host);
         (!work.is_empty()).then_some((path, host.clone(), work))
     };
-    let batches: Vec<_> = batches.iter().rev().map(|hosts| hosts.iter().filter_map(branch).collect::<Vec<_>>()).collect();
+    let batches: Vec<_> = batches.iter().rev().map(|hosts| hosts.iter().filter_map(one).collect::<Vec<_>>()).collect();
     let batches: Vec<_> = batches.into_iter().filter(|batch| !batch.is_empty()).collect();
     (!batches.is_empty()).then(|| Work::Fork { word: word.clone(), batches })
 }

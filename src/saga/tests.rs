@@ -40,6 +40,17 @@ impl Journal {
         self
     }
 
+    /// The last step is one on this host.
+    fn on(mut self, host: &str) -> Self {
+        let started = self
+            .0
+            .iter_mut()
+            .rev()
+            .find_map(|entry| if let Entry::Started { command, .. } = entry { Some(command) } else { None });
+        started.unwrap().host = HostName::parse(host).unwrap();
+        self
+    }
+
     /// A bracket that is open.
     fn bracket(mut self, at: &str) -> Self {
         let (key, name) = (key(at), at.to_owned());
@@ -393,9 +404,10 @@ fn an_open_bracket_is_closed_whatever_was_done_in_it() {
 #[test]
 fn one_bracket_is_closed_before_the_next_one_is_opened() {
     let mut journal = Journal::new();
-    for n in [1, 4] {
+    for (n, host) in [(1, "a"), (4, "b")] {
         let at = |m: u32| format!("main#{}", n + m);
-        journal = journal.step(&at(0), &[file(&at(0))]).bracket(&at(1)).step(&at(2), &[service(&at(2))]).closed(&at(1));
+        journal = journal.step(&at(0), &[file(&at(0))]).on(host).bracket(&at(1));
+        journal = journal.step(&at(2), &[service(&at(2))]).on(host).closed(&at(1));
     }
     let wanted = [
         "enter main#5",
@@ -429,5 +441,147 @@ fn a_run_that_has_ended_owes_only_what_failed_and_what_is_open() {
     let mut journal = Journal::new().step("main#1", &[file("main#1")]).bracket("main#2").step("main#3", &[file("main#3")]);
     journal = journal.failed("main#3", 1, Part::Restore, ErrorKind::Unreachable);
     journal.0.push(Entry::RunEnded { state: crate::journal::RunPhase::Succeeded, exit: 4, error: None });
-    assert_eq!(told(&owed(&journal.state(), &[])), ["restore main#3", "leave main#2"]);
+    assert_eq!(told(&owed(&journal.state(), &[])), ["enter main#2", "restore main#3", "leave main#2"]);
+    // What was restored in it is no reason to open it once more.
+    let journal = journal.undone("main#3", 1, Part::Restore);
+    assert_eq!(told(&owed(&journal.state(), &[])), ["leave main#2"]);
+}
+
+#[test]
+fn brackets_are_closed_in_the_mirror_of_how_they_were_opened() {
+    // What was stopped before both runs again before either is closed.
+    let journal = Journal::new().step("main#1", &[service("main#1")]).bracket("main#2").bracket("main#3");
+    let journal = journal.step("main#4", &[file("main#4")]).closed("main#3").closed("main#2");
+    let wanted =
+        ["enter main#2", "enter main#3", "restore main#4", "restore main#1", "resume main#1", "leave main#3", "leave main#2"];
+    assert_eq!(journal.work(), wanted);
+}
+
+#[test]
+fn what_is_inside_a_bracket_is_known() {
+    let at = |host: &str| format!("main/3.rolling/{host}#1");
+    let journal = Journal::new().step("main#1", &[]).bracket("main#2").fork("main#3", &[&["a"], &["b"]]);
+    let journal = journal.step(&at("a"), &[]).leave("main#3").closed("main#2").fork("main#4", &[&["c"]]);
+    let hosts = |at: &str| inside(&journal.state(), &key(at)).iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(hosts("main#2"), ["a", "b"]);
+    let journal = Journal::new().fork("main#1", &[&["a"]]).bracket("main/1.rolling/a#1");
+    assert_eq!(inside(&journal.state(), &key("main/1.rolling/a#1")).len(), 1);
+}
+
+#[test]
+fn a_restart_comes_after_the_last_file_of_its_host_whichever_fork_made_it() {
+    let at = |fork: &str, host: &str, n: u32| format!("main/{fork}/{host}#{n}");
+    let mut journal = Journal::new().step("main#1", &[file("main#1")]).on("a").fork("main#2", &[&["a", "b", "c"]]);
+    for host in ["a", "b", "c"] {
+        journal = journal.step(&at("2.rolling", host, 1), &[file("main#9")]);
+    }
+    journal = journal.leave("main#2").fork("main#3", &[&["a"], &["b"]]);
+    for host in ["a", "b"] {
+        journal = journal.bracket(&at("3.rolling", host, 1)).step(&at("3.rolling", host, 2), &[service("main#9")]);
+        journal = journal.closed(&at("3.rolling", host, 1));
+    }
+    let journal = journal.leave("main#3");
+    // Batch by batch, each within its bracket; what nothing follows on stays in its own fork.
+    let wanted = [
+        "[b: enter b#1, restore b#2, restore b#1, resume b#2, leave b#1]",
+        "[a: enter a#1, restore a#2, restore a#1, restore main#1, resume a#2, leave a#1]",
+        "[c: restore c#1]",
+    ];
+    assert_eq!(journal.work(), wanted);
+    // The same where one host alone is restored.
+    let path = TaskPath::main().child(3, "rolling", "b");
+    let alone = ["enter b#1", "restore b#2", "restore b#1", "resume b#2", "leave b#1"];
+    assert_eq!(told(&task(&journal.state(), &[], &path)), alone);
+}
+
+#[test]
+fn brackets_around_one_host_wait_for_its_last_file() {
+    let mut journal = Journal::new();
+    for n in [1, 4] {
+        let at = |m: u32| format!("main#{}", n + m);
+        journal = journal.bracket(&at(0)).step(&at(1), &[file(&at(1))]).step(&at(2), &[service(&at(2))]).closed(&at(0));
+    }
+    let wanted = [
+        "enter main#4",
+        "restore main#6",
+        "restore main#5",
+        "enter main#1",
+        "restore main#3",
+        "restore main#2",
+        "resume main#3",
+        "resume main#6",
+        "leave main#1",
+        "leave main#4",
+    ];
+    assert_eq!(journal.work(), wanted);
+}
+
+/// What is resumed, and which services with it, a line each.
+fn resumed(work: &[Work]) -> Vec<String> {
+    let one = |work: &Work| match work {
+        Work::Do { key, at, action: Action::Effect(Effect::Resume { units, .. }), .. } => {
+            let units: Vec<&str> = units.iter().map(|unit| unit.name.as_str()).collect();
+            vec![format!("{key} {at}: {}", units.join(" "))]
+        }
+        Work::Fork { batches, .. } => batches.iter().flatten().flat_map(|(_, _, work)| resumed(work)).collect(),
+        _ => Vec::new(),
+    };
+    work.iter().flat_map(one).collect()
+}
+
+#[test]
+fn services_that_a_run_did_not_come_to_are_looked_at_once_files_are_back() {
+    let at = |host: &str, n: u32| format!("main/1.rolling/{host}#{n}");
+    let acts = |journal: Journal, at: &str| {
+        let mut journal = journal.step_of("service.restart", at, &[service(at)]);
+        for entry in journal.0.iter_mut().rev() {
+            if let Entry::Started { command, .. } = entry {
+                command.args = json!({ "unit": { "name": "web", "scope": "system" } });
+                command.user = Some("root".into());
+                break;
+            }
+        }
+        journal
+    };
+    let mut journal = Journal::new().fork("main#1", &[&["a"], &["b"]]);
+    journal = acts(journal.step(&at("a", 1), &[file(&at("a", 1))]), &at("a", 2));
+    let before = held(&journal.state(), 0);
+    // At a it was come to; at b, its task ended between the file and the restart.
+    let journal = journal.step(&at("b", 1), &[file(&at("b", 1))]).step(&at("b", 2), &[file(&at("b", 2))]);
+    let wanted = ["main/1.rolling/b#1 b (as root): web", "main/1.rolling/a#2 a (as root): web"];
+    assert_eq!(resumed(&unwind(&journal.state(), &[])), wanted);
+    // Of a host on its own only a run before tells, where it was lost.
+    let mut alone = Journal::new().step("main/1.rolling/a#1", &[file(&at("a", 1))]);
+    assert_eq!(resumed(&unwind_all(&alone, &before)), [""; 0]);
+    alone.0.truncate(3);
+    alone.0.push(Entry::Failed { key: key(&at("a", 1)), error: StepError::new(ErrorKind::Lost, "gone"), millis: 0 });
+    assert_eq!(resumed(&unwind_all(&alone, &before)), ["main/1.rolling/a#1 a (as root): web"]);
+}
+
+fn unwind_all(journal: &Journal, before: &[Before]) -> Vec<Work> {
+    task(&journal.state(), before, &TaskPath::main().child(1, "rolling", "a"))
+}
+
+#[test]
+fn a_service_that_was_to_be_restarted_is_looked_at_where_files_were_changed() {
+    let restart = |mut journal: Journal| {
+        journal = journal.step_of("service.restart", "main#2", &[service("main#2")]).on("a");
+        for entry in &mut journal.0 {
+            if let Entry::Started { command, .. } = entry
+                && command.op == "service.restart"
+            {
+                command.args = json!({ "unit": { "name": "web", "scope": "system" } });
+            }
+        }
+        journal.0.pop();
+        let error = StepError::new(ErrorKind::Unreachable, "gone");
+        journal.0.push(Entry::Failed { key: key("main#2"), error, millis: 0 });
+        journal
+    };
+    let journal = restart(Journal::new().step("main#1", &[file("main#1")]).on("a"));
+    assert_eq!(resumed(&unwind(&journal.state(), &[])), ["main#2 a: web"]);
+    assert_eq!(journal.work(), ["restore main#1", "resume main#2", "well main#2"]);
+    // Where nothing was changed, nothing that was started since is ours.
+    let journal = restart(Journal::new().step("main#1", &[file("main#1")]).on("b"));
+    assert_eq!(journal.work(), ["restore main#1"]);
 }

@@ -19,7 +19,7 @@ pub(crate) struct Case {
     /// Its value as JSON.
     pub(crate) gives: Option<String>,
     /// A part of the error's text.
-    pub(crate) error: Option<String>,
+    pub(crate) error: Option<Said>,
     /// A text of `sh` that must succeed afterwards.
     pub(crate) check: Option<String>,
     /// What becomes of the last step when the same is called again.
@@ -36,6 +36,33 @@ pub(crate) struct Case {
 
 fn yes() -> bool {
     true
+}
+
+/// A part of a text; one of several where what is seen depends on the moment of the look.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Said {
+    Part(String),
+    OneOf(Vec<String>),
+}
+
+impl Said {
+    /// Whether a text says it.
+    pub(crate) fn is_in(&self, text: &str) -> bool {
+        match self {
+            Self::Part(part) => text.contains(part.as_str()),
+            Self::OneOf(parts) => parts.iter().any(|part| text.contains(part.as_str())),
+        }
+    }
+}
+
+impl std::fmt::Display for Said {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Part(part) => write!(f, "{part}"),
+            Self::OneOf(parts) => write!(f, "{}", parts.join("` or `")),
+        }
+    }
 }
 
 /// How a step ends.

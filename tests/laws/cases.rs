@@ -150,14 +150,14 @@ fn ended(ran: &Ran, wanted: Ending) -> Checked {
 
 fn explained(case: &Case, ran: &Ran) -> Checked {
     match case.error.as_ref().filter(|_| case.outcome == Ending::Failed) {
-        Some(part) if !ran.error().contains(part.as_str()) => Err(format!("the error does not say `{part}`: {}", ran.error())),
+        Some(part) if !part.is_in(&ran.error()) => Err(format!("the error does not say `{part}`: {}", ran.error())),
         _ => Ok(()),
     }
 }
 
 /// What is found without running the script is as good an answer.
 fn refused(case: &Case, why: &str) -> Checked {
-    let as_said = case.outcome == Ending::Failed && case.error.as_ref().is_none_or(|part| why.contains(part.as_str()));
+    let as_said = case.outcome == Ending::Failed && case.error.as_ref().is_none_or(|part| part.is_in(why));
     if as_said { Ok(()) } else { Err(format!("it is refused by the check: {why}")) }
 }
 

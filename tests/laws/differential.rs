@@ -337,7 +337,7 @@ fn play(pair: &Pair, deeds: &[Deed]) {
         pair.both(&Effect::Restore { save: save.clone(), surely: false, overwrite: windlass::effect::Overwrite::Nothing }, &log);
         log += &format!("back: {effect:?}\n");
         if matches!(effect, Effect::Service { .. }) {
-            pair.both(&Effect::Resume { save: save.clone() }, &log);
+            pair.both(&Effect::Resume { save: save.clone(), units: Vec::new(), run_millis: 0 }, &log);
         }
     }
     pair.both(&Effect::ServiceStatus { unit: service() }, &log);
@@ -406,7 +406,7 @@ fn a_service_that_runs_as_before_says_so_again() {
     for n in [12, 11] {
         did(Effect::Restore { save: save(n), surely: false, overwrite: windlass::effect::Overwrite::Nothing });
     }
-    let resume = |n: u32| Effect::Resume { save: save(n) };
+    let resume = |n: u32| Effect::Resume { save: save(n), units: Vec::new(), run_millis: 0 };
     assert_eq!(did(resume(11)), Reply::done(true), "asked once more");
     assert_eq!(did(resume(11)), Reply::done(true), "and again");
     assert_eq!(did(resume(12)), Reply::done(false), "the other step");

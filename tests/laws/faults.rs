@@ -11,7 +11,7 @@ use std::process::Command;
 const FEW: &str = "fails,away,rebooted,timeout,sick,sick-release,flaps,dies,killed-after";
 
 /// Faults that a mended script bears. Kills at effects are tried; those at records in between take as long again.
-const MANY: &str = "fails,lost,gone-after,away,rebooted,timeout,full,sick,sick-release,flaps,dies,killed-after,taken";
+const MANY: &str = "fails,lost,gone-after,away,boots-later,rebooted,timeout,full,sick,sick-release,flaps,dies,killed-after,taken";
 
 /// What a case says of its wrong script. The line of the mistake ends with `// BREACH`.
 #[derive(Deserialize)]
@@ -168,7 +168,13 @@ fn what_was_found_in_the_runtime_stays_mended() {
 #[test]
 fn what_ships_has_no_breach() {
     // What can go wrong, cut down to seconds; `WINDLASS_FAULTS=all` tries everything.
-    let some = ["--single", "--from", "live", "--faults", "fails,lost,gone,rebooted,full,sick,sick-release,dies,killed-after"];
+    let some = [
+        "--single",
+        "--from",
+        "live",
+        "--faults",
+        "fails,lost,gone,boots-later,rebooted,full,sick,sick-release,dies,killed-after",
+    ];
     let shipped: [(&str, &[&str]); 4] = [
         ("scripts/single", &[]),
         ("scripts/rolling", &some[..]),

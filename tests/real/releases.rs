@@ -72,3 +72,29 @@ fn a_host_that_is_cut_off_in_the_middle_of_a_batch_takes_all_back() {
     project.windlass(&["artifact", "gc", "--keep", "0"]).expect(0).says(&["dropped hello 1.0", "dropped hello 1.1"]);
     project.windlass(&["artifact", "list"]).expect(0).says(&["1.2"]);
 }
+
+#[test]
+fn a_host_that_is_off_between_link_and_restart_runs_what_was_there_once_it_is_settled() {
+    let lease = lab().lease(2);
+    let hosts = &lease.hosts;
+    let project = Project::new(hosts, |_| "");
+    for version in ["1.0", "1.1"] {
+        project.windlass(&["artifact", "add", "hello", version, &format!("files/hello-{version}.tar.gz")]).expect(0);
+    }
+    deploy(&project, "1.0");
+    let before = states(hosts);
+    let gone = &hosts[1];
+    let pause = format!("pause={}", gone.name);
+    let running = project.start(&["run", "release.rhai", "--format", "json", "--artifact", "hello=1.1", "--set", &pause]);
+    await_file(gone, "/run/test.reached");
+    gone.fault("kill");
+    let end = running.wait().expect_run(4, "unwound");
+    assert_eq!(end["debts"], serde_json::json!([gone.name]), "{end}");
+    // Its own boot starts what the link says.
+    gone.fault("boot");
+    gone.wait_until_up();
+    assert_eq!(gone.state().answer, "hello 1.1 is well");
+    project.windlass(&["settle"]).expect(0);
+    assert_same(&before, hosts);
+    serve(hosts, "1.0");
+}

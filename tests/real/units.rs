@@ -247,7 +247,7 @@ impl Ran {
         let error =
             ["message", "stderr", "help"].map(|part| last["error"][part].as_str().unwrap_or_default().to_owned()).join(" ");
         let error = if self.state().is_empty() { last.to_string() } else { error };
-        match case.error.as_ref().filter(|part| !error.contains(part.as_str())) {
+        match case.error.as_ref().filter(|part| !part.is_in(&error)) {
             Some(part) => Err(format!("the error does not say `{part}`: {}", self.0)),
             None => Ok(()),
         }

@@ -18,6 +18,8 @@ pub enum FaultKind {
     GoneAfter,
     /// The host goes away, and is back once the run has ended.
     Away,
+    /// The host goes away right after it took effect, boots, and is back once the run has ended.
+    BootsLater,
     /// The host is restarted under way.
     Rebooted,
     /// A command does not end in time.
@@ -48,6 +50,7 @@ impl FaultKind {
         Self::Gone,
         Self::GoneAfter,
         Self::Away,
+        Self::BootsLater,
         Self::Rebooted,
         Self::Timeout,
         Self::Full,
@@ -69,6 +72,7 @@ impl FaultKind {
             Self::Gone => "gone",
             Self::GoneAfter => "gone-after",
             Self::Away => "away",
+            Self::BootsLater => "boots-later",
             Self::Rebooted => "rebooted",
             Self::Timeout => "timeout",
             Self::Full => "full",
@@ -97,6 +101,7 @@ impl FaultKind {
             Self::Gone => "the host goes away before it, for good",
             Self::GoneAfter => "takes effect, and the host goes away for good",
             Self::Away => "the host goes away before it, and is back when the run has ended",
+            Self::BootsLater => "takes effect, and the host goes away, boots, and is back when the run has ended",
             Self::Rebooted => "the host is restarted under way",
             Self::Timeout => "does not end in time",
             Self::Full => "the disk of the host is full from here on",

@@ -11,7 +11,7 @@ pub use state::{Broken, Forked, History, Injector, Memory};
 use super::{turns, whose};
 use crate::effect::{CommandResult, Content, Effect, EffectClass, EffectError, Effects, HttpReply, Login, Reply, Verb};
 use crate::transport::http::Place;
-use state::Now;
+use state::{Now, Returns};
 use std::sync::Arc;
 
 /// How long an effect takes, in milliseconds of virtual time.
@@ -38,7 +38,8 @@ impl<E: Effects> Faulty<E> {
         Some(match now.fault? {
             FaultKind::Fails => Err(EffectError::failed("made to fail")),
             FaultKind::Gone | FaultKind::Away => {
-                injector.gone(&at.host, now.fault == Some(FaultKind::Away));
+                let returns = if now.fault == Some(FaultKind::Away) { Returns::AsItWas } else { Returns::Never };
+                injector.gone(&at.host, returns);
                 lost("it is gone")
             }
             FaultKind::Rebooted => {
@@ -93,8 +94,9 @@ impl<E: Effects> Faulty<E> {
         let lost = |reason: &str| Err(EffectError::Lost { host: at.host.clone(), reason: reason.to_owned() });
         match now.fault {
             Some(FaultKind::Lost) => lost("it was cut"),
-            Some(FaultKind::GoneAfter) => {
-                self.injector.gone(&at.host, false);
+            Some(kind @ (FaultKind::GoneAfter | FaultKind::BootsLater)) => {
+                let returns = if kind == FaultKind::BootsLater { Returns::Booted } else { Returns::Never };
+                self.injector.gone(&at.host, returns);
                 lost("it is gone")
             }
             Some(FaultKind::KilledAfter) => {

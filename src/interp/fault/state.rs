@@ -34,6 +34,8 @@ pub struct History {
     pub unreached: BTreeSet<(StepKey, HostName)>,
     /// Hosts that were gone for a while, or are.
     pub were_gone: BTreeSet<HostName>,
+    /// Hosts that were started anew before they were back.
+    pub booted: BTreeSet<HostName>,
     /// Groups of hosts that were worked on.
     pub forks: Vec<Forked>,
 }
@@ -79,8 +81,8 @@ struct State {
     counts: BTreeMap<StepKey, u32>,
     ops: BTreeMap<StepKey, String>,
     undoing: BTreeSet<StepKey>,
-    /// Hosts that are gone, and whether they come back.
-    gone: BTreeMap<HostName, bool>,
+    /// Hosts that are gone, and how they come back.
+    gone: BTreeMap<HostName, Returns>,
     full: BTreeSet<HostName>,
     /// What is not well.
     sick: Vec<Sick>,
@@ -108,6 +110,15 @@ impl Sick {
     fn is(&self, host: &str, unit: &str) -> bool {
         self.unit == unit && self.host.as_ref().is_none_or(|name| name.as_str() == host)
     }
+}
+
+/// How a host that is gone comes back once the run has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Returns {
+    Never,
+    AsItWas,
+    /// It was started anew.
+    Booted,
 }
 
 /// The effect at hand.
@@ -158,7 +169,14 @@ impl Injector {
     pub fn back(&self) -> bool {
         let mut state = self.state();
         let before = state.gone.len();
-        state.gone.retain(|_, returns| !*returns);
+        let booted = state.gone.iter().filter(|(_, returns)| **returns == Returns::Booted);
+        let booted: Vec<HostName> = booted.map(|(host, _)| host.clone()).collect();
+        state.gone.retain(|_, returns| *returns == Returns::Never);
+        for host in booted {
+            // What does not start at its boot is not up.
+            let _ = self.fleet.reboot(host.as_str());
+            state.history.booted.insert(host);
+        }
         before > state.gone.len()
     }
 
@@ -227,7 +245,7 @@ impl Injector {
         gone
     }
 
-    pub(super) fn gone(&self, host: &HostName, returns: bool) {
+    pub(super) fn gone(&self, host: &HostName, returns: Returns) {
         let mut state = self.state();
         state.gone.insert(host.clone(), returns);
         state.history.were_gone.insert(host.clone());

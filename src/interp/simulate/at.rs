@@ -90,7 +90,8 @@ impl At<'_> {
     }
 
     pub(super) fn kept(&mut self) -> &mut Kept {
-        self.host.kept.entry(self.keeper.clone()).or_default()
+        let (since, since_boot) = (Some(self.host.next_pid), self.host.boots);
+        self.host.kept.entry(self.keeper.clone()).or_insert_with(|| Kept { since, since_boot, ..Kept::default() })
     }
 
     pub(super) fn save(&self, save: &SaveId) -> Option<&Save> {

@@ -116,7 +116,7 @@ impl At<'_> {
         }
         for (word, name) in &list {
             match word.as_str() {
-                "saved" => drop(self.resume(name)),
+                "saved" => drop(self.resume(name, &[])),
                 "again" if self.kept().receipts.contains_key(name.as_str()) => {
                     if let Some(command) = told.get(&format!("again {name}")) {
                         drop(self.ask(command, None));

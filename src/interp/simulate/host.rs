@@ -68,6 +68,12 @@ pub(super) struct Kept {
     /// Whose it is, where a lock is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) of: Option<Claimant>,
+    /// The number of the last process before the run's first change here.
+    #[serde(default)]
+    pub(super) since: Option<i64>,
+    /// The boot in which that was.
+    #[serde(default)]
+    pub(super) since_boot: u32,
     pub(super) saves: BTreeMap<String, Save>,
     pub(super) receipts: BTreeMap<String, CommandKept>,
     /// How a service was when the run first touched it, by scope and unit.

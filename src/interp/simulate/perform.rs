@@ -51,7 +51,7 @@ impl At<'_> {
             E::Service { unit, verb, save } => self.service(save, *verb, &Unit::of(unit)),
             E::Restore { save, surely, overwrite } => self.restore(save, *surely, *overwrite),
             E::End { .. } => self.end(),
-            E::Resume { save } => self.resume(save),
+            E::Resume { save, units, .. } => self.resume(save, units),
             E::Guard { act } => self.guard(act),
             E::Forget { of: Some(run), .. } => self.forget_run(run),
             E::Forget { anchor, .. } => self.forget(anchor.as_ref()),

@@ -3,7 +3,8 @@
 use super::at::{Answer, At, above, die, done};
 use super::files::{Ino, Node};
 use super::host::{First, Kept, Save, TreeNotes, Was};
-use crate::effect::{Anchor, EffectError, Overwrite};
+use super::services::Unit;
+use crate::effect::{Anchor, EffectError, Overwrite, ServiceUnit};
 use crate::id::{LockName, RunId, SaveId};
 
 impl At<'_> {
@@ -56,7 +57,7 @@ impl At<'_> {
     fn other_back(&mut self, save: &SaveId, path: &str, was: &Was) -> Answer {
         match was {
             Was::Service { scope, verb, active, enabled } => {
-                let unit = super::services::Unit { scope: *scope, name: path.to_owned() };
+                let unit = Unit { scope: *scope, name: path.to_owned() };
                 self.service_back(save, &unit, (verb, active, enabled)).map(crate::effect::Reply::done)
             }
             Was::User(before) => self.user_back(before),
@@ -174,12 +175,14 @@ impl At<'_> {
     }
 
     /// `wl_resume`.
-    pub(super) fn resume(&mut self, save: &SaveId) -> Answer {
-        let Some(Save { path, was: Was::Service { scope, verb, .. }, .. }) = self.save(save).cloned() else { return done(false) };
+    pub(super) fn resume(&mut self, save: &SaveId, units: &[ServiceUnit]) -> Answer {
+        let Some(Save { path, was: Was::Service { scope, verb, .. }, .. }) = self.save(save).cloned() else {
+            return self.anew(save, units);
+        };
         if matches!(verb.as_str(), "enable" | "disable") {
-            return done(false);
+            return self.anew(save, units);
         }
-        let unit = super::services::Unit { scope, name: path };
+        let unit = Unit { scope, name: path };
         let key = unit.key();
         match self.kept().firsts.get(&key) {
             Some(First { was, back: None }) if was == "active" => {}
@@ -197,6 +200,41 @@ impl At<'_> {
             }
         }
         done(true)
+    }
+
+    /// `wl_anew`.
+    fn anew(&mut self, save: &SaveId, units: &[ServiceUnit]) -> Answer {
+        let run = self.keeper.split(' ').next().unwrap_or_default();
+        let own = self.host.kept.iter().filter(|(keeper, _)| keeper.split(' ').next() == Some(run));
+        let first = own.filter_map(|(_, kept)| Some((kept.since?, kept.since_boot))).min();
+        let Some((since, boot)) = first else { return done(false) };
+        let mut changed = false;
+        for unit in units.iter().map(Unit::of) {
+            let key = unit.key();
+            match self.kept().firsts.get(&key) {
+                Some(First { back: Some(by), .. }) if by == save.as_str() => changed = true,
+                Some(_) => {}
+                None => {
+                    let state = self.unit_state(&unit)?;
+                    let pid = self.host.services.known.get(&key).map_or(0, |service| service.pid);
+                    let young = match state.active.as_str() {
+                        "failed" => true,
+                        "active" => pid > since,
+                        "inactive" => state.enabled == "enabled" && self.host.boots > boot,
+                        _ => false,
+                    };
+                    if !young {
+                        continue;
+                    }
+                    self.daemon_reload(unit.scope)?;
+                    self.act("restart", &unit)?;
+                    let first = First { was: "active".to_owned(), back: Some(save.to_string()) };
+                    self.kept().firsts.insert(key, first);
+                    changed = true;
+                }
+            }
+        }
+        done(changed)
     }
 
     /// `wl_forget`.

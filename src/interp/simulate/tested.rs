@@ -96,7 +96,10 @@ impl Fleet {
     }
 
     /// A host is restarted: what is enabled runs again.
-    pub(in crate::interp) fn reboot(&self, host: &str) -> Result<(), EffectError> {
+    ///
+    /// # Errors
+    /// When what it starts cannot be read.
+    pub fn reboot(&self, host: &str) -> Result<(), EffectError> {
         match self.lock().get_mut(host) {
             Some(host) => host.as_root().start_anew(),
             None => Ok(()),

@@ -156,7 +156,11 @@ fn a_link_that_is_switched_counts_from_the_next_start() {
     let back =
         |n: u32| ground.does(&Effect::Restore { save: save(n), surely: true, overwrite: crate::effect::Overwrite::Nothing });
     assert_eq!((back(22), back(21)), (Reply::done(true), Reply::done(true)));
-    assert_eq!(ground.does(&Effect::Resume { save: save(7) }), Reply::done(false), "the run began when it did not run");
+    assert_eq!(
+        ground.does(&Effect::Resume { save: save(7), units: Vec::new(), run_millis: 0 }),
+        Reply::done(false),
+        "the run began when it did not run"
+    );
     assert_eq!((back(7), back(4)), (Reply::done(false), Reply::done(true)));
     assert_eq!(ground.state("web").0, "inactive");
 }
@@ -171,7 +175,7 @@ fn what_ran_before_the_run_is_restarted_once() {
     release(&ground, 20, "1.1");
     assert_eq!((ground.act(4, Verb::Restart), ground.act(5, Verb::Restart)), (Ok(true), Ok(true)));
     ground.does(&Effect::Restore { save: save(22), surely: true, overwrite: crate::effect::Overwrite::Nothing });
-    let resumed = |n| ground.does(&Effect::Resume { save: save(n) });
+    let resumed = |n| ground.does(&Effect::Resume { save: save(n), units: Vec::new(), run_millis: 0 });
     assert_eq!((resumed(4), resumed(5)), (Reply::done(true), Reply::done(false)));
     assert_eq!(asked(&ground, "web1", "http://127.0.0.1:8080/"), Ok((200, "web 1.0\n".to_owned())));
 }

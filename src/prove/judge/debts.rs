@@ -7,6 +7,10 @@ pub(super) fn judge(case: &Case<'_>, breaches: &mut Vec<Breach>) {
     let outcome = case.outcome;
     let Some(last) = outcome.last.as_ref().filter(|finish| finish.state.is_ended()) else { return };
     for (key, name) in &last.open {
+        // A host within it is away and not restored: its users are not sent there.
+        if outcome.is_open_for_one_away(key) {
+            continue;
+        }
         // What opens or closes it asked for something of a host that is gone.
         let within = format!("{}/{}.", key.task, key.n);
         let own = |task: &StepKey| task.task.as_str().starts_with(&within);

@@ -165,7 +165,13 @@ fn differences(case: &Case<'_>, before: &Snapshot, after: &Snapshot) -> Vec<Diff
         let was_gone = case.outcome.history.were_gone.iter().any(|gone| gone.as_str() == host);
         let told = |thing: &String| thing.strip_prefix("service ").is_some_and(|unit| told_elsewhere(case, host, unit));
         let differ = things.into_iter().filter(|thing| was.get(*thing) != is.get(*thing));
-        let differ: Vec<&String> = differ.filter(|thing| !(told(thing) || was_gone && thing.contains("/.wl-trash-"))).collect();
+        let as_booted = |thing: &String| {
+            let booted = case.outcome.booted.as_ref().and_then(|booted| booted.hosts.get(host));
+            thing.starts_with("service ") && booted.is_some_and(|booted| booted.get(thing) == is.get(thing))
+        };
+        let excused = |thing: &String| told(thing) || as_booted(thing) || case.outcome.is_held_open(host, thing);
+        let differ: Vec<&String> =
+            differ.filter(|thing| !(excused(thing) || was_gone && thing.contains("/.wl-trash-"))).collect();
         // What runs no more is what matters most.
         let ends = |thing: &&String| thing.starts_with("service ") && !is.contains_key(*thing);
         let first = differ.iter().copied().find(ends).or_else(|| differ.first().copied());

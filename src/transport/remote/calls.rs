@@ -77,7 +77,10 @@ fn function(effect: &Effect) -> Result<Call, EffectError> {
             Call::new("wl_restore").save(save).arg(if *surely { "surely" } else { "" }).arg(over(*overwrite))
         }
         E::End { receipt } => Call::new("wl_end").save(receipt),
-        E::Resume { save } => Call::new("wl_resume").save(save),
+        E::Resume { save, units, run_millis } => Call::new("wl_resume")
+            .save(save)
+            .arg(run_millis.div_ceil(1000).to_string())
+            .args(units.iter().flat_map(scope_and_name)),
         E::Guard { act } => guard(act),
         E::Forget { of: Some(run), .. } => Call::new("wl_forget_run").arg(run.as_str()),
         E::Forget { anchor, .. } => Call::new("wl_forget").args(anchor.iter().flat_map(anchored)),

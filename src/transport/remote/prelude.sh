@@ -951,14 +951,15 @@ wl_restore() { # SAVE SURELY OVERWRITE
   for f in "$W"/s/u-*.back; do [ ! -e "$f" ] || rm -f -- "$f"; done
   echo changed
 }
-wl_resume() { # SAVE: what ran when the run began runs again, on its old files; once a service
+wl_resume() { # SAVE SECONDS [SCOPE UNIT]..: what ran when the run began runs again, on its old files; once a service
   wl_calm
   d=$W/s/$1
   k=; [ ! -s "$d.done" ] || read -r k <"$d.done"
-  [ "$k" = service ] || { echo same; exit 0; }
+  v=; [ "$k" != service ] || read -r _ v _ <"$d.was"
+  # Also of one that the run did not come to, or that it only had start at boot, or not.
+  case $v in ""|enable|disable) if [ "$4" ]; then wl_later wl_anew "$@"; else echo same; fi; exit ;; esac
   by=$1; u=$(cat "$d.path"); set -- $(cat "$d.was"); scope=$1
   f=$W/s/u-$scope-$u
-  case $2 in enable|disable) echo same; exit 0 ;; esac
   [ "$(cat "$f")" = active ] || { echo same; exit 0; }
   # Asked once more, it has done so.
   [ ! -e "$f.back" ] || { [ "$(cat "$f.back")" != "$by" ] && echo same || echo changed; exit 0; }

@@ -133,3 +133,39 @@ wl_links_back() {
   done
   wl_sc daemon-reload || exit 1
 }
+#: anew
+# wl_anew SAVE SECONDS [SCOPE UNIT]..: of these services, which the run did not come to, those are restarted that began, or ended badly,
+# in the last SECONDS: they may run from files that were put back since. And those that should have come up at a boot since.
+wl_anew() {
+  by=$1 old=$2 end=same; shift 2
+  tick=$(getconf CLK_TCK 2>/dev/null) || tick=100
+  now=$(wl_ticks self) || now=0
+  while [ "$2" ]; do
+    scope=$1 u=$2 f=$W/s/u-$1-$2; shift 2
+    if [ -e "$f" ]; then [ ! -e "$f.back" ] || [ "$(cat "$f.back")" != "$by" ] || end=changed; continue; fi
+    wl_show "$u"; wl_young || continue
+    [ "$reload" != yes ] || wl_sc daemon-reload
+    [ "$active" != failed ] || wl_sc reset-failed -- "$u" 2>/dev/null
+    wl_private; wl_act restart "$u"
+    echo active >"$f" && echo "$by" >"$f.back" || exit 1
+    end=changed
+  done
+  echo $end
+}
+# wl_young: whether $u, as wl_show found it, began or failed in the last $old seconds. What cannot be told counts as young.
+wl_young() {
+  case $active in
+    active)
+      # Nothing of it runs.
+      [ "${pid:-0}" != 0 ] || { [ -n "$wl_without" ]; return; }
+      a=$(wl_ticks "$pid") || return 0
+      [ $(( (now - a) / tick )) -le "$old" ] ;;
+    failed|activating)
+      [ -z "$wl_without" ] && a=$(wl_sc show --no-pager -p StateChangeTimestampMonotonic --value -- "$u") || return 1
+      [ $(( now / tick - a / 1000000 )) -le "$old" ] ;;
+    inactive) case $enabled in enabled*) [ $(( now / tick )) -le "$old" ] ;; *) return 1 ;; esac ;;
+    *) return 1 ;;
+  esac
+}
+# wl_ticks PID: when it began, in clock ticks since boot. A name in the line may have blanks.
+wl_ticks() { IFS= read -r l 2>/dev/null <"/proc/$1/stat" && set -- ${l##*") "} && echo "${20}"; }

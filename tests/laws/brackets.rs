@@ -1,0 +1,85 @@
+//! Brackets while undoing: what is around a host that is away stays open, and whoever takes the run up hears of the cause.
+
+use crate::effects::away;
+use crate::world::{Ran, World, bare};
+use std::path::PathBuf;
+use windlass::journal::RunPhase;
+use windlass::run::Job;
+
+/// Two hosts, and a file that says that nobody answers for `h1`.
+fn world() -> (World, PathBuf) {
+    let world = World::with_hosts(2);
+    let gone = world.home().join("gone");
+    world.shell("echo old >h1");
+    (world, gone)
+}
+
+fn read(world: &World, name: &str) -> String {
+    std::fs::read_to_string(world.dir.join(name)).unwrap_or_default()
+}
+
+fn ended(ran: &Ran) -> (RunPhase, u8) {
+    (ran.finish.state, ran.finish.exit)
+}
+
+/// Drains h1 through h2, and loses it in there.
+fn loses(options: &str, gone: &std::path::Path, dir: &std::path::Path) -> String {
+    format!(
+        r#"const D = "{dir}";
+rolling([host("h1")], #{{ {options} }}, |h| {{
+    let note = |word| host("h2").run(`echo ${{word}} >>${{global::D}}/log`, #{{ again: "safe" }});
+    bracket("h1 is drained", #{{ enter: || note.call("enter"), leave: || note.call("leave") }}, || {{
+        h.write(global::D + "/h1", "new\n");
+        h.run("touch {gone}", #{{ undo: "true" }});
+        h.write(global::D + "/more", "new\n");
+    }});
+}});"#,
+        dir = dir.display(),
+        gone = gone.display(),
+    )
+}
+
+#[test]
+fn a_host_that_is_lost_in_a_bracket_stays_in_it_until_it_is_restored() {
+    let (world, gone) = world();
+    let ran = world.run(&loses("", &gone, &world.dir), &away("h1", &gone)).unwrap();
+    assert_eq!(ended(&ran), (RunPhase::Unwound, 4), "{}", ran.error());
+    let open: Vec<&str> = ran.finish.open.iter().map(|(_, name)| name.as_str()).collect();
+    assert_eq!((read(&world, "log").as_str(), open), ("enter\n", vec!["h1 is drained"]));
+    // As long as it is away, nothing is said to be well.
+    let again = world.take_up(&ran.ledger, &ran.id, Job::Unwind, &away("h1", &gone));
+    assert_eq!((ended(&again), read(&world, "log").contains("leave")), ((RunPhase::Unwound, 4), false), "{}", again.error());
+    std::fs::remove_file(&gone).unwrap();
+    std::fs::remove_file(world.dir.join("log")).unwrap();
+    let again = world.take_up(&ran.ledger, &ran.id, Job::Unwind, &away("h1", &gone));
+    assert_eq!(ended(&again), (RunPhase::Unwound, 3), "{}", again.error());
+    assert_eq!((read(&world, "log").as_str(), read(&world, "h1").as_str()), ("enter\nleave\n", "old\n"));
+    assert!(again.finish.open.is_empty());
+}
+
+#[test]
+fn after_a_stuck_run_the_cause_is_named_again() {
+    let (world, _) = world();
+    let script = format!(
+        r#"const D = "{}";
+let h = host("h1");
+let note = |word| h.run(`echo ${{word}} >>${{global::D}}/log`, #{{ again: "safe" }});
+bracket("outer", #{{ enter: || h.run(`test ! -e ${{D}}/broken`, #{{ again: "safe" }}), leave: || note.call("outer") }}, || {{
+    bracket("inner", #{{ enter: || note.call("in"), leave: || note.call("out") }}, || h.write(D + "/h1", "new\n"));
+}});
+h.run(`touch ${{D}}/broken`, #{{ undo: "true" }});
+fail("late");"#,
+        world.dir.display()
+    );
+    let ran = world.run(&script, &bare()).unwrap();
+    assert_eq!(ended(&ran), (RunPhase::Stuck, 4), "{}", ran.error());
+    assert!(ran.error().contains("\"outer\" could not be opened again"), "{}", ran.error());
+    let again = world.take_up(&ran.ledger, &ran.id, Job::Unwind, &bare());
+    assert_eq!(ended(&again), (RunPhase::Stuck, 4), "{}", again.error());
+    assert!(again.error().contains("\"outer\" could not be opened again"), "{}", again.error());
+    // Once it is mended, what stood within it is found as well.
+    world.shell("rm broken log");
+    let again = world.take_up(&ran.ledger, &ran.id, Job::Unwind, &bare());
+    assert_eq!(ended(&again), (RunPhase::Unwound, 3), "{}", again.error());
+    assert_eq!((read(&world, "h1").as_str(), read(&world, "log").as_str()), ("old\n", "in\nout\nouter\n"));
+}
