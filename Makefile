@@ -1,13 +1,14 @@
 # make quickstart   deploy an example to three throwaway hosts on this machine, see a bad version undone, and go back
 # make test         every test, also those on real hosts (root, or sudo)
 # make check        formatting, lints and documentation
+# make storm        500 rounds of faults at random moments, on real hosts behind HAProxy (an hour or more; root, or sudo)
 # make bench        the parts, a plan and the standard deploy, timed, the latter beside other tools (root; see benches/README.md)
 
 TARGET = $${CARGO_TARGET_DIR:-target}
 # What cargo runs tests with: those on real hosts need root.
 RUNNER = --config "target.'cfg(all())'.runner='.ci/as-root'"
 
-.PHONY: help quickstart test check bench packages
+.PHONY: help quickstart test storm check bench packages
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -26,6 +27,9 @@ quickstart:
 
 test: packages
 	cargo test --locked $(RUNNER)
+
+storm: packages
+	WINDLASS_STORM=$${WINDLASS_STORM:-500} cargo test --locked $(RUNNER) --test real storm -- --nocapture
 
 check:
 	cargo fmt --check

@@ -216,6 +216,7 @@ pub(super) fn unit(name: &str, scope: UnitScope) -> ServiceUnit {
 
 /// How a service is.
 pub(super) fn status(cx: &mut StepContext<'_>, unit: &ServiceUnit) -> Result<ServiceState, StepError> {
+    super::service::judge(&unit.name)?;
     match cx.look(&Effect::ServiceStatus { unit: unit.clone() })? {
         Reply::Service { state, .. } => Ok(state),
         other => Err(unexpected(&other)),

@@ -19,10 +19,10 @@ pub struct Run {
     creates: Option<RemotePath>,
     /// A command that asks whether this one is needed: exit status 0 says it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    unless: Option<String>,
+    unless: Option<Words>,
     /// A command that undoes this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    undo: Option<String>,
+    undo: Option<Words>,
     /// `"safe"`: may be repeated, and is, once unwinding has put the files back. `"ask"`: may not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     again: Option<Again>,
@@ -108,6 +108,11 @@ impl Operation for Run {
 
     fn run(&self, cx: &mut StepContext<'_>) -> Result<Output, StepError> {
         self.how.check(&self.command)?;
+        for (name, words) in [("unless", &self.unless), ("undo", &self.undo)] {
+            if let Some(words) = words {
+                self.how.check(words).map_err(|error| StepError::bad_input(format!("`{name}`: {}", error.message)))?;
+            }
+        }
         if !cx.was_begun()
             && let Some(why) = self.not_needed(cx)?
         {
@@ -155,11 +160,11 @@ impl Run {
             return Ok(Some(format!("{path} is there")));
         }
         if let Some(question) = &self.unless {
-            let command = self.how.invocation(&Words::Shell(question.clone()));
+            let command = self.how.invocation(question);
             if let Reply::Command(result) = cx.look(&Effect::Probe { command })?
                 && result.code == 0
             {
-                return Ok(Some(format!("`{question}` says so")));
+                return Ok(Some(format!("`{}` says so", show(question))));
             }
         }
         Ok(None)
@@ -171,9 +176,9 @@ impl Run {
     }
 
     fn undos(&self, command: &Invocation, receipt: &SaveId) -> Vec<Compensation> {
-        let undo = self.undo.as_ref().map(|text| {
+        let undo = self.undo.as_ref().map(|words| {
             let plain = How { stdin: None, ..self.how.clone() };
-            Compensation::Command { command: plain.invocation(&Words::Shell(text.clone())), of: Some(receipt.clone()) }
+            Compensation::Command { command: plain.invocation(words), of: Some(receipt.clone()) }
         });
         let again = (self.again == Some(Again::Safe)).then(|| Compensation::Again { command: command.clone(), of: Some(receipt.clone()) });
         let end = Compensation::End { receipt: receipt.clone() };

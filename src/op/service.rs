@@ -92,6 +92,7 @@ impl Operation for Status {
     type Output = ServiceStatus;
 
     fn run(&self, cx: &mut StepContext<'_>) -> Result<ServiceStatus, StepError> {
+        judge(&self.unit.name)?;
         match cx.look(&Effect::ServiceStatus { unit: self.unit.clone() })? {
             Reply::Service { state, .. } => Ok(state.into()),
             other => Err(unexpected(&other)),
@@ -104,13 +105,24 @@ impl Operation for Status {
 }
 
 fn act(cx: &mut StepContext<'_>, unit: &ServiceUnit, verb: Verb) -> Result<ServiceStatus, StepError> {
-    let name = &unit.name;
+    judge(&unit.name)?;
+    match cx.change(|save| Effect::Service { unit: unit.clone(), verb, save })? {
+        Reply::Service { state, .. } => Ok(state.into()),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Refuses what no manager of services knows as one.
+pub(super) fn judge(name: &str) -> Result<(), StepError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-@:\\".contains(c);
     if name.is_empty() || name.starts_with('-') || !name.chars().all(plain) {
         return Err(StepError::bad_input(format!("`{name}` is no name of a service")));
     }
-    match cx.change(|save| Effect::Service { unit: unit.clone(), verb, save })? {
-        Reply::Service { state, .. } => Ok(state.into()),
-        other => Err(unexpected(&other)),
+    match name.split_once('@') {
+        Some((stem, rest)) if rest.is_empty() || rest.starts_with('.') => {
+            let message = format!("`{name}` is a template of services, of which none runs by that name");
+            Err(StepError::bad_input(message).with_help(format!("name one of them, as in `{stem}@1`")))
+        }
+        _ => Ok(()),
     }
 }

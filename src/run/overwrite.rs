@@ -5,7 +5,7 @@ use crate::id::{HostName, StepKey};
 use crate::journal::{RunPhase, RunState};
 
 /// By how much a clock may have been set meanwhile; one restart too many does less harm than one too few.
-const SLACK_MILLIS: u64 = 10_000;
+const SLACK_MILLIS: u64 = 2_000;
 
 /// The same effect, so that it overwrites no more than it may; a person may have said that anything may go.
 pub(super) fn undoing(effect: &Effect, state: &RunState, step: (&StepKey, u32), host: &HostName, accepted: bool) -> Effect {

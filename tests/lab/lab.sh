@@ -38,7 +38,7 @@ export LAB_CACHE=${LAB_CACHE:-/var/cache/windlass-lab} LAB_DISK=${LAB_DISK:-256m
 export LAB_JOBS=${LAB_JOBS:-8} LAB_MIRROR=${LAB_MIRROR:-}
 CTL=$LAB_NAME-ctl
 BR=br-lab
-PACKAGES=systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,busybox-static,fish,libfaketime,runit,sudo,tcsh
+PACKAGES=systemd,systemd-sysv,dbus,libpam-systemd,openssh-server,busybox-static,fish,haproxy,libfaketime,runit,sudo,tcsh
 SELF=$(readlink -f "$0")
 
 die() { echo "lab: $*" >&2; exit 1; }
@@ -93,7 +93,7 @@ rootfs_build() {
   : >"$T/etc/machine-id"
   s="$T/etc/systemd/system"
   for u in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer \
-           e2scrub_reap.service systemd-udevd.service systemd-networkd.service getty.target console-getty.service \
+           e2scrub_reap.service systemd-udevd.service systemd-networkd.service getty.target console-getty.service haproxy.service \
            systemd-random-seed.service systemd-firstboot.service systemd-remount-fs.service systemd-pstore.service \
            dev-hugepages.mount sys-fs-fuse-connections.mount sys-kernel-debug.mount sys-kernel-tracing.mount \
            sys-kernel-config.mount dev-mqueue.mount systemd-sysctl.service kmod-static-nodes.service \

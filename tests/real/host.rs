@@ -26,6 +26,19 @@ pub(crate) struct HostState {
     pub(crate) answer: String,
 }
 
+impl HostState {
+    /// Without what runs keep until their host has forgotten them.
+    pub(crate) fn apart_from_kept(mut self) -> Self {
+        self.files.retain(|path, _| !path.contains("/.wl-") && !path.contains("/.windlass"));
+        self
+    }
+
+    /// The files in whose names this stands.
+    pub(crate) fn files_of(&self, name: &str) -> BTreeMap<&String, &String> {
+        self.files.iter().filter(|(path, _)| path.contains(name)).collect()
+    }
+}
+
 impl Host {
     pub(crate) fn new(number: usize) -> Self {
         Self { name: format!("h{number:02}"), number }
@@ -108,8 +121,13 @@ impl Host {
     }
 
     fn answer(&self) -> String {
+        self.answer_at(8080)
+    }
+
+    /// The body of what a port answers; empty when nothing does.
+    pub(crate) fn answer_at(&self, port: u16) -> String {
         let get = format!(
-            "exec 3<>/dev/tcp/{}/8080 && printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3",
+            "exec 3<>/dev/tcp/{}/{port} && printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n' >&3 && cat <&3",
             lab_address(self.number)
         );
         let output = lab_command(&["exec", "timeout", "5", "bash", "-c", &get]).output().unwrap();
@@ -127,10 +145,15 @@ impl Host {
     /// Fails when a run left more in the home of its login user than is declared.
     #[track_caller]
     pub(crate) fn assert_nothing_left(&self, home: &str) {
+        let left = self.left(home);
+        assert!(left.is_empty(), "{}: {left:?}", self.name);
+    }
+
+    /// What runs left in the home of their login user beyond what is declared.
+    pub(crate) fn left(&self, home: &str) -> Vec<String> {
         let mut files = BTreeMap::new();
         list(&self.path(home), "home", &mut files);
-        let left: Vec<&String> = files.keys().filter(|name| name.starts_with("home/.windlass")).collect();
-        assert!(left.is_empty(), "{}: {left:?}", self.name);
+        files.into_keys().filter(|name| name.starts_with("home/.windlass")).collect()
     }
 
     pub(crate) fn wait_until_up(&self) {

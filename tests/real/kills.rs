@@ -1,6 +1,7 @@
 //! Kills at random moments: whatever the moment and the signal, the run is continued to its end, or what was there is put back;
 //! also when the one that continues or puts back is killed in turn.
 
+use super::chance::Chance;
 use super::host::{Host, assert_same, states};
 use super::lab::{asked, lab};
 use super::project::Project;
@@ -12,16 +13,6 @@ use std::time::{Duration, Instant};
 const KILLS: u32 = 14;
 /// Where the moments come from; `WINDLASS_SEED` says another number.
 const SEED: u64 = 20_261_125;
-
-/// Numbers that look like chance, and come again with their seed (a 64-bit linear congruence, its upper half).
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end
-    }
-}
 
 /// What a round of it did, to be told when it fails.
 struct Round<'a> {
@@ -65,7 +56,7 @@ fn killed_at_random_moments_a_run_goes_on_or_back() {
     let whole = begun.elapsed();
     let mut live = "1.0";
     let wanted = asked("WINDLASS_KILLS", KILLS);
-    let mut round = Round { project: &project, chance: Chance(asked("WINDLASS_SEED", SEED)), kills: 0, told: String::new() };
+    let mut round = Round { project: &project, chance: Chance::new(asked("WINDLASS_SEED", SEED)), kills: 0, told: String::new() };
     for _ in 0..wanted * 4 {
         if round.kills >= wanted {
             break;

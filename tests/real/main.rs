@@ -8,6 +8,7 @@
 mod accounts;
 #[path = "../laws/case.rs"]
 mod case;
+mod chance;
 mod controller;
 mod deploy;
 mod faults;
@@ -28,6 +29,7 @@ mod project;
 mod releases;
 mod security_key;
 mod site;
+mod storm;
 mod units;
 mod untouched;
 mod uploads;

@@ -1192,8 +1192,8 @@ wl_forget() { # [RECORDS HEAD]
   wl_here
   # Who only looked, and left nothing, takes nothing away: a dry run asks for no change at all.
   [ -n "$2$wl_e" ] || [ -d "$W" ] || { echo changed; exit 0; }
-  [ -z "$2" ] || [ -z "$wl_e" ] || [ ! -d "$wl_f" ] || wl_anchor "$1 $2"
-  left=
+  late= left=
+  [ -z "$2" ] || [ -z "$wl_e" ] || [ ! -d "$wl_f" ] || wl_anchor "$1 $2" 2>/dev/null || late="$1 $2"
   for f in "$W"/p/*.at; do
     [ -s "$f" ] || continue
     t=$(cat "$f"; echo .); rm -f -- "${t%.}"
@@ -1209,6 +1209,8 @@ wl_forget() { # [RECORDS HEAD]
   set -- "$W"
   for f in "$wl_f"/[0-9]*; do [ -z "$wl_e" ] || [ ! -e "$f" ] || [ "${f##*/}" -ge "$wl_e" ] || set -- "$@" "$f"; done
   [ $# = 1 ] && [ ! -d "$W" ] || rm -rf -- "$@" || exit 1
+  # There was no room, which there may be by now.
+  [ -z "$late" ] || wl_anchor "$late" 2>/dev/null
   # What is known of large files stays; without that, nothing does.
   set -- "$wl_home"/sums/*
   [ ! -d "$wl_home" ] || [ -e "$1" ] || rmdir "$wl_home/sums" "$wl_home/runs" "$wl_home" 2>/dev/null
@@ -1228,7 +1230,7 @@ wl_anchor() {
   r="$wl_run $1"; set --
   [ ! -e "$wl_f/anchors" ] || while read -r l; do case $l in "$wl_run "*) ;; *) set -- "$@" "$l" ;; esac; done <"$wl_f/anchors"
   while [ $# -ge 50 ]; do shift; done
-  ( umask 077; printf '%s\n' "$@" "$r" >"$wl_f/new-$$" ) && mv -f "$wl_f/new-$$" "$wl_f/anchors"
+  ( umask 077; printf '%s\n' "$@" "$r" >"$wl_f/new-$$" ) && mv -f "$wl_f/new-$$" "$wl_f/anchors" || { rm -f "$wl_f/new-$$"; return 1; }
 }
 #: locks
 wl_anchors() { [ ! -e "$wl_home/ledgers/$1/anchors" ] || cat "$wl_home/ledgers/$1/anchors"; } # LOCK

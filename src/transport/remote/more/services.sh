@@ -37,7 +37,7 @@ if [ -n "$wl_without" ]; then
         ls /etc/rc[2-5].d/S[0-9][0-9]"$n" >/dev/null 2>&1 && enabled=enabled
         wl_script status >/dev/null 2>&1 && active=active
         for f in "/run/$n.pid" "/run/$n/$n.pid"; do
-          [ $active = active ] && [ -s "$f" ] && wl_line "$f" && kill -0 "$f" 2>/dev/null && pid=$f && break
+          [ $active = active ] && [ -s "$f" ] && wl_line "$f" && wl_born "$f" && pid=$f && break
         done ;;
     esac
     return 0

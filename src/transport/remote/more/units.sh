@@ -146,8 +146,10 @@ wl_anew() {
     wl_show "$u"; wl_young || continue
     [ "$reload" != yes ] || wl_sc daemon-reload
     [ "$active" != failed ] || wl_sc reset-failed -- "$u" 2>/dev/null
-    wl_private; wl_act restart "$u"
-    echo active >"$f" && echo "$by" >"$f.back" || exit 1
+    [ -d "$W/s" ] || wl_private
+    wl_act restart "$u"
+    # Where there is no room to say so, it is done once more when it is asked for once more.
+    { echo active >"$f" && echo "$by" >"$f.back"; } 2>/dev/null || rm -f "$f" "$f.back"
     end=changed
   done
   echo $end
