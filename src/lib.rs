@@ -38,3 +38,4 @@ pub mod script;
 pub mod step;
 pub mod stop;
 pub mod transport;
+pub mod words;

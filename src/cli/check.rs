@@ -7,9 +7,10 @@ use super::printer::Printer;
 use super::settings::{Labs, environment, environment_name, params, project, script, store};
 use crate::fleet::Environment;
 use crate::op::Registry;
-use crate::script::{Diagnostic, Facts, Load, Program, ProjectSources, STANDARD, Severity};
+use crate::script::{Diagnostic, Facts, Load, Program, ProjectFiles, ProjectPath, ProjectSources, STANDARD, Severity};
 use crate::stop::Stop;
 use std::collections::BTreeSet;
+use std::path::{Component, Path};
 use std::sync::Arc;
 
 pub(super) fn check(common: &Common, args: &CheckArgs, printer: &Printer) -> Result<u8, CliError> {
@@ -39,7 +40,8 @@ pub(super) fn check(common: &Common, args: &CheckArgs, printer: &Printer) -> Res
         refuse_unknown_channels(&program, environment)?;
     }
     let (_, wrong) = pins::pins(Purpose::Check, &program, &args.selection, &project, &wishes, &store(&project)?)?;
-    let findings: Vec<Diagnostic> = program.lint().into_iter().chain(wrong).collect();
+    let files = Files::of(&project.root);
+    let findings: Vec<Diagnostic> = program.lint_with(Some(&files)).into_iter().chain(wrong).collect();
     let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
     match printer.format {
         Format::Json => {
@@ -106,8 +108,43 @@ pub(super) fn refuse_unknown_channels(program: &Program, environment: &Environme
         .with_help(help))
 }
 
-/// The errors that a script has, as an error of the command.
-pub(super) fn refuse_errors(program: &Program) -> Result<(), CliError> {
-    let errors: Vec<Diagnostic> = program.lint().into_iter().filter(|finding| finding.severity == Severity::Error).collect();
+/// The errors that a script has, as an error of the command; of a new run with the files of its project, else without.
+pub(super) fn refuse_errors(program: &Program, root: Option<&Path>) -> Result<(), CliError> {
+    let files = root.map(Files::of);
+    let found = program.lint_with(files.as_ref().map(|files| files as &dyn ProjectFiles));
+    let errors: Vec<Diagnostic> = found.into_iter().filter(|finding| finding.severity == Severity::Error).collect();
     if errors.is_empty() { Ok(()) } else { Err(CliError { diagnostics: errors, ..CliError::input("") }) }
+}
+
+/// The files of a project.
+struct Files<'a> {
+    root: &'a Path,
+}
+
+impl<'a> Files<'a> {
+    fn of(root: &'a Path) -> Self {
+        Self { root }
+    }
+}
+
+impl ProjectFiles for Files<'_> {
+    fn look(&self, path: &str) -> ProjectPath {
+        let inner = Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        if !inner || path.is_empty() {
+            return ProjectPath::Outside;
+        }
+        let full = self.root.join(path);
+        if full.symlink_metadata().is_ok() {
+            return ProjectPath::There;
+        }
+        let names = full.parent().and_then(|above| std::fs::read_dir(above).ok());
+        let names = names.into_iter().flatten().filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()));
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        ProjectPath::Missing(names)
+    }
+
+    fn text(&self, path: &str) -> Option<String> {
+        std::fs::read_to_string(self.root.join(path)).ok()
+    }
 }

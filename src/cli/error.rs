@@ -5,6 +5,7 @@ use crate::fleet::FleetError;
 use crate::ledger::LedgerError;
 use crate::run::DecideError;
 use crate::script::Diagnostic;
+use crate::words;
 use std::path::Path;
 
 /// An error of a command.
@@ -26,7 +27,7 @@ impl CliError {
     /// An error with this exit code.
     #[must_use]
     pub fn new(code: u8, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), help: None, place: None, diagnostics: Vec::new() }
+        Self { code, message: words::of_system(&message.into()), help: None, place: None, diagnostics: Vec::new() }
     }
 
     /// Wrong words on the command line.

@@ -9,6 +9,7 @@ use crate::interp::Controller;
 use crate::ledger::{Ledger, LedgerError, StoredRun};
 use crate::run::{Basis, Made, PLAN_VERSION, Plan, differences, held_to, project_layer, stale};
 use crate::step::StepError;
+use crate::words;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,13 +22,18 @@ pub(super) struct HeldPlan {
 impl HeldPlan {
     /// Reads a document of `--out`.
     pub(super) fn load(path: &Path) -> Result<Self, CliError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| CliError::input(format!("the plan {} cannot be read: {error}", shown(path))))?;
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let message = match error.kind() {
+                std::io::ErrorKind::NotFound => format!("there is no plan {}", shown(path)),
+                _ => format!("the plan {} cannot be read: {error}", shown(path)),
+            };
+            CliError::input(message).with_help("make one: windlass dry-run -e ENV --out plan.json")
+        })?;
         let none = |why: String| {
             CliError::input(format!("{} is not a plan: {why}", shown(path)))
                 .with_help("make one: windlass dry-run -e ENV --out plan.json")
         };
-        let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| none(error.to_string()))?;
+        let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| none(words::of_json(&error)))?;
         let version = value["version"].as_u64().ok_or_else(|| none("it has no version".to_owned()))?;
         if version != u64::from(PLAN_VERSION) {
             let message = format!("the plan {} has version {version}; this Windlass reads version {PLAN_VERSION}", shown(path));
@@ -35,7 +41,7 @@ impl HeldPlan {
                 CliError::input(message).with_help("make a new one with this Windlass: windlass dry-run -e ENV --out plan.json")
             );
         }
-        let plan: Plan = serde_json::from_value(value).map_err(|error| none(error.to_string()))?;
+        let plan: Plan = serde_json::from_value(value).map_err(|error| none(words::of_json(&error)))?;
         if let Some(error) = &plan.error {
             let message = format!("the plan {} ends in a failure: {error}", shown(path));
             return Err(CliError::new(6, message).with_help("nothing was touched; mend that, and make a new plan"));

@@ -9,7 +9,11 @@ use crate::report::{Paint, Tone, clock, millis};
 
 pub(super) fn history(common: &Common, args: &HistoryArgs, printer: &Printer) -> Result<u8, CliError> {
     let project = project(common)?;
-    let rows = ledger(&project)?.runs(args.env.as_deref(), args.most)?;
+    let ledger = ledger(&project)?;
+    if let Some(name) = &args.env {
+        super::status::must_be_known(&project, ledger.as_ref(), name)?;
+    }
+    let rows = ledger.runs(args.env.as_deref(), args.most)?;
     match printer.format {
         Format::Json => rows.iter().filter_map(|row| serde_json::to_value(row).ok()).for_each(|row| printer.json(&row)),
         Format::Text if rows.is_empty() => printer.say("no runs yet"),

@@ -45,7 +45,7 @@ pub(super) fn rollback(common: &Common, args: &RollbackArgs, printer: &Printer) 
     let stored = StoredRun { known_good, limit, ..stored(&project, &store, &now, &earlier, &plan.to.made_by) };
     // A script of an older Windlass may not be one any more.
     let program = stored_program(&stored)?;
-    refuse_errors(&program)?;
+    refuse_errors(&program, None)?;
     refuse_unknown_answers(&program, &args.perform.answers)?;
     refuse_gone(&store, &stored, &id, ledger.as_ref())?;
     plan.show(&id, printer);

@@ -118,7 +118,7 @@ pub(super) fn read_all(
     let sources = Arc::new(ProjectSources::new(&project.root, STANDARD));
     let registry = Arc::new(Registry::standard());
     let program = Program::load(Load { sources, script: script.to_owned(), registry, facts, stop: Stop::default() })?;
-    refuse_errors(&program)?;
+    refuse_errors(&program, Some(&project.root))?;
     refuse_unknown_params(&program, &params)?;
     refuse_unknown_answers(&program, answers)?;
     refuse_unknown_channels(&program, environment)?;

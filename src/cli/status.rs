@@ -7,26 +7,39 @@ use super::history::table;
 use super::lease::{Holder, Standing, lifted_by, set_sentence, standing};
 use super::printer::Printer;
 use super::run::next_for;
-use super::settings::{ledger, now, project};
+use super::settings::{Labs, environment, ledger, now, project};
 use super::take_up::owes;
+use crate::fleet::Project;
 use crate::journal::{RunPhase, RunState};
 use crate::ledger::{Hold, HoldKind, Lease, Ledger, Leftover, Locks, RunRow};
 use crate::report::{Paint, Tone, ago, clock, plain};
 use crate::run::is_owed;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// The environments that have a file, or runs: a run is open even when the file of its environment has gone.
+fn known(project: &Project, ledger: &dyn Ledger) -> Result<BTreeSet<String>, CliError> {
+    let of_runs = ledger.runs(None, 1000)?.into_iter().map(|row| row.environment);
+    Ok(crate::fleet::environments(project)?.into_iter().chain(of_runs).collect())
+}
+
+/// Refuses an environment of which nothing is known.
+pub(super) fn must_be_known(project: &Project, ledger: &dyn Ledger, name: &str) -> Result<(), CliError> {
+    if known(project, ledger)?.contains(name) {
+        return Ok(());
+    }
+    environment(project, name, Labs::Leave).map(drop)
+}
 
 pub(super) fn status(common: &Common, args: &StatusArgs, printer: &Printer) -> Result<u8, CliError> {
     let project = project(common)?;
     let ledger = ledger(&project)?;
     let environments = match &args.env {
-        Some(name) => vec![name.clone()],
-        None => {
-            // A run is open even when the file of its environment has gone.
-            let known = ledger.runs(None, 1000)?.into_iter().map(|row| row.environment);
-            let all: std::collections::BTreeSet<String> =
-                crate::fleet::environments(&project)?.into_iter().chain(known).collect();
-            all.into_iter().collect()
+        Some(name) => {
+            must_be_known(&project, ledger.as_ref(), name)?;
+            vec![name.clone()]
         }
+        None => known(&project, ledger.as_ref())?.into_iter().collect(),
     };
     for name in &environments {
         let rows = ledger.runs(Some(name), 1000)?;

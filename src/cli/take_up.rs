@@ -89,7 +89,7 @@ pub(super) fn settle(common: &Common, args: &SettleArgs, printer: &Printer) -> R
             let given = Given { password: password.clone(), ..Given::default() };
             let finish = take_up(common, row.id.as_str(), Job::Unwind, given, printer)?;
             // Paying its debts is what was asked for here, whatever the run had come to.
-            worst = worst.max(if finish.paid { 0 } else { finish.exit });
+            worst = worst.max(if finish.paid && finish.state.is_ended() { 0 } else { finish.exit });
         }
         if worst == INTERRUPTED {
             break;
@@ -158,7 +158,10 @@ fn take_up(common: &Common, run: &str, job: Job, given: Given<'_>, printer: &Pri
         return Err(CliError::input(format!("run {} has ended: it is {}", row.id, row.state.word()))
             .with_help("there is nothing to take up; `windlass show` tells what it did"));
     }
-    let past = job == Job::Unwind && RunState::read(&ledger.records(&row.id)?).is_ok_and(|state| state.is_past_return());
+    // What has ended is only settled: nothing of it is undone but what is owed.
+    let past = job == Job::Unwind
+        && !row.state.is_ended()
+        && RunState::read(&ledger.records(&row.id)?).is_ok_and(|state| state.is_past_return());
     if past {
         return Err(CliError::new(6, format!("run {} is behind a point of no return: it cannot be undone", row.id))
             .with_help(format!("go on: windlass resume {}", row.id)));
@@ -197,7 +200,7 @@ fn mended(project: &Project, path: &Path, stored: &StoredRun) -> Result<MendedSc
     let registry = Arc::new(Registry::standard());
     let facts = facts(stored, "resume");
     let program = Program::load(Load { sources, script: script.clone(), registry, facts, stop: Stop::default() })?;
-    refuse_errors(&program)?;
+    refuse_errors(&program, None)?;
     Ok((script, program.bundle()))
 }
 

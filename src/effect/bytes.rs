@@ -50,7 +50,7 @@ impl fmt::Debug for Content {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a text")]
 enum Form {
     Digest { sha256: Digest, bytes: usize },
     Text(String),

@@ -342,7 +342,7 @@ impl Contract {
 
 /// A command's words: a text for `sh`, or a list that no shell reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a command as a text, or a list of words")]
 pub enum Words {
     /// A text that `sh` parses.
     Shell(String),

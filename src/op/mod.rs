@@ -17,6 +17,7 @@ pub use preflight::Missing;
 pub use registry::{AnyOperation, BadArguments, Entry, Registry, Subject};
 pub use service::AT_BOOT as SERVICE_AT_BOOT;
 pub use size::Size;
+pub use template::{TemplateMistake, template_mistakes};
 pub use units::{Mode, Said, Span};
 
 use crate::step::StepError;

@@ -2,6 +2,7 @@
 
 use super::{Operation, StepContext};
 use crate::step::StepError;
+use crate::words;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -147,14 +148,34 @@ impl Registry {
 }
 
 fn parse<O: Operation>(args: Value) -> Result<Box<dyn AnyOperation>, BadArguments> {
-    match serde_path_to_error::deserialize::<_, O>(args) {
+    match serde_path_to_error::deserialize::<_, O>(&args) {
         Ok(operation) => Ok(Box::new(operation)),
-        Err(error) => Err(bad_arguments(&error.path().to_string(), &error.inner().to_string(), O::POSITIONAL, O::OPTIONS)),
+        Err(error) => {
+            let (mut path, message) = (error.path().to_string(), error.inner().to_string());
+            if path == "." && !message.contains("field `") {
+                path = culprit::<O>(&args, &message).unwrap_or(path);
+            }
+            let given = words::at(&args, &path).filter(|_| path != ".");
+            Err(bad_arguments(&path, &message, given, O::POSITIONAL, O::OPTIONS))
+        }
     }
 }
 
+/// The argument without which it would be read: a flattened part of an operation is read as a whole, and says not which of its values
+/// is meant.
+fn culprit<O: Operation>(args: &Value, message: &str) -> Option<String> {
+    let is_it = |key: &&String| {
+        let mut rest = args.clone();
+        rest.as_object_mut().and_then(|args| args.remove(key.as_str()));
+        let missing = format!("missing field `{key}`");
+        let other = |error: serde_json::Error| error.to_string() != message && !error.to_string().starts_with(&missing);
+        serde_json::from_value::<O>(rest).map_or_else(other, |_| true)
+    };
+    args.as_object()?.keys().find(is_it).cloned()
+}
+
 /// Reads serde's sentence: ``unknown field `x`, expected one of `a`, `b` `` gives the names that exist.
-fn bad_arguments(path: &str, message: &str, positional: &[&str], options: &[&str]) -> BadArguments {
+fn bad_arguments(path: &str, message: &str, given: Option<&Value>, positional: &[&str], options: &[&str]) -> BadArguments {
     let names: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     if message.starts_with("unknown field") {
         let known = names
@@ -171,7 +192,7 @@ fn bad_arguments(path: &str, message: &str, positional: &[&str], options: &[&str
         let key = names.first().copied().unwrap_or(path);
         return BadArguments { path: key.to_owned(), message: format!("`{key}` is missing"), known: Vec::new() };
     }
-    let message = message.replace("i64", "number").replace("u64", "number").replace("u32", "number").replace("u16", "number");
+    let message = words::explain(message, given);
     let shown = if path == "." { message } else { format!("`{path}`: {message}") };
     BadArguments { path: path.to_owned(), message: shown, known: Vec::new() }
 }

@@ -62,8 +62,7 @@ impl Serialize for Size {
 
 impl<'de> Deserialize<'de> for Size {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        Self::parse(&text).map_err(serde::de::Error::custom)
+        from.deserialize_str(super::units::Written("a size in quotes, as in \"500MB\" or \"2GiB\"", Self::parse))
     }
 }
 

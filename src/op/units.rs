@@ -84,8 +84,22 @@ impl Serialize for Span {
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        Self::parse(&text).map_err(serde::de::Error::custom)
+        from.deserialize_str(Written("a duration in quotes, as in \"500ms\", \"30s\" or \"5m\"", Self::parse))
+    }
+}
+
+/// Reads a text, and says by which form of it where it finds something else.
+pub(super) struct Written<T, E>(pub(super) &'static str, pub(super) fn(&str) -> Result<T, E>);
+
+impl<T, E: fmt::Display> serde::de::Visitor<'_> for Written<T, E> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+
+    fn visit_str<R: serde::de::Error>(self, text: &str) -> Result<T, R> {
+        (self.1)(text).map_err(R::custom)
     }
 }
 
@@ -135,7 +149,7 @@ impl<'de> Deserialize<'de> for Mode {
             Some(bits) => Err(serde::de::Error::custom(format!(
                 "{bits} is more than the permission bits can be; write it in octal, as \"0644\" or 0o644"
             ))),
-            None => Err(serde::de::Error::custom("a mode is octal digits, as in \"0644\"")),
+            None => Err(serde::de::Error::custom("expected octal digits, as in \"0644\"")),
         }
     }
 }

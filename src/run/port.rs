@@ -151,7 +151,7 @@ fn claimed(run: &str, lock: &str) -> String {
 }
 
 pub(super) fn explain(host: &HostName, error: EffectError) -> StepError {
-    let message = shortened(&error.to_string());
+    let message = shortened(&crate::words::of_system(&error.to_string()));
     let kind = match &error {
         EffectError::Unreachable { .. } | EffectError::Denied { .. } => ErrorKind::Unreachable,
         EffectError::Lost { .. } => ErrorKind::Lost,

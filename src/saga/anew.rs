@@ -5,7 +5,7 @@
 use super::Before;
 use crate::effect::{Compensation, Login, ServiceUnit};
 use crate::id::{HostName, StepKey};
-use crate::journal::{Group, RunState, StepState, StepStatus};
+use crate::journal::{Group, Part, RunState, StepState, StepStatus, UndoState, UndoStatus};
 use crate::op::GuardArm;
 use crate::step::{ErrorKind, Outcome};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +23,14 @@ pub(super) fn anew(state: &RunState, before: &[Before]) -> Anew {
     for (host, mut anchors) in anchors {
         anchors.sort();
         let mut by_user: BTreeMap<Option<String>, Vec<ServiceUnit>> = BTreeMap::new();
+        if let Some((_, key, n)) = anchors.first() {
+            for (user, unit) in too_early(state, host, (key, *n)) {
+                let units = by_user.entry(user).or_default();
+                if !units.contains(&unit) {
+                    units.push(unit);
+                }
+            }
+        }
         for (user, unit) in not_come_to(state, before, &siblings, host) {
             if own.get(host).is_some_and(|own| own.contains(&unit)) {
                 continue;
@@ -68,6 +76,19 @@ fn own(state: &RunState) -> BTreeMap<&HostName, BTreeSet<ServiceUnit>> {
         }
     }
     own
+}
+
+/// The services that the run acted on, and that may be restarted before the first of its changes on that host is undone: by the undoing of
+/// another task, or of an `attempt`.
+fn too_early(state: &RunState, host: &HostName, (key, n): (&StepKey, u32)) -> Vec<(Option<String>, ServiceUnit)> {
+    let done = |undo: &UndoState, part| matches!(undo.parts.get(&part), Some(UndoStatus::Done { .. }));
+    let back = state.steps.get(key).and_then(|step| step.undos.get(&n)).is_some_and(|undo| done(undo, Part::Restore));
+    let here = state.steps.iter().filter(|(_, step)| step.command.host == *host && !step.is_void());
+    let early = here.filter(|(other, step)| {
+        let followed = step.undos.values().any(|undo| done(undo, Part::Follow));
+        other.task != key.task || followed && !back
+    });
+    early.filter_map(|(_, step)| Some((step.command.user.clone(), acts_on(step)?))).collect()
 }
 
 /// The services that forks act on, each at the hosts that it works on, by the host that takes part in them.

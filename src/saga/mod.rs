@@ -276,4 +276,6 @@ fn is_same(one: &Work, other: &Work) -> bool {
 }
 
 #[cfg(test)]
+mod anew_tests;
+#[cfg(test)]
 mod tests;

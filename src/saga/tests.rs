@@ -7,23 +7,23 @@ use serde_json::{Value, json};
 
 /// A journal as a list of entries; hosts are told by the leaf of a task.
 #[derive(Default)]
-struct Journal(Vec<Entry>);
+pub(super) struct Journal(pub(super) Vec<Entry>);
 
-fn key(text: &str) -> StepKey {
+pub(super) fn key(text: &str) -> StepKey {
     StepKey::parse(text).unwrap()
 }
 
 impl Journal {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let info = StartInfo { environment: "e".into(), script: "s".into(), bundle: Digest::of(b""), by: "me".into() };
         Self(vec![Entry::RunStarted { info }])
     }
 
-    fn step(self, at: &str, undos: &[Compensation]) -> Self {
+    pub(super) fn step(self, at: &str, undos: &[Compensation]) -> Self {
         self.step_of("x", at, undos)
     }
 
-    fn step_of(mut self, op: &str, at: &str, undos: &[Compensation]) -> Self {
+    pub(super) fn step_of(mut self, op: &str, at: &str, undos: &[Compensation]) -> Self {
         let key = key(at);
         let host = HostName::parse(key.task.leaf()).unwrap();
         let command = Command { op: op.into(), host, user: None, args: json!({}), site: Site::default() };
@@ -41,7 +41,7 @@ impl Journal {
     }
 
     /// The last step is one on this host.
-    fn on(mut self, host: &str) -> Self {
+    pub(super) fn on(mut self, host: &str) -> Self {
         let started = self
             .0
             .iter_mut()
@@ -71,14 +71,14 @@ impl Journal {
         self
     }
 
-    fn fork(mut self, at: &str, batches: &[&[&str]]) -> Self {
+    pub(super) fn fork(mut self, at: &str, batches: &[&[&str]]) -> Self {
         let hosts = |names: &&[&str]| names.iter().map(|name| HostName::parse(name).unwrap()).collect();
         let group = Group::Fork { word: "rolling".into(), batches: batches.iter().map(hosts).collect() };
         self.0.push(Entry::GroupEntered { key: key(at), group });
         self
     }
 
-    fn undone(mut self, at: &str, n: u32, part: Part) -> Self {
+    pub(super) fn undone(mut self, at: &str, n: u32, part: Part) -> Self {
         self.0.push(Entry::UndoStarted { key: key(at), n, part });
         self.0.push(Entry::Undone { key: key(at), n, part, changed: true });
         self
@@ -90,14 +90,14 @@ impl Journal {
         self
     }
 
-    fn state(&self) -> RunState {
+    pub(super) fn state(&self) -> RunState {
         let record = |(seq, entry): (u64, &Entry)| Record { version: RECORD_VERSION, seq, at: 0, entry: entry.clone() };
         let records: Vec<Record> = (1..).zip(&self.0).map(record).collect();
         RunState::read(&records).unwrap()
     }
 
     /// What is left to undo, a line each.
-    fn work(&self) -> Vec<String> {
+    pub(super) fn work(&self) -> Vec<String> {
         told(&unwind(&self.state(), &[]))
     }
 }
@@ -131,11 +131,11 @@ fn lines(work: &Work) -> Vec<String> {
     }
 }
 
-fn file(at: &str) -> Compensation {
+pub(super) fn file(at: &str) -> Compensation {
     Compensation::Restore { save: key(at).save(1) }
 }
 
-fn service(at: &str) -> Compensation {
+pub(super) fn service(at: &str) -> Compensation {
     Compensation::RestoreService { save: key(at).save(1) }
 }
 
@@ -514,74 +514,4 @@ fn brackets_around_one_host_wait_for_its_last_file() {
         "leave main#4",
     ];
     assert_eq!(journal.work(), wanted);
-}
-
-/// What is resumed, and which services with it, a line each.
-fn resumed(work: &[Work]) -> Vec<String> {
-    let one = |work: &Work| match work {
-        Work::Do { key, at, action: Action::Effect(Effect::Resume { units, .. }), .. } => {
-            let units: Vec<&str> = units.iter().map(|unit| unit.name.as_str()).collect();
-            vec![format!("{key} {at}: {}", units.join(" "))]
-        }
-        Work::Fork { batches, .. } => batches.iter().flatten().flat_map(|(_, _, work)| resumed(work)).collect(),
-        _ => Vec::new(),
-    };
-    work.iter().flat_map(one).collect()
-}
-
-#[test]
-fn services_that_a_run_did_not_come_to_are_looked_at_once_files_are_back() {
-    let at = |host: &str, n: u32| format!("main/1.rolling/{host}#{n}");
-    let acts = |journal: Journal, at: &str| {
-        let mut journal = journal.step_of("service.restart", at, &[service(at)]);
-        for entry in journal.0.iter_mut().rev() {
-            if let Entry::Started { command, .. } = entry {
-                command.args = json!({ "unit": { "name": "web", "scope": "system" } });
-                command.user = Some("root".into());
-                break;
-            }
-        }
-        journal
-    };
-    let mut journal = Journal::new().fork("main#1", &[&["a"], &["b"]]);
-    journal = acts(journal.step(&at("a", 1), &[file(&at("a", 1))]), &at("a", 2));
-    let before = held(&journal.state(), 0);
-    // At a it was come to; at b, its task ended between the file and the restart.
-    let journal = journal.step(&at("b", 1), &[file(&at("b", 1))]).step(&at("b", 2), &[file(&at("b", 2))]);
-    let wanted = ["main/1.rolling/b#1 b (as root): web", "main/1.rolling/a#2 a (as root): web"];
-    assert_eq!(resumed(&unwind(&journal.state(), &[])), wanted);
-    // Of a host on its own only a run before tells, where it was lost.
-    let mut alone = Journal::new().step("main/1.rolling/a#1", &[file(&at("a", 1))]);
-    assert_eq!(resumed(&unwind_all(&alone, &before)), [""; 0]);
-    alone.0.truncate(3);
-    alone.0.push(Entry::Failed { key: key(&at("a", 1)), error: StepError::new(ErrorKind::Lost, "gone"), millis: 0 });
-    assert_eq!(resumed(&unwind_all(&alone, &before)), ["main/1.rolling/a#1 a (as root): web"]);
-}
-
-fn unwind_all(journal: &Journal, before: &[Before]) -> Vec<Work> {
-    task(&journal.state(), before, &TaskPath::main().child(1, "rolling", "a"))
-}
-
-#[test]
-fn a_service_that_was_to_be_restarted_is_looked_at_where_files_were_changed() {
-    let restart = |mut journal: Journal| {
-        journal = journal.step_of("service.restart", "main#2", &[service("main#2")]).on("a");
-        for entry in &mut journal.0 {
-            if let Entry::Started { command, .. } = entry
-                && command.op == "service.restart"
-            {
-                command.args = json!({ "unit": { "name": "web", "scope": "system" } });
-            }
-        }
-        journal.0.pop();
-        let error = StepError::new(ErrorKind::Unreachable, "gone");
-        journal.0.push(Entry::Failed { key: key("main#2"), error, millis: 0 });
-        journal
-    };
-    let journal = restart(Journal::new().step("main#1", &[file("main#1")]).on("a"));
-    assert_eq!(resumed(&unwind(&journal.state(), &[])), ["main#2 a: web"]);
-    assert_eq!(journal.work(), ["restore main#1", "resume main#2", "well main#2"]);
-    // Where nothing was changed, nothing that was started since is ours.
-    let journal = restart(Journal::new().step("main#1", &[file("main#1")]).on("b"));
-    assert_eq!(journal.work(), ["restore main#1"]);
 }

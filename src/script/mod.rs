@@ -37,6 +37,7 @@ pub use artifacts::AskedArtifacts;
 pub use conductor::{BatchSize, Bracket, Branch, Conductor, Finding, ForkSpec, OnFailure, Order, Task, UndoClosure};
 pub use diagnostic::{Diagnostic, Label, Severity};
 pub use failure::ScriptFailure;
+pub use lint::{ProjectFiles, ProjectPath};
 pub use program::{Load, Program};
 pub use runtime::Facts;
 pub use sources::{ProjectSources, SourceProvider, StdTable, StoredSources};

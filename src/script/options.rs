@@ -9,15 +9,16 @@ use super::preflight;
 use super::runtime::Raised;
 use super::values::{ScriptHost, ServiceOptions};
 use crate::op::{BadArguments, Entry, Registry, Subject};
+use crate::words;
 use rhai::{Array, Dynamic, EvalAltResult, Map, NativeCallContext, Position};
 use serde::de::DeserializeOwned;
-use serde_json::{Map as JsonMap, Value};
+use serde_json::{Map as JsonMap, Value, json};
 
 /// Reads the options of a construct.
 pub(super) fn read<T: DeserializeOwned>(ctx: &NativeCallContext<'_>, primitive: &str, options: Map, known: &[&str]) -> Raised<T> {
     let value = json(&Dynamic::from_map(options))
         .map_err(|message| wrong(ctx, primitive, BadArguments { path: String::new(), message, known: Vec::new() }))?;
-    serde_path_to_error::deserialize(value).map_err(|error| {
+    serde_path_to_error::deserialize(&value).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.inner().to_string();
         let key = inner.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
@@ -27,7 +28,7 @@ pub(super) fn read<T: DeserializeOwned>(ctx: &NativeCallContext<'_>, primitive: 
                 message: format!("unknown option `{key}`"),
                 known: known.iter().map(ToString::to_string).collect(),
             },
-            None => BadArguments { message: format!("`{path}`: {inner}"), path, known: Vec::new() },
+            None => BadArguments { message: about(&path, &inner, &value), path, known: Vec::new() },
         };
         wrong(ctx, primitive, bad)
     })
@@ -110,10 +111,44 @@ fn preflight_options(given: Value) -> Result<(), BadArguments> {
 
 /// The options of a construct in its own type.
 fn typed<T: DeserializeOwned>(value: Value) -> Result<T, BadArguments> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
+    serde_path_to_error::deserialize(&value).map_err(|error| {
         let path = error.path().to_string();
-        BadArguments { message: format!("`{path}`: {}", error.inner()), path, known: Vec::new() }
+        BadArguments { message: about(&path, &error.inner().to_string(), &value), path, known: Vec::new() }
     })
+}
+
+/// What is wrong with the option at a path.
+fn about(path: &str, message: &str, options: &Value) -> String {
+    let told = words::explain(message, words::at(options, path).filter(|_| path != "."));
+    if path == "." { told } else { format!("`{path}`: {told}") }
+}
+
+/// Values for the arguments that are given by position, of kinds that they may have.
+fn stand_ins(entry: &Entry) -> Vec<(String, Value)> {
+    let kinds = [
+        json!("/x"),
+        json!("x"),
+        json!("http://localhost/"),
+        json!(1),
+        json!(true),
+        json!(["x"]),
+        json!({ "name": "x", "scope": "system" }),
+        json!({}),
+    ];
+    let subject = match entry.subject {
+        Subject::Service => Some("unit"),
+        Subject::External => Some("external"),
+        _ => None,
+    };
+    let names: Vec<&str> = entry.positional.iter().copied().chain(subject).collect();
+    let takes = |name: &str, kind: &Value| {
+        let alone = Value::Object([(name.to_owned(), kind.clone())].into_iter().collect());
+        // Another one that is missing is not its fault.
+        let other =
+            |bad: &BadArguments| bad.path != name && names.contains(&bad.path.as_str()) && bad.message.ends_with("is missing");
+        entry.parse(alone).err().is_none_or(|bad| other(&bad))
+    };
+    names.iter().filter_map(|name| Some(((*name).to_owned(), kinds.iter().find(|kind| takes(name, kind))?.clone()))).collect()
 }
 
 impl OptionCheck for KnownOptions<'_> {
@@ -162,6 +197,7 @@ impl OptionCheck for KnownOptions<'_> {
             ));
         }
         // What is given and not known here is not missing.
+        let given = given.into_iter().chain(stand_ins(entry)).collect();
         let bad = entry.parse(Value::Object(given)).err().filter(|bad| literal(&&bad.path))?;
         let of_positional = entry.positional.iter().any(|name| bad.path == *name) || from_subject(&bad.path) || bad.path == ".";
         (!of_positional).then(|| error(bad))

@@ -5,7 +5,7 @@ use super::conductor::Conductor;
 use super::diagnostic::Diagnostic;
 use super::engine::engine;
 use super::failure::ScriptFailure;
-use super::lint::Linter;
+use super::lint::{Linter, ProjectFiles};
 use super::memory::{Meter, Watch};
 use super::options::KnownOptions;
 use super::resolver::{Resolver, Unit};
@@ -79,6 +79,12 @@ impl Program {
     /// What can be said against it without running it.
     #[must_use]
     pub fn lint(&self) -> Vec<Diagnostic> {
+        self.lint_with(None)
+    }
+
+    /// The same with the files of its project, as a new run would read them.
+    #[must_use]
+    pub fn lint_with(&self, files: Option<&dyn ProjectFiles>) -> Vec<Diagnostic> {
         let Some(symbols) = self.runtime.symbols.get() else { return Vec::new() };
         let options = KnownOptions(&self.runtime.registry);
         let linter = Linter {
@@ -87,6 +93,8 @@ impl Program {
             options: &options,
             parallel: &["parallel", "rolling"],
             units: &self.units,
+            environment: self.runtime.facts.environment.as_ref(),
+            files,
         };
         linter.check()
     }

@@ -3,8 +3,12 @@
 use crate::effects::away;
 use crate::world::{Ran, World, bare};
 use std::path::PathBuf;
+use std::sync::Arc;
+use windlass::id::RunId;
 use windlass::journal::RunPhase;
-use windlass::run::Job;
+use windlass::ledger::{Ledger, SqliteLedger, Standing};
+use windlass::run::{Job, Outset};
+use windlass::stop::Stop;
 
 /// Two hosts, and a file that says that nobody answers for `h1`.
 fn world() -> (World, PathBuf) {
@@ -82,4 +86,36 @@ fail("late");"#,
     let again = world.take_up(&ran.ledger, &ran.id, Job::Unwind, &bare());
     assert_eq!(ended(&again), (RunPhase::Unwound, 3), "{}", again.error());
     assert_eq!((read(&world, "h1").as_str(), read(&world, "log").as_str()), ("old\n", "in\nout\nouter\n"));
+}
+
+#[test]
+fn a_run_that_succeeded_without_a_host_ends_once_more_when_it_is_settled() {
+    let (world, gone) = world();
+    let script = format!(
+        r#"const D = "{dir}";
+let two = [host("h1"), host("h2")];
+component("app", #{{ hosts: two, version: "2" }});
+rolling(two, #{{ max_failures: 1 }}, |h| {{
+    h.write(global::D + "/" + h.name, "new\n");
+    if h.name == "h1" {{ h.run("touch {gone}", #{{ undo: "true" }}); }}
+    h.write(global::D + "/more" + h.name, "new\n");
+}});"#,
+        dir = world.dir.display(),
+        gone = gone.display(),
+    );
+    let ledger = Arc::new(SqliteLedger::open(&world.home().join("ledger.db")).unwrap());
+    let id = RunId::new("20260101-1200", "law");
+    let layer = away("h1", &gone);
+    let runner = world.runner_on(ledger.clone(), &layer, Stop::default());
+    let outset = Outset { id: id.clone(), stored: world.stored(&script).unwrap(), by: "laws@here".to_owned() };
+    let finish = runner.start(&outset).unwrap();
+    assert_eq!((finish.state, finish.exit), (RunPhase::Succeeded, 4), "{:?}", finish.error);
+    std::fs::remove_file(&gone).unwrap();
+    let finish = world.runner_on(ledger.clone(), &layer, Stop::default()).take_up(&id, Job::Unwind).unwrap();
+    assert_eq!((finish.state, finish.paid), (RunPhase::Succeeded, true), "{:?}", finish.error);
+    assert_eq!((read(&world, "h1").as_str(), read(&world, "h2").as_str()), ("old\n", "new\n"));
+    // What was put back there is not live.
+    let made = ledger.releases(None).unwrap();
+    let live = made.iter().filter(|release| release.made.standing == Standing::Live);
+    assert_eq!(live.map(|release| release.made.host.as_str()).collect::<Vec<_>>(), ["h2"]);
 }

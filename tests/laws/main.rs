@@ -25,6 +25,7 @@ mod ledger;
 mod leftovers;
 mod many;
 mod memory;
+mod mistakes;
 mod neighbours;
 mod page;
 mod pages;

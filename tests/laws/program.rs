@@ -104,7 +104,11 @@ fn a_ledger_that_goes_away_stops_the_run_before_the_next_change() {
 
 #[test]
 fn what_is_wrong_with_a_file_of_the_project_is_not_said_of_a_host() {
+    // What is written out is found before a host is connected to.
     let world = project("parallel(hosts(\"all\"), |h| h.upload(\"files/none\", \"~/x\"));", "", "");
+    let (code, said) = windlass(&world, &["run"], &[]);
+    assert!(code == 1 && said.contains("there is no file files/none in the project"), "{said}");
+    let world = project("let file = \"files/none\"; parallel(hosts(\"all\"), |h| h.upload(file, \"~/x\"));", "", "");
     let (code, said) = windlass(&world, &["run"], &[]);
     assert!(code == 1 && said.contains("files/none") && !said.contains("on h1"), "{said}");
     let shown = String::from_utf8(start(&world, &["show"]).output().unwrap().stdout).unwrap();

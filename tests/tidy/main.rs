@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms, lowest first; a room may use its own tier's and the lower ones.
 const TIERS: &[&[&str]] = &[
-    &["id", "private", "step", "stop"],
+    &["id", "private", "step", "stop", "words"],
     &["effect"],
     &["op", "journal", "saga", "fleet", "artifact"],
     &["event"],

@@ -42,6 +42,10 @@ impl At<'_> {
         if let Some(kept) = self.kept().receipts.get(&receipt) {
             return kept.ended().map(Reply::Command);
         }
+        if exec.after.is_some() {
+            // What it puts back may be a file of a service that was restarted before.
+            self.kept().firsts.values_mut().for_each(|first| first.back = None);
+        }
         self.in_directory(exec.command)?;
         self.watched("ran", exec.receipt)?;
         let ended = self.ask(exec.command, Some(exec));

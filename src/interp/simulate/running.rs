@@ -87,7 +87,7 @@ impl At<'_> {
         let service = Was::Service { scope: unit.scope, verb: word.to_owned(), active: was.clone(), enabled };
         self.note(save, &unit.name, service)?;
         if !matches!(word, "enable" | "disable") {
-            self.kept().firsts.entry(unit.key()).or_insert(First { was, back: None });
+            self.kept().firsts.entry(unit.key()).or_insert(First { was, back: None }).back = None;
         }
         Ok(())
     }

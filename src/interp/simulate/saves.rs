@@ -213,6 +213,14 @@ impl At<'_> {
             let key = unit.key();
             match self.kept().firsts.get(&key) {
                 Some(First { back: Some(by), .. }) if by == save.as_str() => changed = true,
+                Some(First { back: None, was }) if was == "active" => {
+                    self.daemon_reload(unit.scope)?;
+                    self.act("restart", &unit)?;
+                    if let Some(first) = self.kept().firsts.get_mut(&key) {
+                        first.back = Some(save.to_string());
+                    }
+                    changed = true;
+                }
                 Some(_) => {}
                 None => {
                     let state = self.unit_state(&unit)?;

@@ -26,8 +26,15 @@ pub(super) fn keep(transaction: &Transaction<'_>, id: &RunId, at: i64) -> Result
         .map_err(|e| unwritten(&e))?;
     let stored: StoredRun = serde_json::from_str(&stored).map_err(|error| LedgerError::Read(error.to_string()))?;
     let made_by = stored.goes_back_to.as_ref().unwrap_or(id);
+    // One that ends once more, after its debts were paid, keeps its place in history.
+    let first: Option<i64> = transaction
+        .query_row("select min(at) from releases where run = ?1", [id.as_str()], |row| row.get(0))
+        .map_err(|e| unwritten(&e))?;
+    let at = first.unwrap_or(at);
     let sql = "insert into releases (environment, component, host, run, made_by, version, artifact, standing, why, at) \
-               values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+               values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
+               on conflict (environment, component, host, run) do update \
+               set version = excluded.version, artifact = excluded.artifact, standing = excluded.standing, why = excluded.why";
     let mut row = transaction.prepare_cached(sql).map_err(|e| unwritten(&e))?;
     for made in made {
         let artifact = made.artifact.as_ref().map(Digest::as_str);

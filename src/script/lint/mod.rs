@@ -3,10 +3,15 @@
 
 mod calls;
 mod captures;
+mod closures;
 mod flow;
+mod grounds;
 mod names;
 mod options;
+mod texts;
 mod undo;
+
+pub use grounds::{ProjectFiles, ProjectPath};
 
 use super::calls::{Body, bodies};
 use super::diagnostic::Diagnostic;
@@ -14,6 +19,7 @@ use super::explain::OptionError;
 use super::resolver::Unit;
 use super::source_map::SourceMap;
 use super::symbols::Symbols;
+use crate::fleet::Environment;
 use rhai::{FnAccess, Position};
 use std::collections::BTreeMap;
 
@@ -44,6 +50,10 @@ pub(super) struct Linter<'a> {
     pub parallel: &'a [&'a str],
     /// The whole graph: the script and its modules.
     pub units: &'a [Unit],
+    /// The hosts, where an environment was chosen.
+    pub environment: Option<&'a Environment>,
+    /// The files of the project, where they are what a run would read.
+    pub files: Option<&'a dyn ProjectFiles>,
 }
 
 impl Linter<'_> {
@@ -59,6 +69,9 @@ impl Linter<'_> {
             names::check(&view, &mut findings);
             flow::check(&view, &mut findings);
             captures::check(&view, &mut findings);
+            closures::check(&view, &mut findings);
+            grounds::check(&view, &mut findings);
+            texts::check(&view, &mut findings);
         }
         findings.sorted()
     }

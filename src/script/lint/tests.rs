@@ -44,7 +44,16 @@ fn lint_graph(texts: &[(&str, &str)]) -> Vec<Diagnostic> {
     let mut symbols = Symbols::of_engine(&engine);
     units.iter().for_each(|unit| symbols.add_tree(&unit.ast));
     let (sources, parallel) = (resolver.sources(), ["parallel", "rolling"]);
-    Linter { sources, symbols: &symbols, options: &RollingOptions, parallel: &parallel, units: &units }.check()
+    Linter {
+        sources,
+        symbols: &symbols,
+        options: &RollingOptions,
+        parallel: &parallel,
+        units: &units,
+        environment: None,
+        files: None,
+    }
+    .check()
 }
 
 fn shown(findings: &[Diagnostic]) -> Vec<String> {

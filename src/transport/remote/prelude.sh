@@ -23,7 +23,7 @@ wl_home=$HOME/.windlass wl_o=
 W=$wl_home/runs/$wl_run-$wl_u
 # Holders of the lock (wl_lock; this is the wl_e-th) that this host was shown: a file for each, which stays when the run has ended.
 wl_f=$wl_home/ledgers/$wl_lock
-t= wl_t= wl_a= wl_w= wl_without= # what a login's environment calls so is not ours to remove
+t= wl_t= wl_a= wl_w= wl_edits= wl_without= # what a login's environment calls so is not ours to remove
 LF='
 '
 wl() {
@@ -121,11 +121,12 @@ wl_alone() {
     rm -f "$f"
   done
 }
-# wl_watched WORD NAME: before a change within a guarded block (more/guard.sh). wl_calm: before something is restored.
+# wl_watched WORD NAME: before a change within a guarded block (more/guard.sh).
 wl_watched() { [ ! -d "$W/g" ] || wl_later wl_in_guard "$@"; }
-wl_calm() { [ ! -d "$W/g" ] || wl_later wl_no_fire; }
 [ "$wl_o" ] || [ ! -d "$W/l" ] || ( wl_fence >/dev/null; wl_alone )
 #: alive
+# wl_calm: before something is restored within a guarded block.
+wl_calm() { [ ! -d "$W/g" ] || wl_later wl_no_fire; }
 # wl_lives PID BIRTH: whether it is still that process; a number is given again. (A receipt of an earlier Windlass has no birth.)
 wl_lives() { wl_born "$1" && { [ -z "$2" ] || [ "$b0" = "$2" ]; }; }
 # wl_kin PID BIRTH: whether anything is left of the group of that process. While there is, its number is not given again.
@@ -386,6 +387,8 @@ wl_whole() {
   [ "$has" = "$2" ] || { { printf '%s' "$3" >"$W/p/$1.at"; } 2>/dev/null || rm -f -- "$3"; exit 74; }
 }
 #: put
+# wl_swept: at the end of a call, what it has not put into place goes, and others may edit.
+wl_swept() { [ -z "$wl_t$wl_edits" ] || rm -f -- ${wl_t:+"$wl_t"} ${wl_edits:+"$wl_home/edit"}; }
 # wl_put SAVE PATH SHA256 SIZE MODE OWNER GROUP VALIDATE SHOW [CONTENT]: a file with that content. Without CONTENT it is asked for.
 wl_put() {
   wl_path "$2"; wl_parent
@@ -413,7 +416,7 @@ wl_put() {
   { [ ! -e "$t" ] && [ ! -L "$t" ]; } || wl_part "$3" "$4" "$t"
   [ -z "$8" ] || u=$(umask)
   # What has arrived of a large one stays, to be gone on with.
-  if [ $# -lt 10 ] && [ "$4" -ge 1048576 ]; then wl_begin "$1" "$t"; else wl_t=$t; fi
+  if [ $# -lt 10 ] && [ "$4" -ge 1048576 ]; then wl_begin "$1" "$t"; else wl_t=$t; trap wl_swept EXIT; fi
   if [ -n "$m" ]; then umask 077; else umask 022; fi
   wl_new "$t" wl_fill "$@" || { set +C; wl_die "no new file can be made in $dir (no permission, or no space)"; }
   if [ $# -lt 10 ]; then
@@ -431,6 +434,7 @@ wl_put() {
   elif [ "$size" -le 65536 ]; then echo replaced; cat "$kept"
   else echo changed; fi
   mv -fT -- "$t" "$p" || { rm -f "$t"; exit 1; }
+  wl_t=
   [ "$4" -lt 262144 ] || { wl_know "$p"; h=$3; wl_learn; }
 }
 # wl_fill: the words of wl_put. $t, open as 8, gets its content.
@@ -459,7 +463,7 @@ wl_only_one() {
     else mv -T -- "$wl_home/edit" "$wl_home/edit-$$" 2>/dev/null && rm -f -- "$wl_home/edit-$$"; fi
     wl_born $$
   done
-  trap 'rm -f -- "$wl_home/edit"' EXIT
+  wl_edits=1; trap wl_swept EXIT
 }
 #: dress
 # wl_dress MODE OWNER GROUP OLD: gives the new file $t a mode, an owner and a group, else those in OLD (of the file $p that it is for).
@@ -602,6 +606,8 @@ wl_exec() {
   [ -z "$7" ] || wl_calm
   if [ -n "$7" ] && [ ! -e "$W/x/$7.started" ]; then echo "0"; exit 0; fi
   if [ ! -e "$x.started" ]; then
+    # What it puts back may be a file of a service that was restarted before.
+    [ -z "$7" ] || for f in "$W"/s/u-*.back; do [ ! -e "$f" ] || rm -f -- "$f"; done
     wl_private
     # Names of its own until it is claimed: another connection's shell may be at the same.
     body=$x.body-$$-$wl_n
@@ -785,7 +791,8 @@ wl_service() { # SAVE VERB SCOPE UNIT
         wl_linked "$1" "$4" "$v" "$before" || { wl_told same; exit 0; }
         echo >"$W/s/$1.acted"; wl_told changed; exit 0
       } ;;
-    *) wl_act "$v" "$4" ;;
+    # What undoing restarted before is started, or ended, by the script since.
+    *) [ ! -e "$W/s/u-$scope-$4.back" ] || rm -f "$W/s/u-$scope-$4.back"; wl_act "$v" "$4" ;;
   esac
   echo >"$W/s/$1.acted"
   wl_show "$4"; wl_told changed
@@ -1033,7 +1040,12 @@ wl_tree_put() {
   LC_ALL=C; export LC_ALL; wl_path "$2"; wl_parent
   case $p in */*[!/]*) ;; *) wl_die "refuses to fill $p" ;; esac
   t=$dir/.wl-$wl_u-$1; a=$t.tar; x=$W/x/$1; o=$dir/.wl-trash-$wl_u-$1; wl_trash "$1"
-  if [ "$8" -ge 1048576 ]; then wl_begin "$1" "$a"; else wl_private; wl_a=$a; fi
+  if [ "$8" -ge 1048576 ]; then wl_begin "$1" "$a"
+  else
+    wl_private; wl_a=$a
+    # A small one that finds no room does not take what there is.
+    trap 'rm -f -- "$wl_a"' EXIT
+  fi
   { [ ! -e "$a" ] && [ ! -L "$a" ]; } || wl_part "$7" "$8" "$a"
   wl_gone "$t"
   umask 077; wl_new "$a" wl_fetch "$1" "$7" "$8" "$a" || { set +C; wl_die "no new file can be made in $dir (no permission, or no space)"; }

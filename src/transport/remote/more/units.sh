@@ -134,7 +134,7 @@ wl_links_back() {
   wl_sc daemon-reload || exit 1
 }
 #: anew
-# wl_anew SAVE SECONDS [SCOPE UNIT]..: of these services, which the run did not come to, those are restarted that began, or ended badly,
+# wl_anew SAVE SECONDS [SCOPE UNIT]..: of these services, which the run did not come to, or not once all files were back, those are restarted that began, or ended badly,
 # in the last SECONDS: they may run from files that were put back since. And those that should have come up at a boot since.
 wl_anew() {
   by=$1 old=$2 end=same; shift 2
@@ -142,8 +142,10 @@ wl_anew() {
   now=$(wl_ticks self) || now=0
   while [ "$2" ]; do
     scope=$1 u=$2 f=$W/s/u-$1-$2; shift 2
-    if [ -e "$f" ]; then [ ! -e "$f.back" ] || [ "$(cat "$f.back")" != "$by" ] || end=changed; continue; fi
-    wl_show "$u"; wl_young || continue
+    if [ -e "$f.back" ]; then [ "$(cat "$f.back")" != "$by" ] || end=changed; continue; fi
+    # One that the run did come to: what ran when it began runs again, unless it does so since the last file was put back.
+    if [ -e "$f" ]; then [ "$(cat "$f")" = active ] || continue; wl_show "$u"
+    else wl_show "$u"; wl_young || continue; fi
     [ "$reload" != yes ] || wl_sc daemon-reload
     [ "$active" != failed ] || wl_sc reset-failed -- "$u" 2>/dev/null
     [ -d "$W/s" ] || wl_private
