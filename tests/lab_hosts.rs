@@ -216,7 +216,7 @@ fn services_live(lab: &Lab) {
         lab,
         "web",
         &unit(
-            "/bin/sh -c 'echo serving $WORD ${WORD}; trap \"echo hup\" HUP; while :; do sleep 0.02; done'",
+            "/bin/sh -c 'trap \"echo hup\" HUP; echo serving $WORD ${WORD}; while :; do sleep 0.02; done'",
             "Environment=WORD=now\nRestart=on-failure\nExecReload=/bin/kill -HUP $MAINPID\n",
         ),
     );
@@ -225,6 +225,8 @@ fn services_live(lab: &Lab) {
     assert_eq!(lab.say(0, "systemctl --user is-active web; systemctl --user is-enabled web.service"), "active\nenabled");
     let pid = shown(lab, "web", "MainPID");
     lab.say(0, &format!("kill -0 {pid}"));
+    // Before it says so, nobody has set what the signal is to do.
+    lab.say(0, &until("journalctl --user -u web -n 5 --no-pager -o cat | grep -q serving"));
     lab.say(
         0,
         &format!("systemctl --user reload web; {}", until("journalctl --user -u web -n 5 --no-pager -o cat | grep -q hup")),

@@ -3,7 +3,7 @@
 use super::{Findings, View};
 use crate::fleet::selector;
 use crate::op::template_mistakes;
-use crate::script::calls::{Body, call_at, is_closure_name};
+use crate::script::calls::{Body, call_at, closure_literal};
 use crate::script::symbols::nearest;
 use rhai::{ASTFlags, ASTNode, Expr, FnCallExpr, Position, Stmt};
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,17 +34,21 @@ const SENDS: [&str; 1] = ["upload"];
 const LISTS: [&str; 2] = ["rolling", "parallel"];
 
 pub(super) fn check(view: &View<'_>, findings: &mut Findings<'_>) {
+    let sure = sure_bodies(view);
+    // A file that a run brings home is not there before it.
+    let brings = view.linter.symbols.calls.values().any(|call| call.name == "fetch");
     for body in &view.bodies {
         let bound = bound_once(body);
         let looks = Looks { view, bound: &bound };
+        let end = sure.contains(&body.name).then(|| early_end(body));
         body.walk(&mut |path| {
             let Some(node) = path.last() else { return };
             looks.receiver(node, findings);
             let Some((call, position, method)) = call_at(node).filter(|(call, ..)| !call.is_qualified()) else { return };
             // What another branch does in another environment is not judged by this one.
-            let sure = is_sure(body, path);
+            let sure = end.is_some_and(|end| end.is_none_or(|end| position < end)) && !path.iter().any(branches);
             if method {
-                looks.files(call, findings);
+                looks.files(call, sure && !brings, findings);
             } else {
                 if sure {
                     looks.hosts(call, findings);
@@ -56,13 +60,55 @@ pub(super) fn check(view: &View<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-/// Whether what stands there is done whenever its body is.
-fn is_sure(body: &Body, path: &[ASTNode<'_>]) -> bool {
-    let branches = |node: &ASTNode<'_>| {
-        matches!(node, ASTNode::Stmt(Stmt::If(..) | Stmt::Switch(..) | Stmt::TryCatch(..) | Stmt::While(..) | Stmt::Do(..)))
-            || matches!(node, ASTNode::Expr(Expr::And(..) | Expr::Or(..) | Expr::Coalesce(..)))
-    };
-    body.name.as_deref().is_none_or(is_closure_name) && !path.iter().any(branches)
+/// Constructs that bear it when their closure fails, or that may never call it.
+const MAY_FAIL: [&str; 3] = ["attempt", "on_undo", "invariant"];
+
+/// Whether what stands in a node may not be done, or may fail.
+fn branches(node: &ASTNode<'_>) -> bool {
+    matches!(
+        node,
+        ASTNode::Stmt(Stmt::If(..) | Stmt::Switch(..) | Stmt::TryCatch(..) | Stmt::While(..) | Stmt::Do(..) | Stmt::For(..))
+    ) || matches!(node, ASTNode::Expr(Expr::And(..) | Expr::Or(..) | Expr::Coalesce(..)))
+        || call_at(node).is_some_and(|(call, ..)| MAY_FAIL.contains(&call.name.as_str()))
+}
+
+/// Where a body may end before its last statement.
+fn early_end(body: &Body) -> Option<Position> {
+    let mut end: Option<Position> = None;
+    body.walk(&mut |path| {
+        let place = match path.last() {
+            Some(ASTNode::Stmt(Stmt::Return(_, _, position) | Stmt::BreakLoop(_, _, position))) => Some(*position),
+            Some(node) => call_at(node).filter(|(call, ..)| call.name == "fail").map(|(_, position, _)| position),
+            None => None,
+        };
+        if let Some(place) = place {
+            end = Some(end.map_or(place, |end| end.min(place)));
+        }
+    });
+    end
+}
+
+/// The bodies that are surely run: of the script itself, and of closures that it writes out where it surely comes.
+fn sure_bodies(view: &View<'_>) -> BTreeSet<Option<String>> {
+    let mut sure = BTreeSet::new();
+    // A module runs when it is called.
+    let mut next =
+        if view.linter.units.first().is_some_and(|first| first.name == view.unit.name) { vec![None] } else { Vec::new() };
+    while let Some(name) = next.pop() {
+        let Some(body) = view.bodies.iter().find(|body| body.name == name) else { continue };
+        if !sure.insert(name) {
+            continue;
+        }
+        let end = early_end(body);
+        body.walk(&mut |path| {
+            let Some(ASTNode::Expr(expr)) = path.last() else { return };
+            let placed = end.is_none_or(|end| expr.start_position() < end) && !path.iter().any(branches);
+            if let Some(closure) = closure_literal(expr).filter(|_| placed) {
+                next.push(Some(closure.name));
+            }
+        });
+    }
+    sure
 }
 
 /// The variables of a body that are declared once, and never written again.
@@ -186,7 +232,7 @@ impl Looks<'_> {
     }
 
     /// Files to send, and templates.
-    fn files(&self, call: &FnCallExpr, findings: &mut Findings<'_>) {
+    fn files(&self, call: &FnCallExpr, sure: bool, findings: &mut Findings<'_>) {
         let Some(files) = self.view.linter.files else { return };
         let symbols = self.view.linter.symbols;
         let name = call.name.as_str();
@@ -194,12 +240,12 @@ impl Looks<'_> {
             return;
         }
         let Some(Expr::StringConstant(path, position)) = call.args.first() else { return };
-        if SENDS.contains(&name) && call.args.len() >= 2 {
+        if SENDS.contains(&name) && call.args.len() >= 2 && sure {
             missing(files.look(path), path, *position, "file", findings);
         }
         if name == "template" && call.args.len() >= 3 {
             let full = format!("templates/{path}");
-            if missing(files.look(&full), &full, *position, "template", findings) {
+            if sure && missing(files.look(&full), &full, *position, "template", findings) {
                 return;
             }
             let Some(text) = files.text(&full) else { return };
