@@ -1,6 +1,8 @@
 //! Brackets while undoing: what is around a host that is away stays open, and whoever takes the run up hears of the cause.
 
 use crate::effects::away;
+use crate::people::{project, windlass};
+use crate::program::start;
 use crate::world::{Ran, World, bare};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -118,4 +120,27 @@ rolling(two, #{{ max_failures: 1 }}, |h| {{
     let made = ledger.releases(None).unwrap();
     let live = made.iter().filter(|release| release.made.standing == Standing::Live);
     assert_eq!(live.map(|release| release.made.host.as_str()).collect::<Vec<_>>(), ["h2"]);
+}
+
+#[test]
+fn what_is_open_behind_a_point_of_no_return_is_closed_by_settling() {
+    let script = r#"let h = host("h1");
+let note = |word| h.run(`echo ${word} >>~/log`, #{ again: "safe" });
+bracket("maintenance", #{ enter: || note.call("enter"), leave: || note.call("leave"), when_halted: "keep" }, || {
+    point_of_no_return("the old columns are gone");
+    h.write("~/x", "new\n");
+    fail("late");
+});"#;
+    let world = project(script, "", "");
+    let (code, said) = windlass(&world, &["run"], &[]);
+    assert!(code == 4 && said.contains("windlass settle"), "{said}");
+    let log = || std::fs::read_to_string(world.home().join("log")).unwrap();
+    assert_eq!(log(), "enter\n");
+    let settle = || start(&world, &["settle"]).output().unwrap();
+    let ended = settle();
+    assert_eq!((ended.status.code(), log().as_str()), (Some(0), "enter\nleave\n"), "{ended:?}");
+    // What is behind the point stays, and the environment can be changed again.
+    assert_eq!(std::fs::read_to_string(world.home().join("x")).unwrap(), "new\n");
+    let ended = settle();
+    assert!(ended.status.success() && String::from_utf8_lossy(&ended.stderr).contains("no run owes anything"), "{ended:?}");
 }

@@ -9,7 +9,8 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 /// What is kept of what it says.
 const MOST: usize = 2048;
@@ -18,6 +19,8 @@ const MOST: usize = 2048;
 pub(super) struct Proxy {
     child: Child,
     said: Arc<Mutex<Vec<u8>>>,
+    /// Who reads what it says; ended when nothing more can come.
+    listener: Option<JoinHandle<()>>,
 }
 
 impl Proxy {
@@ -31,6 +34,7 @@ impl Proxy {
         command.stderr(Stdio::piped()).process_group(0);
         let mut child = command.spawn()?;
         let said = Arc::new(Mutex::new(Vec::new()));
+        let mut listener = None;
         if let Some(mut errors) = child.stderr.take() {
             let said = said.clone();
             let listen = move || {
@@ -42,13 +46,19 @@ impl Proxy {
                     said.drain(..over);
                 }
             };
-            thread::Builder::new().name("proxy".to_owned()).stack_size(64 << 10).spawn(listen)?;
+            listener = Some(thread::Builder::new().name("proxy".to_owned()).stack_size(64 << 10).spawn(listen)?);
         }
-        Ok((Self { child, said }, ours))
+        Ok((Self { child, said, listener }, ours))
     }
 
-    /// What it has said on standard error.
+    /// What it has said on standard error. Of one that has just ended, its last words may still be on their way.
     pub(super) fn said(&self) -> String {
+        for _ in 0..50 {
+            if self.listener.as_ref().is_none_or(JoinHandle::is_finished) {
+                break;
+            }
+            thread::park_timeout(Duration::from_millis(10));
+        }
         String::from_utf8_lossy(&self.said.lock().unwrap_or_else(PoisonError::into_inner)).trim().to_owned()
     }
 }
