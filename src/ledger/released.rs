@@ -177,7 +177,6 @@ fn histories(records: &[Record], state: &RunState) -> BTreeMap<HostName, History
                 history.undone |= *part == Part::Restore;
                 history.changed = seq;
             }
-            Entry::UndoFailed { .. } => history.owed = true,
             _ => {}
         }
         if history.changed > before {
@@ -193,7 +192,19 @@ fn histories(records: &[Record], state: &RunState) -> BTreeMap<HostName, History
             history.stays = true;
         }
     }
+    for host in owing(state) {
+        hosts.entry(host).or_default().owed = true;
+    }
     hosts
+}
+
+/// Hosts on which the undoing of something failed, or is owed. What was done later is done.
+fn owing(state: &RunState) -> BTreeSet<HostName> {
+    let failed = |step: &&StepState| {
+        step.undos.values().flat_map(|undo| undo.parts.values()).any(|part| matches!(part, UndoStatus::Failed(_)))
+    };
+    let hosts = state.steps.values().filter(failed).map(|step| step.command.host.clone());
+    hosts.filter(|host| !host.is_controller()).collect()
 }
 
 fn is_put_back(step: &StepState) -> bool {

@@ -6,6 +6,7 @@ use crate::transport::remote::{Become, Errand, Known, Password, SHELL, library, 
 use crate::transport::shell::{Call, CallReply, Failure};
 use crate::transport::stream::PayloadReader;
 use std::io::{ErrorKind, Read, Write};
+use std::mem::take;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,8 @@ pub(super) struct Slot {
     payload: Option<PayloadReader>,
     pub(super) dead: bool,
     born: Instant,
+    /// What it said on both streams before it was called for the first time.
+    early: [Vec<u8>; 2],
 }
 
 /// How long a shell may take to answer for the first time.
@@ -91,6 +94,7 @@ impl Slot {
             payload: None,
             dead: false,
             born: Instant::now(),
+            early: [Vec::new(), Vec::new()],
         }
     }
 
@@ -112,8 +116,15 @@ impl Slot {
         job.deadline = job.call.deadline_seconds.map(|seconds| (Instant::now() + Duration::from_secs(seconds), seconds));
         self.calls += 1;
         let limit = job.call.limit;
-        let frame =
+        let mut frame =
             if self.calls == 1 { Frame::first(&self.key, self.calls, limit) } else { Frame::new(&self.key, self.calls, limit) };
+        if self.calls == 1 {
+            // It may have waited for a call, and have greeted long ago.
+            self.born = Instant::now();
+            let [out, err] = take(&mut self.early);
+            frame.push_stdout(&out);
+            frame.push_stderr(&err);
+        }
         let mut text = library().before(job.call.function, &mut self.known).into_bytes();
         text.extend(line(&job.call, self.calls));
         match &mut self.becoming {
@@ -206,6 +217,11 @@ impl Slot {
                             becoming.over |= !push(said, &buffer[..n], BEFORE);
                         } else if let Some((_, frame)) = &mut self.busy {
                             if stream == 0 { frame.push_stdout(&buffer[..n]) } else { frame.push_stderr(&buffer[..n]) }
+                        } else if self.calls == 0
+                            && let Some(early) = self.early.get_mut(usize::from(stream != 0))
+                        {
+                            // Another shell has taken the call for which it was opened: its greeting is for its first one.
+                            push(early, &buffer[..n], BEFORE);
                         }
                     }
                     Err(error) if error.kind() == ErrorKind::WouldBlock => break,
