@@ -7,6 +7,7 @@ mod change_control;
 mod check;
 mod components;
 mod confirm;
+mod ending;
 mod error;
 mod held;
 mod history;

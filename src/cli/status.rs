@@ -2,11 +2,11 @@
 
 use super::args::{Common, Format, StatusArgs};
 use super::components::Components;
+use super::ending::next_for;
 use super::error::CliError;
 use super::history::table;
 use super::lease::{Holder, Standing, lifted_by, set_sentence, standing};
 use super::printer::Printer;
-use super::run::next_for;
 use super::settings::{Labs, environment, ledger, now, project};
 use super::take_up::owes;
 use crate::fleet::Project;

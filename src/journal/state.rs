@@ -244,7 +244,9 @@ impl RunState {
             matches!(undo.undo, Compensation::Command { .. } | Compensation::Again { .. } | Compensation::Restore { .. })
         };
         let left = |step: &StepState| step.command.op == "run" && step.may_have_changed() && !step.undos.values().any(undoes);
-        self.steps.iter().filter(|(key, step)| !key.task.is_of_bracket() && left(step)).collect()
+        // What opens a bracket has what closes it; what undoes a step is not undone.
+        let own = |key: &StepKey| !key.task.is_of_bracket() && !key.task.is_of_undo();
+        self.steps.iter().filter(|(key, step)| own(key) && left(step)).collect()
     }
 
     /// How often a person said that a step in doubt is to be done again.

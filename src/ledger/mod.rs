@@ -30,9 +30,9 @@ pub use tenure::{Clock, LEASE_MILLIS, Tenure};
 pub use track::{Track, known_good, tracks};
 
 use crate::artifact::Pin;
-use crate::effect::Login;
+use crate::effect::{Login, Postcondition};
 use crate::fleet::Environment;
-use crate::id::{Digest, RunId};
+use crate::id::{Digest, HostName, RunId};
 use crate::journal::{Record, RunPhase, RunState};
 use crate::saga::Before;
 use serde::{Deserialize, Serialize};
@@ -260,6 +260,14 @@ pub trait Ledger: Send + Sync {
     /// When it cannot be read.
     fn before(&self, run: &RunId, state: &RunState) -> Result<Vec<Before>, LedgerError> {
         before::before(self, run, state)
+    }
+
+    /// What the newest runs before this one made of the files and links of a host that this run has changed.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn made_before(&self, run: &RunId, state: &RunState, host: &HostName) -> Result<Vec<(Login, Postcondition)>, LedgerError> {
+        before::made(self, run, state, host)
     }
 
     /// Puts another script in the place of the one that a run was given.

@@ -85,6 +85,14 @@ pub(super) fn look(state: &RunState, effects: &dyn Effects) -> Drift {
     drift
 }
 
+/// The first of these that is not as it was made, in words; what cannot be looked at is taken to be.
+pub(super) fn first_of(made: &[(Login, Postcondition)], key: &StepKey, effects: &dyn Effects) -> Option<String> {
+    made.iter().find_map(|(at, condition)| {
+        let one = Expected { at: at.clone(), key, site: &Site::default(), seq: 0, condition };
+        differs(&one, effects).ok().flatten().map(|what| told(condition, &what))
+    })
+}
+
 impl Drift {
     /// What was changed before a later command of the run had ended may well be that command's doing; what was changed since is not.
     fn add(&mut self, seq: u64, changed: Option<i64>, mut drifted: Drifted, opaque: &Opaque<'_>) {

@@ -1,15 +1,15 @@
 //! Performs what the saga says is to be undone, and writes down how each part ended.
 
-use super::bracket;
 use super::conductor::Run;
-use crate::effect::{Effect, Login, Postcondition, Reply};
+use super::{bracket, drift};
+use crate::effect::{Effect, Login, Postcondition, Reply, ServiceUnit};
 use crate::id::{HostName, RemotePath, StepKey, TaskPath};
 use crate::interp::turns;
 use crate::journal::{BracketSide, Entry, Part, RunState, UndoStatus};
 use crate::saga::{self, Action, Batch, Work};
 use crate::script::Task;
 use crate::step::{ErrorKind, StepError};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 
 /// How unwinding ended.
@@ -25,12 +25,22 @@ pub(super) struct Unwound {
     pub(super) interrupted: bool,
     /// Hosts that keep what the run made, since undoing stopped at others before it came to them.
     pub(super) left: BTreeSet<HostName>,
+    /// Hosts that are left as they are, since a bracket around them could not be opened again: with the reason.
+    pub(super) shut: Shut,
 }
+
+/// Hosts behind a bracket that could not be opened, each with the reason.
+pub(super) type Shut = BTreeMap<HostName, String>;
 
 /// Undoes this, in this order. A host that cannot be reached is left out from then on; a compensation that fails ends
 /// the unwinding of its task, but for files that have nothing to do with it.
 pub(super) fn unwind(run: &Run, work: &[Work]) -> Unwound {
-    let mut end = Unwound::default();
+    behind(run, work, Shut::new())
+}
+
+/// Undoes this, but for what is on hosts behind a bracket that could not be opened: that is owed.
+fn behind(run: &Run, work: &[Work], shut: Shut) -> Unwound {
+    let mut end = Unwound { shut, ..Unwound::default() };
     let mut stuck = Vec::new();
     for work in work {
         if run.interrupt.is_stopped() {
@@ -48,9 +58,10 @@ pub(super) fn unwind(run: &Run, work: &[Work]) -> Unwound {
             }
         }
         match work {
-            Work::Do { at, .. } if end.debts.contains(&at.host) => {
+            Work::Do { at, .. } if end.debts.contains(&at.host) || end.shut.contains_key(&at.host) => {
                 end.owe(run, work);
             }
+            Work::Bracket { key, .. } if end.is_shut(run, key) => {}
             Work::Do { key, n, part, at, action } => {
                 if let Err(error) = end.perform(run, key, *n, *part, at, action) {
                     let lost = matches!(error.kind, ErrorKind::Ledger | ErrorKind::Fenced);
@@ -102,12 +113,12 @@ fn apart(some: &[(HostName, RemotePath)], others: &[(HostName, RemotePath)]) -> 
     !some.iter().any(|one| others.iter().any(|other| touch(one, other)))
 }
 
-fn at_once(run: &Run, batch: &Batch) -> Vec<Unwound> {
+fn at_once(run: &Run, batch: &Batch, shut: &Shut) -> Vec<Unwound> {
     let seats = turns::side_by_side(batch.len());
     let ends = thread::scope(|scope| {
         let spawn = |work: &'_ Vec<Work>, seat: turns::Seat| {
-            let work = work.clone();
-            thread::Builder::new().stack_size(4 << 20).spawn_scoped(scope, move || seat.within(|| unwind(run, &work)))
+            let (work, shut) = (work.clone(), shut.clone());
+            thread::Builder::new().stack_size(4 << 20).spawn_scoped(scope, move || seat.within(|| behind(run, &work, shut)))
         };
         let threads: Vec<_> = batch.iter().zip(seats).map(|((_, host, work), seat)| (host, spawn(work, seat))).collect();
         let broken = |host: &HostName| {
@@ -138,7 +149,8 @@ impl Unwound {
     /// Batch after batch. Where one does not get well, the next ones are not touched: they serve, and might not get well either.
     fn fork(&mut self, run: &Run, batches: &[Batch]) {
         for (at, batch) in batches.iter().enumerate() {
-            self.merge(at_once(run, batch));
+            let ends = at_once(run, batch, &self.shut);
+            self.merge(ends);
             if self.interrupted {
                 return;
             }
@@ -218,8 +230,35 @@ impl Unwound {
                 self.interrupted = true;
                 Ok(())
             }
-            Err(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Lost) => Ok(()),
+            Err(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Lost) => {
+                if side == BracketSide::Enter {
+                    self.shut(run, key, &error);
+                }
+                Ok(())
+            }
             result => result,
+        }
+    }
+
+    /// Whether a bracket stands around hosts that are left as they are, since it, or one around it, could not be opened.
+    fn is_shut(&self, run: &Run, key: &StepKey) -> bool {
+        !self.shut.is_empty()
+            && run.writer.state(|state| saga::inside(state, key)).iter().any(|host| self.shut.contains_key(host))
+    }
+
+    /// What stands within a bracket that cannot be opened, since a host that opens it is away, is not touched: its users are still
+    /// sent there.
+    fn shut(&mut self, run: &Run, key: &StepKey, error: &StepError) {
+        let around = |state: &RunState| {
+            let name = state.obligations.get(key).map(|obligation| obligation.name.clone()).unwrap_or_default();
+            (name, saga::inside(state, key))
+        };
+        let (name, hosts) = run.writer.state(around);
+        let away = error.away().map(|host| format!(" ({host} could not be reached)")).unwrap_or_default();
+        let why = format!("\"{name}\", which is around it, could not be opened again{away}");
+        // Where it is one of its own hosts that is away, nobody is sent to that one; the others are restored.
+        if error.away().is_none_or(|away| !hosts.contains(away)) {
+            self.shut.extend(hosts.into_iter().map(|host| (host, why.clone())));
         }
     }
 
@@ -237,8 +276,9 @@ impl Unwound {
                     Err(error) => Err(super::port::explain(&at.host, error)),
                 }
             }
-            Action::Health { checks, .. } => {
-                checks.iter().try_for_each(|held| run.check(key, &held.at, &held.op, &held.args)).map(|()| true)
+            Action::Health { unit, checks } => {
+                let held = || checks.iter().try_for_each(|held| run.check(key, &held.at, &held.op, &held.args)).map(|()| true);
+                held().or_else(|error| self.well_for_others(run, key, at, unit.as_ref(), error))
             }
             Action::Closure { name } => {
                 let gone = || run.not_found(&format!("the script's undo `{name}` of step {key}"));
@@ -248,10 +288,36 @@ impl Unwound {
         }
     }
 
+    /// What runs before held says nothing where somebody else has changed what this run found: a service must be up then.
+    fn well_for_others(
+        &self,
+        run: &Run,
+        key: &StepKey,
+        at: &Login,
+        unit: Option<&ServiceUnit>,
+        error: StepError,
+    ) -> Result<bool, StepError> {
+        if error.kind != ErrorKind::Failed {
+            return Err(error);
+        }
+        let made = run.writer.state(RunState::clone);
+        let made = run.ledger.made_before(&run.id, &made, &at.host).unwrap_or_default();
+        let Some(other) = drift::first_of(&made, key, run.effects.as_ref()) else { return Err(error) };
+        tracing::info!(host = %at.host, %other, "what the run before held is not asked for: somebody else made what is there");
+        let Some(unit) = unit else { return Ok(true) };
+        let up = saga::up(at, unit);
+        run.check(key, &up.at, &up.op, &up.args).map(|()| true)
+    }
+
     /// Writes down that this part of an unreachable host is owed.
     fn owe(&mut self, run: &Run, work: &Work) {
         let Work::Do { key, n, part, at, .. } = work else { return };
-        let error = StepError::new(ErrorKind::Unreachable, format!("{} could not be reached", at.host));
+        let why = match self.shut.get(&at.host) {
+            Some(why) => format!("{} is left as it is: {why}", at.host),
+            None => format!("{} could not be reached", at.host),
+        };
+        self.debts.insert(at.host.clone());
+        let error = StepError::new(ErrorKind::Unreachable, why);
         let started = Entry::UndoStarted { key: key.clone(), n: *n, part: *part };
         // When the ledger fails here, the end of the run says so.
         let _ = run.writer.submit(vec![started, Entry::UndoFailed { key: key.clone(), n: *n, part: *part, error }]);

@@ -100,7 +100,7 @@ pub(super) fn health(before: &[Before], at: &Login, follows: Follows<'_>) -> Vec
     let known = before.iter().filter(fits).filter(|one| Some(one.age) == newest);
     let checks: Vec<HeldCheck> = known.flat_map(|one| one.checks.iter().cloned()).collect();
     match follows {
-        Follows::Service(unit) if checks.is_empty() => vec![is_up(at, unit)],
+        Follows::Service(unit) if checks.is_empty() => vec![up(at, unit)],
         _ => checks,
     }
 }
@@ -112,7 +112,9 @@ fn is_for(before: &Before, follows: Follows<'_>) -> bool {
     }
 }
 
-fn is_up(at: &Login, unit: &ServiceUnit) -> HeldCheck {
+/// That a service is up, and no more.
+#[must_use]
+pub fn up(at: &Login, unit: &ServiceUnit) -> HeldCheck {
     HeldCheck { at: at.clone(), op: ExpectUnit::NAME.to_owned(), args: json!({ "name": unit.name, "scope": unit.scope }) }
 }
 

@@ -11,7 +11,7 @@ mod inside;
 mod order;
 mod owed;
 
-pub use health::{Before, HeldCheck, answers, asks, held};
+pub use health::{Before, HeldCheck, answers, asks, held, up};
 pub use inside::{inside, waits_for};
 pub use owed::owed;
 
@@ -20,7 +20,7 @@ use crate::id::{HostName, SaveId, StepKey, TaskPath};
 use crate::journal::{BracketSide, Group, Item, Part, RunState, StepState, StepStatus, UndoState, UndoStatus};
 use crate::op::{GuardArm, SERVICE_AT_BOOT};
 use crate::step::Outcome;
-use anew::acts_on;
+use anew::{acts_on, has_begun_to_change};
 use health::{Follows, health};
 use order::{Undoing, Whole};
 
@@ -97,7 +97,27 @@ pub fn group(state: &RunState, before: &[Before], key: &StepKey) -> Vec<Work> {
     let items = state.tasks.get(&key.task).map(Vec::as_slice).unwrap_or_default();
     let from = items.iter().position(|item| *item == Item::Enter(key.clone())).map_or(items.len(), |at| at + 1);
     let to = items.iter().position(|item| *item == Item::Leave(key.clone())).unwrap_or(items.len());
-    of(&Whole::new(state, before), items.get(from..to).unwrap_or_default())
+    let items = items.get(from..to).unwrap_or_default();
+    let before: Vec<Before> = before.iter().filter(|one| !stays_changed(state, &key.task, items, &one.host)).cloned().collect();
+    of(&Whole::new(state, &before), items)
+}
+
+/// Whether the run has changed something on a host that is none of these items of a task: what runs there is not what ran before.
+fn stays_changed(state: &RunState, task: &TaskPath, items: &[Item], host: &HostName) -> bool {
+    let within = |key: &StepKey| {
+        let mut at = key.clone();
+        while at.task != *task {
+            let Some(parent) = at.task.parent() else { return false };
+            at = parent;
+        }
+        items.iter().any(|item| matches!(item, Item::Step(own) | Item::Enter(own) if *own == at))
+    };
+    let undone = |step: &StepState| {
+        let back = |undo: &UndoState| matches!(undo.parts.get(&Part::Restore), Some(UndoStatus::Done { .. }));
+        !step.undos.is_empty() && step.undos.values().all(back)
+    };
+    let here = state.steps.iter().filter(|(_, step)| step.command.host == *host && has_begun_to_change(step));
+    here.into_iter().any(|(key, step)| !within(key) && !key.task.is_of_bracket() && !undone(step))
 }
 
 /// What is left to undo of one task and all that it started; of a host's, with what was done there earlier where something follows.

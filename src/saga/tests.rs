@@ -342,6 +342,21 @@ fn without_a_record_of_before_a_service_must_be_up() {
 }
 
 #[test]
+fn an_attempt_is_not_held_to_what_was_before_while_the_rest_of_the_run_stands() {
+    let before = held(&restarted(Journal::new(), "main#1", "web", &["old"]).state(), 0);
+    let attempted = |journal: Journal| restarted(journal.enter("main#2"), "main#3", "web", &[]);
+    let alone = attempted(Journal::new()).state();
+    assert_eq!(healths(&group(&alone, &before, &key("main#2"))), ["expect_http old"]);
+    let stands = Compensation::Restore { save: key("main#1").save(1) };
+    let behind = attempted(Journal::new().step("main#1", &[stands.clone()])).state();
+    assert_eq!(healths(&group(&behind, &before, &key("main#2"))), ["expect_unit web"]);
+    assert_eq!(healths(&unwind(&behind, &before)), ["expect_http old"]);
+    // What an attempt before left is undone, and so is nothing of this run.
+    let undone = Journal::new().step("main#1", &[stands]).undone("main#1", 1, Part::Restore);
+    assert_eq!(healths(&group(&attempted(undone).state(), &before, &key("main#2"))), ["expect_http old"]);
+}
+
+#[test]
 fn a_check_is_held_for_the_service_that_it_names_or_that_was_acted_on_before() {
     let named = Compensation::Check { op: "expect_http".into(), args: json!({ "url": "named", "unit": "web" }) };
     let mut before = restarted(Journal::new(), "main#1", "web", &[]);

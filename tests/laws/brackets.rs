@@ -64,6 +64,56 @@ fn a_host_that_is_lost_in_a_bracket_stays_in_it_until_it_is_restored() {
 }
 
 #[test]
+fn what_is_in_a_bracket_that_cannot_be_opened_again_is_left_as_it_is_until_it_can() {
+    let (world, gone) = world();
+    let script = format!(
+        r#"const D = "{dir}";
+rolling([host("h1")], #{{ }}, |h| {{
+    let note = |word| host("h2").run(`echo ${{word}} >>${{global::D}}/log`, #{{ again: "safe" }});
+    bracket("h1 is drained", #{{ enter: || note.call("enter"), leave: || note.call("leave") }}, || {{
+        h.write(global::D + "/h1", "new\n");
+        h.run(["sh", "-c", "true"], #{{ undo: `cp ${{global::D}}/h1 ${{global::D}}/seen` }});
+    }});
+}});
+host("h1").run("touch {gone}", #{{ undo: "true" }});
+fail("late");"#,
+        dir = world.dir.display(),
+        gone = gone.display(),
+    );
+    let layer = away("h2", &gone);
+    let ran = world.run(&script, &layer).unwrap();
+    assert_eq!(ended(&ran), (RunPhase::Unwound, 4), "{}", ran.error());
+    let open: Vec<&str> = ran.finish.open.iter().map(|(_, name)| name.as_str()).collect();
+    let debts: Vec<&str> = ran.finish.debts.iter().map(|host| host.as_str()).collect();
+    assert_eq!((open, debts), (vec!["h1 is drained"], vec!["h1"]));
+    assert_eq!(
+        (read(&world, "h1").as_str(), read(&world, "seen").as_str(), read(&world, "log").as_str()),
+        ("new\n", "", "enter\nleave\n")
+    );
+    let records = ran.ledger.records(&ran.id).unwrap();
+    let state = windlass::journal::RunState::read(&records).unwrap();
+    let why = state.steps.values().flat_map(|step| step.undos.values()).flat_map(|undo| undo.parts.values());
+    let why: Vec<String> = why
+        .filter_map(|part| match part {
+            windlass::journal::UndoStatus::Failed(error) => Some(error.message.clone()),
+            _ => None,
+        })
+        .collect();
+    let wanted =
+        "h1 is left as it is: \"h1 is drained\", which is around it, could not be opened again (h2 could not be reached)";
+    assert!(why.len() == 2 && why.iter().all(|why| why == wanted), "{why:?}");
+    // As long as nobody opens it, nothing is touched.
+    let again = world.take_up(&ran.ledger, &ran.id, Job::Unwind, &layer);
+    assert_eq!((ended(&again), read(&world, "h1").as_str()), ((RunPhase::Unwound, 4), "new\n"), "{}", again.error());
+    std::fs::remove_file(&gone).unwrap();
+    let again = world.take_up(&ran.ledger, &ran.id, Job::Unwind, &layer);
+    assert_eq!(ended(&again), (RunPhase::Unwound, 3), "{}", again.error());
+    assert!(again.finish.open.is_empty() && again.finish.debts.is_empty());
+    let seen = (read(&world, "h1"), read(&world, "seen"), read(&world, "log"));
+    assert_eq!(seen, ("old\n".into(), "new\n".into(), "enter\nleave\nenter\nleave\n".into()));
+}
+
+#[test]
 fn after_a_stuck_run_the_cause_is_named_again() {
     let (world, _) = world();
     let script = format!(

@@ -39,6 +39,7 @@ mod rollback;
 mod server;
 mod shop;
 mod simulated;
+mod since;
 mod standard;
 mod store;
 mod templates;

@@ -120,6 +120,15 @@ impl At<'_> {
         }
     }
 
+    /// `wl_real`: where a path lies, links on the way to it followed.
+    pub(super) fn lies(&mut self, path: &str) -> Result<String, EffectError> {
+        if !path.starts_with('/') {
+            return Ok(path.to_owned());
+        }
+        let name = path.rsplit('/').next().unwrap_or_default();
+        Ok(format!("{}/{name}", self.real(above(path))?.trim_end_matches('/')))
+    }
+
     /// Refuses what this user may not do in a directory.
     pub(super) fn may_make(&mut self, directory: Ino, message: impl FnOnce() -> String) -> Result<(), EffectError> {
         let inode = self.host.files.inode(directory);
@@ -177,8 +186,9 @@ impl At<'_> {
         }
         self.claim(path, Some(&was))?;
         self.show_claim();
+        let real = Some(self.lies(path)?).filter(|real| real != path);
         let path = path.to_owned();
-        self.kept().saves.insert(save.as_str().to_owned(), Save { path, was, made: None });
+        self.kept().saves.insert(save.as_str().to_owned(), Save { path, real, was, made: None });
         Ok(())
     }
 
@@ -188,7 +198,7 @@ impl At<'_> {
     }
 
     /// The same of what is at a path: when an unfinished run of others made it so, it may not stay.
-    pub(super) fn same_at(&self, save: &SaveId, path: &str) -> Answer {
+    pub(super) fn same_at(&mut self, save: &SaveId, path: &str) -> Answer {
         if self.save(save).is_none() {
             self.claim(path, None)?;
         }

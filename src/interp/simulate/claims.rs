@@ -23,18 +23,19 @@ impl At<'_> {
     }
 
     /// `wl_claim`; nothing is kept where all is as asked.
-    pub(super) fn claim(&self, path: &str, was: Option<&Was>) -> Result<(), EffectError> {
+    pub(super) fn claim(&mut self, path: &str, was: Option<&Was>) -> Result<(), EffectError> {
         let Some(fence) = self.fence else { return Ok(()) };
+        let path = self.lies(path)?;
         let mine = format!(" {}", self.who.name);
         for (_, kept) in self.host.kept.iter().filter(|(key, _)| key.ends_with(&mine)) {
             let Some(of) = kept.of.as_ref().filter(|of| of.lock != fence.lock) else { continue };
             if fence.beside.iter().any(|run| run.as_str() == of.run) {
                 continue;
             }
-            if let Some(theirs) = kept.saves.values().find(|theirs| overlap(path, was, theirs)) {
+            if let Some(theirs) = kept.saves.values().find(|theirs| overlap(&path, was, theirs)) {
                 let host = HostName::parse(&self.host.name).map_err(|error| EffectError::failed(error.to_string()))?;
                 let (run, lock, by) = (of.run.clone(), of.lock.to_string(), of.by.clone());
-                return Err(EffectError::Claimed { host, path: theirs.path.clone(), run, lock, by });
+                return Err(EffectError::Claimed { host, path: theirs.lies().to_owned(), run, lock, by });
             }
         }
         Ok(())
@@ -52,13 +53,13 @@ impl At<'_> {
         }
         let made = kept.made.as_ref().map(Made::told).unwrap_or_default();
         let host = HostName::parse(&self.host.name).map_err(|error| EffectError::failed(error.to_string()))?;
-        Err(EffectError::Drifted { host, path: kept.path.clone(), now, made })
+        Err(EffectError::Drifted { host, path: kept.lies().to_owned(), now, made })
     }
 
     /// `wl_drifted`: how it is, where it is neither what the step made of it nor what was there before.
     fn drifted(&mut self, save: &Save) -> Result<Option<String>, EffectError> {
         let Some(made) = &save.made else { return Ok(None) };
-        let path = save.path.as_str();
+        let path = save.lies();
         let now = self.found(path)?;
         let as_made = match made {
             Made::Unpacked(mark) => {
@@ -80,7 +81,7 @@ impl At<'_> {
             .kept()
             .saves
             .iter()
-            .filter(|(name, other)| name.as_str() != save.as_str() && other.path == kept.path && is_one_file(&other.was))
+            .filter(|(name, other)| name.as_str() != save.as_str() && other.lies() == kept.lies() && is_one_file(&other.was))
             .map(|(name, other)| (name.clone(), other.was.clone()))
             .collect();
         for (name, was) in others {
@@ -154,11 +155,80 @@ fn is_one_file(was: &Was) -> bool {
 fn overlap(path: &str, was: Option<&Was>, theirs: &Save) -> bool {
     let below = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'));
     let gentle = |was: &Was| matches!(was, Was::Service { verb, .. } if verb == "restart" || verb == "reload");
-    if path == theirs.path {
+    let lies = theirs.lies();
+    if path == lies {
         let both_gentle = was.is_some_and(gentle) && gentle(&theirs.was);
         return !both_gentle && !matches!(was, Some(Was::Packages(_)));
     }
-    let nested = below(path, &theirs.path) || was.is_some() && below(&theirs.path, path);
+    if was.is_some() && are_of_one_unit(path, lies) {
+        return true;
+    }
+    let nested = below(path, lies) || was.is_some() && below(lies, path);
     let apart = |was: &Was| matches!(was, Was::Attributes { .. });
     nested && !was.is_some_and(apart) && !apart(&theirs.was) && theirs.was != Was::Directory
+}
+
+/// The kinds of units that have files of their own.
+const UNIT_KINDS: &[&str] = &["service", "socket", "timer", "path", "target", "mount", "automount", "swap", "slice"];
+
+/// `wl_of_one_unit`.
+fn are_of_one_unit(one: &str, other: &str) -> bool {
+    let paths = one.contains('/') || other.contains('/');
+    paths && unit_of(one).is_some_and(|unit| Some(unit) == unit_of(other))
+}
+
+/// `wl_unit_of`: the unit, or the template, that a file or a unit is of.
+fn unit_of(path: &str) -> Option<String> {
+    let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+    let in_systemd = path.split_once("/systemd/").and_then(|(_, rest)| rest.split_once('/')).map(|(_, rest)| rest);
+    let unit = match in_systemd {
+        Some(rest) => match rest.split_once(".d/").or_else(|| rest.strip_suffix(".d").map(|rest| (rest, ""))) {
+            Some((unit, _)) => last(unit),
+            None => last(rest),
+        },
+        None => {
+            match path.strip_prefix("/etc/sv/").map(|rest| rest.split('/').next()).unwrap_or(path.strip_prefix("/etc/init.d/")) {
+                Some(name) => format!("{name}.service"),
+                None if path.contains('/') => return None,
+                None => path.to_owned(),
+            }
+        }
+    };
+    let (name, kind) = unit.rsplit_once('.')?;
+    if !UNIT_KINDS.contains(&kind) {
+        return None;
+    }
+    Some(match name.split_once('@') {
+        Some((name, _)) => format!("{name}@.{kind}"),
+        None => unit,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::are_of_one_unit;
+
+    #[test]
+    fn a_unit_and_its_files_are_one_thing() {
+        let file = "/etc/systemd/system/app.service";
+        for other in [
+            "app.service",
+            "/etc/systemd/system/app.service.d/limits.conf",
+            "/usr/lib/systemd/system/app.service",
+            "/etc/systemd/system/multi-user.target.wants/app.service",
+            "/etc/init.d/app",
+            "/etc/sv/app/run",
+        ] {
+            assert!(are_of_one_unit(file, other) && are_of_one_unit(other, file), "{other}");
+        }
+        for other in
+            ["app.socket", "other.service", "/etc/systemd/system/app2.service", "/srv/app.service", "account app.service"]
+        {
+            assert!(!are_of_one_unit(file, other), "{other}");
+        }
+        assert!(are_of_one_unit("/etc/systemd/system/worker@.service", "worker@1.service"));
+        assert!(!are_of_one_unit("worker@1.service", "worker@2.service"));
+        let settings = ["/etc/systemd/journald.conf.d/local.conf", "/etc/systemd/system.conf.d/local.conf"];
+        assert!(!are_of_one_unit(settings[0], settings[1]));
+    }
 }

@@ -100,10 +100,20 @@ pub(super) struct Kept {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Save {
     pub(super) path: String,
+    /// Where it lies, when a link leads there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) real: Option<String>,
     pub(super) was: Was,
     /// What the step made of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) made: Option<Made>,
+}
+
+impl Save {
+    /// Where it lies, wherever the links on the way to it lead by now.
+    pub(super) fn lies(&self) -> &str {
+        self.real.as_deref().unwrap_or(&self.path)
+    }
 }
 
 /// Who has an unfinished run on a host.

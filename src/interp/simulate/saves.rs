@@ -19,7 +19,7 @@ impl At<'_> {
         if self.is_handed_over(save, &kept, overwrite)? {
             return done(true);
         }
-        let Save { path, was, .. } = kept;
+        let (path, was) = (kept.lies().to_owned(), kept.was);
         let changed = match was {
             Was::Directory | Was::Reboot(_) => return done(false),
             Was::Guard => return self.guard_back(),
@@ -41,7 +41,7 @@ impl At<'_> {
                 true
             }
             Was::Copy(ino) => self.copy_back(&path, ino)?,
-            Was::Attributes { mode, uid, gid } => self.old_attributes(&path, mode, uid, gid)?,
+            Was::Attributes { mode, uid, gid } => self.old_attributes(save, &path, (mode, uid, gid))?,
             Was::Moved(to) => self.moved_back(save, &path, &to)?,
             Was::Tree(notes) => self.untree(save, &path, &notes)?,
         };
@@ -98,10 +98,15 @@ impl At<'_> {
         Ok(same && self.view().digest(was)? == self.view().digest(now)?)
     }
 
-    fn old_attributes(&mut self, path: &str, mode: u32, uid: u32, gid: u32) -> Result<bool, EffectError> {
+    fn old_attributes(&mut self, save: &SaveId, path: &str, (mode, uid, gid): (u32, u32, u32)) -> Result<bool, EffectError> {
         let Some(ino) = self.view().find(path)? else {
             return die(format!("chmod: cannot access '{path}': No such file or directory"));
         };
+        let inode = self.host.files.inode(ino);
+        if (inode.mode, inode.uid, inode.gid) == (mode, uid, gid) {
+            return Ok(self.kept().undone.contains(save.as_str()));
+        }
+        self.kept().undone.insert(save.as_str().to_owned());
         // Who is not root could not give it away, either.
         let _ = self.give(path, ino, &uid.to_string());
         let _ = self.give_group(path, ino, &gid.to_string());
@@ -120,6 +125,8 @@ impl At<'_> {
             }
             self.take(&aside)?;
             self.kept().undone.insert(save.as_str().to_owned());
+        } else if self.view().entry(path)?.is_none() {
+            return die(format!("{to}, which is to be {path} again, is gone"));
         }
         Ok(self.kept().undone.contains(save.as_str()))
     }
@@ -184,6 +191,9 @@ impl At<'_> {
         }
         let unit = Unit { scope, name: path };
         let key = unit.key();
+        if self.is_without_file(&unit)? {
+            return done(false);
+        }
         match self.kept().firsts.get(&key) {
             Some(First { was, back: None }) if was == "active" => {}
             // Asked once more, it has done so.
@@ -202,6 +212,12 @@ impl At<'_> {
         done(true)
     }
 
+    /// Whether a unit runs that nobody could start once more.
+    fn is_without_file(&mut self, unit: &Unit) -> Result<bool, EffectError> {
+        let state = self.unit_state(unit)?;
+        Ok(state.active == "active" && state.load == "not-found")
+    }
+
     /// `wl_anew`.
     fn anew(&mut self, save: &SaveId, units: &[ServiceUnit]) -> Answer {
         let run = self.keeper.split(' ').next().unwrap_or_default();
@@ -214,6 +230,9 @@ impl At<'_> {
             match self.kept().firsts.get(&key) {
                 Some(First { back: Some(by), .. }) if by == save.as_str() => changed = true,
                 Some(First { back: None, was }) if was == "active" => {
+                    if self.is_without_file(&unit)? {
+                        continue;
+                    }
                     self.daemon_reload(unit.scope)?;
                     self.act("restart", &unit)?;
                     if let Some(first) = self.kept().firsts.get_mut(&key) {
@@ -231,7 +250,7 @@ impl At<'_> {
                         "inactive" => state.enabled == "enabled" && self.host.boots > boot,
                         _ => false,
                     };
-                    if !young {
+                    if !young || self.is_without_file(&unit)? {
                         continue;
                     }
                     self.daemon_reload(unit.scope)?;

@@ -33,6 +33,19 @@ pub(super) fn judge(case: &Case<'_>, breaches: &mut Vec<Breach>) {
             help: "what closes a bracket must work whatever became of its body, a service that does not run included",
         });
     }
+    // Nobody was away.
+    if let Some(debt) =
+        last.debts.first().filter(|_| outcome.history.were_gone.is_empty() && outcome.history.unreached.is_empty())
+    {
+        breaches.push(Breach {
+            judge: Judge::Debts,
+            what: "it has ended, and owes what it changed on a host that is there".to_owned(),
+            host: Some(debt.to_string()),
+            site: case.fault_site(),
+            at: None,
+            help: "",
+        });
+    }
     // Who cannot be told that it is over, or is killed before it tells, leaves what was kept.
     let killed = outcome.legs.iter().any(|leg| leg.state.is_none());
     for kept in outcome.kept.iter().filter(|_| !killed) {

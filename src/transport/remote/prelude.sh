@@ -142,6 +142,11 @@ wl_own() {
   [ -e "$W/l/$$" ] || [ ! -d "$W/l" ] || ( wl_fence >/dev/null; wl_alone )
 }
 #: saves
+# wl_real: keeps where $p lies, when a link leads there: undoing goes there, wherever the link leads by then.
+wl_real() {
+  case $p in /*) here=$PWD; cd -P -- "${p%/*}/" 2>/dev/null || return 0; real=${PWD%/}/${p##*/}; cd -- "$here" || exit 1 ;; *) return 0 ;; esac
+  [ "$real" = "$p" ] || printf '%s' "$real" >"$d.real" || wl_fail
+}
 # wl_keep SAVE: keeps what is at $p, once, as $d.was (a file's other name), $d.path and, last, $d.done. Where it is then, is in kept.
 wl_keep() {
   wl_watched saved "$1"; d=$W/s/$1 kept=$W/s/$1.was
@@ -151,7 +156,7 @@ wl_keep() {
   fi
   wl_private
   printf '%s' "$p" >"$d.path" || wl_fail
-  wl_claim file
+  wl_real; wl_claim file
   [ ! -e "$d.was" ] && [ ! -L "$d.was" ] || rm -f "$d.was"
   if [ -L "$p" ] || [ -f "$p" ]; then k=file; [ ! -L "$p" ] || k=link; ln -- "$p" "$d.was" 2>/dev/null || wl_later wl_keep_else "$1"
   elif [ -d "$p" ]; then k=directory
@@ -165,7 +170,7 @@ wl_note() {
   [ -s "$d.done" ] && return 0
   wl_private
   printf '%s' "$p" >"$d.path" || wl_fail
-  wl_claim "$2" "$3"
+  wl_real; wl_claim "$2" "$3"
   printf '%s' "$3" >"$d.was" && echo "$2" >"$d.done" || wl_fail
 }
 # wl_makes KIND TEXT: what the step makes of what it has kept: undoing it looks whether that is still there.
@@ -665,7 +670,7 @@ wl_keep_copy() { # SAVE
   wl_private
   wl_unmounted "$p"
   printf '%s' "$p" >"$d.path" || wl_fail
-  wl_claim file
+  wl_real; wl_claim file
   rm -rf "$d.was"; wl_hold "$p" "$d.was" && echo copy >"$d.done" || exit 1
 }
 # wl_peek RECEIPT OUT ERR LIMIT: what a command printed from those bytes on, while it runs.
@@ -779,7 +784,8 @@ wl_service() { # SAVE VERB SCOPE UNIT
     case $v:$4 in start:*.socket|restart:*.socket) wl_later wl_free_socket "$v" ;; esac
     case $v in enable|disable) ;; *) ( wl_later wl_keep_ran "$1" $triggers ) || exit $? ;; esac
   fi
-  was=$active; [ "$was" != activating ] || was=active
+  was=$active
+  case $active:$substate in activating:auto-restart*) was=looping ;; activating:*) was=active ;; esac
   before=${enabled:-none}
   case $v:$wl_without in enable:|disable:) wl_keep_links "$1" "$4" ;; esac
   wl_note "$1" service "$scope $v $was $before"
@@ -852,7 +858,8 @@ wl_handed_over() {
   case $k in absent|file|link|beside) ;; *) return 1 ;; esac
   top=$p; there=$now
   for f in "$W"/s/*.path; do
-    e=${f%.path}; q=; IFS= read -r q <"$f" || [ -n "$q" ]
+    e=${f%.path}; q=; [ ! -s "$e.real" ] || f=$e.real
+    IFS= read -r q <"$f" || [ -n "$q" ]
     [ "$e" != "$d" ] && [ "$q" = "$top" ] && read -r j 2>/dev/null <"$e.done" || continue
     q=$e.was; case $j in absent|file|link) ;; beside) q=$(cat "$e.was") ;; *) continue ;; esac
     p=$q; wl_found; p=$top
@@ -872,11 +879,14 @@ wl_is_still() {
   if [ -L "$1" ]; then [ -L "$2" ] && [ "$(stat -c '%u %g' -- "$1"; readlink -- "$1"; echo .)" = "$(stat -c '%u %g' -- "$2"; readlink -- "$2"; echo .)" ]
   else [ ! -L "$2" ] && { [ "$1" -ef "$2" ] || { wl_alike "$1" "$2" && [ "$(stat -c %Y -- "$1")" = "$(stat -c %Y -- "$2")" ]; }; }; fi
 }
+# wl_undone: leaves word that the step is undone, for whoever asks again; on a full disk, without.
+wl_undone() { { echo >"$d.undone"; } 2>/dev/null; }
 wl_restore() { # SAVE SURELY OVERWRITE
   wl_here; wl_calm
   d=$W/s/$1
   [ -s "$d.done" ] || { [ -z "$2" ] || wl_die "what the step kept of before is gone from $W, so it cannot be put back"; echo same; exit 0; }
-  read -r k <"$d.done"; p=$(cat "$d.path"; echo .); p=${p%.}; was=
+  read -r k <"$d.done"; f=$d.real; [ -s "$f" ] || f=$d.path
+  p=$(cat "$f"; echo .); p=${p%.}; was=
   save=$1
   case $k in attributes|moved|tree|service|beside) was=$(cat "$d.was"; echo .); was=${was%.} ;; file|link) was=$d.was ;; esac
   t=${p%/*}/.wl-$wl_u-$1; wl_t=$t
@@ -900,7 +910,7 @@ wl_restore() { # SAVE SURELY OVERWRITE
         [ -d "${p%/*}/" ] || mkdir -p -- "${p%/*}/" || exit 1
         wl_gone "$t"
         ln -- "$was" "$t" 2>/dev/null || { [ "$k" = beside ] && t=$was; } || cp -a -- "$was" "$t" || exit 1
-        sync "$t" 2>/dev/null; echo >"$d.undone" && wl_over "$t" "$p" || exit 1
+        sync "$t" 2>/dev/null; wl_undone; wl_over "$t" "$p" || exit 1
       fi ;;
     copy)
       [ ! -e "$d.back" ] || [ -e "$d.was" ] || [ -L "$d.was" ] || { echo same; exit 0; }
@@ -918,6 +928,10 @@ wl_restore() { # SAVE SURELY OVERWRITE
         [ $c = 0 ] || exit 1
       fi ;;
     attributes)
+      # What nobody could change is as it was.
+      if [ "$(stat -L -c '%a %u %g' -- "$p")" = "$was" ] && [ ! -s "$d.caps" ]; then
+        [ -e "$d.undone" ] || { echo same; exit 0; }
+      else wl_undone; fi
       set -- $was; h=; [ -L "$p" ] || h=-h
       chown $h -- "$2:$3" "$p" 2>/dev/null; wl_mode "$1" "$p" || exit 1
       [ ! -s "$d.caps" ] || { read -r was <"$d.caps"; setcap "$was" "$p"; } || exit 1 ;;
@@ -928,6 +942,7 @@ wl_restore() { # SAVE SURELY OVERWRITE
         d=
         if [ -e "$p" ] || [ -L "$p" ]; then wl_unmounted "$p"; wl_gone "$t"; wl_slide "$p" "$t" || wl_gone "$p" || exit 1; fi
         wl_shift "$was" "$p" "$t-old" || exit 1; wl_gone "$t"; d=$W/s/$save
+      elif [ ! -e "$p" ] && [ ! -L "$p" ]; then wl_die "$was, which is to be $p again, is gone"
       fi ;;
     tree) wl_later wl_untree "$was" ;;
     service)
@@ -935,7 +950,7 @@ wl_restore() { # SAVE SURELY OVERWRITE
       case $2 in enable|disable) if [ -e "$d.links" ] && wl_later wl_links_back "$u"; then echo changed; exit 0; fi ;; esac
       wl_show "$u"
       case $2:$3:$4 in
-        restart:active:*|reload:*|stop:*|enable:*:enabled|disable:*:disabled) echo same; exit 0 ;;
+        restart:active:*|*:looping:*|reload:*|stop:*|enable:*:enabled|disable:*:disabled) echo same; exit 0 ;;
         start:*|restart:inactive:*|restart:failed:*)
           # What does not run needs no stop, nor can one that has no proper unit file be stopped.
           begun=$triggers
@@ -967,10 +982,17 @@ wl_resume() { # SAVE SECONDS [SCOPE UNIT]..: what ran when the run began runs ag
   case $v in ""|enable|disable) if [ "$4" ]; then wl_later wl_anew "$@"; else echo same; fi; exit ;; esac
   by=$1; u=$(cat "$d.path"); set -- $(cat "$d.was"); scope=$1
   f=$W/s/u-$scope-$u
-  [ "$(cat "$f")" = active ] || { echo same; exit 0; }
+  case $(cat "$f") in
+    active) ;;
+    # What its manager tried to start again and again, it tries again.
+    looping) wl_sc restart -- "$u" 2>/dev/null; echo same; exit 0 ;;
+    *) echo same; exit 0 ;;
+  esac
   # Asked once more, it has done so.
   [ ! -e "$f.back" ] || { [ "$(cat "$f.back")" != "$by" ] && echo same || echo changed; exit 0; }
-  wl_show "$u"; [ "$reload" != yes ] || wl_sc daemon-reload
+  wl_show "$u"; [ "$reload" != yes ] || { wl_sc daemon-reload; wl_show "$u"; }
+  # Nobody can start it once more.
+  [ "$load:$active" != not-found:active ] || { echo same; exit 0; }
   [ "$active" != failed ] || wl_sc reset-failed -- "$u" 2>/dev/null
   if [ "$2" = reload ] && [ "$active" = active ]; then ( wl_act reload "$u" ) || wl_act restart "$u"
   elif [ "$triggers" ] && [ "$u" != "${u%.socket}" ]; then wl_later wl_socket_back "$u"; echo "$by" >"$f.back"
@@ -1198,7 +1220,11 @@ wl_untree() {
   fi
   wl_gone "$o"; wl_gone "$t"
 }
-wl_back_some() { [ $# = 0 ] || ( cd -- "$o/$in." && exec mv -f -- "$@" "$p/$in." ); }
+wl_back_some() {
+  [ $# = 0 ] || ( cd -- "$o/$in." && exec mv -f -- "$@" "$p/$in." ) 2>/dev/null && return
+  # What nobody could replace is as it was.
+  for e do [ ! -e "$o/$in$e" ] || wl_is_still "$o/$in$e" "$p/$in$e" || mv -f -- "$o/$in$e" "$p/$in$e" || return 1; done
+}
 #: forget
 wl_forget() { # [RECORDS HEAD]
   wl_here

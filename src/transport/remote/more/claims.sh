@@ -5,18 +5,22 @@
 # (same) rests on what is at $p, and on what that is in.
 wl_claimed() {
   [ -n "$p" ] || return 0
+  # Where it lies, whatever links lead there.
+  mine=$p; case $p in /*) here=$PWD; ! cd -P -- "${p%/*}/" 2>/dev/null || p=${PWD%/}/${p##*/}; cd -- "$here" || exit 1 ;; esac
   for f in "$wl_home"/runs/*/of; do
     [ "$f" != "$W/of" ] && read -r l r since by 2>/dev/null <"$f" && [ "$l" != "$wl_lock" ] || continue
     [ ! -e "${f%of}ended" ] || continue
     case " $wl_beside " in *" $r "*) continue ;; esac
     for f in "${f%of}"s/*.path; do
-      q=; IFS= read -r q 2>/dev/null <"$f" || [ -n "$q" ] || continue
+      real=${f%path}real; [ -s "$real" ] || real=$f
+      q=; IFS= read -r q 2>/dev/null <"$real" || [ -n "$q" ] || continue
       k=file; read -r k 2>/dev/null <"${f%path}done"
       wl_overlap "$1" "$2" || continue
-      rm -f -- "$d.path"; [ -z "$t" ] || rm -rf -- "$t"
+      rm -f -- "$d.path" "$d.real"; [ -z "$t" ] || rm -rf -- "$t"
       printf '%s\n' "$r" "$l" "$since" "$q" "$by"; exit 79
     done
   done
+  p=$mine
 }
 # wl_overlap KIND TEXT: whether that change of $p and the one of $q, which is of kind $k, are about one thing.
 wl_overlap() {
@@ -26,7 +30,31 @@ wl_overlap() {
       case $2 in *" restart "*|*" reload "*) ;; *) return 0 ;; esac
       case $(cat "${f%path}was") in *" restart "*|*" reload "*) return 1 ;; esac; return 0 ;;
     "$q"/*) ;;
-    *) [ "$1" != same ] || return 1; case $q in "$p"/*) ;; *) return 1 ;; esac ;;
+    *) [ "$1" = same ] || ! wl_of_one_unit || return 0
+      [ "$1" != same ] || return 1; case $q in "$p"/*) ;; *) return 1 ;; esac ;;
   esac
   case $1:$k in attributes:*|*:attributes|*:directory) return 1 ;; esac
+}
+# wl_of_one_unit: whether $p and $q are a unit and a file of it, or two files of it.
+wl_of_one_unit() {
+  case $p$q in */*) ;; *) return 1 ;; esac
+  wl_unit_of "$p"; one=$unit; wl_unit_of "$q"
+  [ "$one" ] && [ "$one" = "$unit" ]
+}
+wl_unit_of() { # PATH-OR-UNIT: the unit, or the template, that it is of, in unit
+  unit=
+  case $1 in
+    */systemd/*/*.d/*) unit=${1%.d/*}; unit=${unit##*/} ;;
+    */systemd/*/*.d) unit=${1%.d}; unit=${unit##*/} ;;
+    */systemd/*/*.*) unit=${1##*/} ;;
+    /etc/sv/?*) unit=${1#/etc/sv/}; unit=${unit%%/*}.service ;;
+    /etc/init.d/*) unit=${1##*/}.service ;;
+    */*) ;;
+    *.*) unit=$1 ;;
+  esac
+  case $unit in
+    *.service|*.socket|*.timer|*.path|*.target|*.mount|*.automount|*.swap|*.slice) ;;
+    *) unit= ;;
+  esac
+  case $unit in *@*.*) unit=${unit%%@*}@.${unit##*.} ;; esac
 }

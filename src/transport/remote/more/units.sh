@@ -146,7 +146,9 @@ wl_anew() {
     # One that the run did come to: what ran when it began runs again, unless it does so since the last file was put back.
     if [ -e "$f" ]; then [ "$(cat "$f")" = active ] || continue; wl_show "$u"
     else wl_show "$u"; wl_young || continue; fi
-    [ "$reload" != yes ] || wl_sc daemon-reload
+    [ "$reload" != yes ] || { wl_sc daemon-reload; wl_show "$u"; }
+    # Nobody can start it once more.
+    [ "$load:$active" != not-found:active ] || continue
     [ "$active" != failed ] || wl_sc reset-failed -- "$u" 2>/dev/null
     [ -d "$W/s" ] || wl_private
     wl_act restart "$u"

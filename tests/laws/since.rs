@@ -1,0 +1,73 @@
+//! What others did since the last run of this ledger: undoing asks of what they made no more than that it is there.
+
+use crate::world::{World, bare};
+use std::sync::Arc;
+use windlass::id::RunId;
+use windlass::journal::RunPhase;
+use windlass::ledger::{Ledger, MemoryLedger};
+use windlass::run::{Finish, Outset};
+use windlass::stop::Stop;
+
+/// Deploys a version, has it served, and looks that it is; fails then, where it is asked to.
+fn deploy(world: &World, ledger: &Arc<MemoryLedger>, name: &str, version: &str, end: &str) -> Finish {
+    let script = format!(
+        r#"const D = "{dir}";
+let h = host("local");
+h.write(D + "/conf", "{version}\n");
+h.run(`cp ${{D}}/conf ${{D}}/served`, #{{ again: "safe" }});
+h.expect_exec(["grep", "-q", "{version}", D + "/served"], #{{ within: "100ms" }});
+{end}"#,
+        dir = world.dir.display()
+    );
+    let outset =
+        Outset { id: RunId::new("20260101-1200", name), stored: world.stored(&script).unwrap(), by: "laws@here".to_owned() };
+    world.runner_on(ledger.clone(), &bare(), Stop::default()).start(&outset).unwrap()
+}
+
+fn served(world: &World) -> String {
+    let read = |name: &str| std::fs::read_to_string(world.dir.join(name)).unwrap_or_default();
+    [read("conf"), read("served")].concat()
+}
+
+#[test]
+fn what_somebody_else_deployed_since_is_not_held_to_what_this_ledger_held_before() {
+    let world = World::new();
+    let ledger = Arc::new(MemoryLedger::default());
+    assert_eq!(deploy(&world, &ledger, "one", "1", "").exit, 0);
+    // Another clone, or a person.
+    world.shell("echo 2 >conf; echo 2 >served");
+    let end = deploy(&world, &ledger, "two", "3", "fail(\"late\");");
+    assert_eq!((end.state, end.exit), (RunPhase::Unwound, 3), "{:?} {:?}", end.error, end.stuck);
+    assert_eq!(served(&world), "2\n2\n");
+}
+
+#[test]
+fn where_nobody_else_was_what_was_held_before_must_hold_again() {
+    let world = World::new();
+    let ledger = Arc::new(MemoryLedger::default());
+    assert_eq!(deploy(&world, &ledger, "one", "1", "").exit, 0);
+    // The file comes back, and what it is for does not.
+    let breaks = r#"h.run(`ln -sf /dev/null ${D}/served`, #{ undo: "true" }); fail("late");"#;
+    let end = deploy(&world, &ledger, "two", "3", breaks);
+    assert_eq!((end.state, end.exit), (RunPhase::Stuck, 4), "{:?}", end.error);
+    assert!(end.stuck.iter().any(|error| error.message.contains("did not hold")), "{:?}", end.stuck);
+}
+
+#[test]
+fn what_an_undo_of_the_scripts_own_runs_is_not_named_as_left() {
+    let world = World::new();
+    let script = format!(
+        r#"const D = "{dir}";
+let h = host("local");
+on_undo("take it back", || h.run(`rm -f ${{global::D}}/made`));
+step "make" {{ h.run(`touch ${{D}}/made ${{D}}/too`); }} undo {{ h.run(`rm -f ${{global::D}}/too`); }}
+h.write(D + "/more", "x");
+fail("late");"#,
+        dir = world.dir.display()
+    );
+    let ran = world.run(&script, &bare()).unwrap();
+    assert_eq!((ran.finish.state, ran.finish.exit), (RunPhase::Unwound, 3), "{}", ran.error());
+    let left: Vec<&str> = ran.finish.not_undone.iter().map(|left| left.command.as_str()).collect();
+    assert!(left.len() == 1 && left[0].starts_with("touch"), "{left:?}");
+    assert!(ran.ledger.records(&ran.id).is_ok() && std::fs::read_dir(&world.dir).unwrap().count() == 0);
+}
