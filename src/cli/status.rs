@@ -170,10 +170,14 @@ fn unfinished(
         }
     }
     for row in owing {
-        let hosts: Vec<String> = state(ledger, row)?.debts().iter().map(ToString::to_string).collect();
+        let state = state(ledger, row)?;
+        let hosts: Vec<String> = state.debts().iter().map(ToString::to_string).collect();
         let owed = paint.tone(Tone::Bad, "owed");
         if !hosts.is_empty() {
             printer.data(&format!("  {owed} run {} left changes on {}", row.id, hosts.join(", ")));
+            for why in state.left_as_they_are() {
+                printer.data(&format!("       {}", plain(why)));
+            }
             printer.data(&format!("       {:<22} windlass settle {}", "once reachable", row.id));
         }
         let open = still_open(ledger, row)?;

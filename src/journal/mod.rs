@@ -9,4 +9,5 @@ mod state;
 pub use cursor::{Cursor, Recorded, group_divergence, missing_step};
 pub use obligation::{Obligation, ObligationStatus};
 pub use record::{BracketSide, Decision, Entry, Group, Part, RECORD_VERSION, Record, RunPhase, StartInfo, WhenHalted};
+pub(crate) use state::LEFT_AS_IT_IS;
 pub use state::{Illegal, Item, RunState, StepState, StepStatus, UndoState, UndoStatus, next};

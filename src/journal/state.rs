@@ -147,6 +147,9 @@ pub fn next(mut state: RunState, record: &Record) -> Result<RunState, Illegal> {
     state.advance(record).map(|()| state)
 }
 
+/// What is said of a host that is there, and is not restored.
+pub(crate) const LEFT_AS_IT_IS: &str = "is left as it is:";
+
 impl RunState {
     /// The same in place. What may not follow changes nothing.
     ///
@@ -181,6 +184,19 @@ impl RunState {
         let parts =
             open.flat_map(|step| step.undos.values().flat_map(move |undo| undo.parts.values().map(move |part| (step, part))));
         parts.filter_map(|(step, part)| away(step, part)).collect()
+    }
+
+    /// Why hosts that are there are owed, a sentence each.
+    #[must_use]
+    pub fn left_as_they_are(&self) -> BTreeSet<&str> {
+        let parts = self.steps.values().flat_map(|step| step.undos.values()).flat_map(|undo| undo.parts.values());
+        let why = parts.filter_map(|part| match part {
+            UndoStatus::Failed(error) if error.away().is_none() && error.kind == ErrorKind::Unreachable => {
+                Some(error.message.as_str())
+            }
+            _ => None,
+        });
+        why.filter(|why| why.contains(LEFT_AS_IT_IS)).collect()
     }
 
     /// The steps whose undoing failed or is owed.
@@ -245,8 +261,34 @@ impl RunState {
         };
         let left = |step: &StepState| step.command.op == "run" && step.may_have_changed() && !step.undos.values().any(undoes);
         // What opens a bracket has what closes it; what undoes a step is not undone.
-        let own = |key: &StepKey| !key.task.is_of_bracket() && !key.task.is_of_undo();
+        let covered = self.covered();
+        let own = |key: &StepKey| !key.task.is_of_bracket() && !key.task.is_of_undo() && !covered.contains(key);
         self.steps.iter().filter(|(key, step)| own(key) && left(step)).collect()
+    }
+
+    /// Steps within a `step` that has an undo of its own.
+    fn covered(&self) -> BTreeSet<&StepKey> {
+        let begins = |item: Option<&Item>| match item {
+            Some(Item::Step(key)) => self.steps.get(key).is_some_and(|step| step.command.op == "on_undo"),
+            _ => false,
+        };
+        let mut covered = BTreeSet::new();
+        for items in self.tasks.values() {
+            let mut within: Vec<(&StepKey, bool)> = Vec::new();
+            for (at, item) in items.iter().enumerate() {
+                let is_covered = within.last().is_some_and(|(_, covered)| *covered);
+                match item {
+                    Item::Enter(key) => {
+                        let step = matches!(self.groups.get(key), Some((Group::Step { .. }, _)));
+                        within.push((key, is_covered || step && begins(items.get(at + 1))));
+                    }
+                    Item::Leave(key) => within.truncate(within.iter().position(|(open, _)| *open == key).unwrap_or(within.len())),
+                    Item::Step(key) if is_covered => drop(covered.insert(key)),
+                    Item::Step(_) => {}
+                }
+            }
+        }
+        covered
     }
 
     /// How often a person said that a step in doubt is to be done again.

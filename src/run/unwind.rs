@@ -5,7 +5,7 @@ use super::{bracket, drift};
 use crate::effect::{Effect, Login, Postcondition, Reply, ServiceUnit};
 use crate::id::{HostName, RemotePath, StepKey, TaskPath};
 use crate::interp::turns;
-use crate::journal::{BracketSide, Entry, Part, RunState, UndoStatus};
+use crate::journal::{BracketSide, Entry, LEFT_AS_IT_IS, Part, RunState, UndoStatus};
 use crate::saga::{self, Action, Batch, Work};
 use crate::script::Task;
 use crate::step::{ErrorKind, StepError};
@@ -313,7 +313,7 @@ impl Unwound {
     fn owe(&mut self, run: &Run, work: &Work) {
         let Work::Do { key, n, part, at, .. } = work else { return };
         let why = match self.shut.get(&at.host) {
-            Some(why) => format!("{} is left as it is: {why}", at.host),
+            Some(why) => format!("{} {LEFT_AS_IT_IS} {why}", at.host),
             None => format!("{} could not be reached", at.host),
         };
         self.debts.insert(at.host.clone());

@@ -348,7 +348,7 @@ fn an_attempt_is_not_held_to_what_was_before_while_the_rest_of_the_run_stands() 
     let alone = attempted(Journal::new()).state();
     assert_eq!(healths(&group(&alone, &before, &key("main#2"))), ["expect_http old"]);
     let stands = Compensation::Restore { save: key("main#1").save(1) };
-    let behind = attempted(Journal::new().step("main#1", &[stands.clone()])).state();
+    let behind = attempted(Journal::new().step("main#1", std::slice::from_ref(&stands))).state();
     assert_eq!(healths(&group(&behind, &before, &key("main#2"))), ["expect_unit web"]);
     assert_eq!(healths(&unwind(&behind, &before)), ["expect_http old"]);
     // What an attempt before left is undone, and so is nothing of this run.

@@ -24,3 +24,5 @@ refused app.service put s8 "$unit/app.service" new; refused app.service put s9 "
 changed put s10 "$unit/app.socket" new
 claims "$unit/app.service" file
 refused app.service put s11 "$unit/app.service.d/x.conf" new
+claims "$D/real/f" file
+refused "$D/real/f" wl_copy s12 "$D/real/f" "$D/other/copy" "" "" ""; test ! -e other/copy

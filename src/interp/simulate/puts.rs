@@ -113,6 +113,9 @@ impl At<'_> {
     /// `wl_copy`.
     pub(super) fn copy(&mut self, save: &SaveId, from: &str, path: &str, wanted: &Attributes) -> Answer {
         let source = self.copyable(from)?;
+        if self.save(save).is_none() {
+            self.claim(from, None)?;
+        }
         let directory = self.parent(path)?;
         if self.view().link(path)?.is_none() && self.view().directory(path)?.is_some() {
             return die(format!("{path} is a directory; name the file in it"));

@@ -104,7 +104,10 @@ impl HostSpec {
 pub fn init(spec: &str) -> Result<(), LabError> {
     let spec = serde_json::from_str(spec).map_err(|source| LabError::Record { path: "lab init".into(), source })?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let run = async { Init::set_up(spec)?.run().await };
+    let run = async {
+        signals::take_notice();
+        Init::set_up(spec)?.run().await
+    };
     runtime.and_then(|runtime| runtime.block_on(run)).map_err(LabError::system("run the host's init"))
 }
 

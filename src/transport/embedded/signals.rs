@@ -33,6 +33,23 @@ pub(crate) fn name(number: i32) -> String {
     named.map_or_else(|| number.to_string(), |(name, _)| (*name).to_owned())
 }
 
+/// Takes notice of signals that this process was told to ignore, as under `nohup`, so that what it starts does not ignore them as
+/// well: a program begins with those ignored that its parent ignores, and with the usual answer to those that its parent handles.
+///
+/// Must be called within a runtime.
+pub(crate) fn take_notice() {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    for (name, signal) in NAMES {
+        let bit = u32::try_from(signal.as_raw() - 1).unwrap_or_default();
+        // A broken pipe is ignored by every Rust program, and never by what it starts.
+        if name != "PIPE" && ignored.unwrap_or(0) >> bit & 1 == 1 {
+            // Some cannot be had.
+            let _ = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(signal.as_raw()));
+        }
+    }
+}
+
 impl Ending {
     pub(crate) fn of(status: WaitStatus) -> Self {
         match (status.exit_status(), status.terminating_signal()) {

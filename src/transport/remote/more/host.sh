@@ -55,6 +55,8 @@ wl_copy() { # SAVE FROM TO MODE OWNER GROUP
   [ -e "$from" ] || wl_die "$from is not there"
   [ ! -d "$from" ] || wl_die "$from is a directory; a file is copied"
   [ -f "$from" ] || wl_die "$from is not a file"
+  # What an unfinished run of others made so may not stay.
+  [ -s "$W/s/$1.done" ] || { d=$W/s/$1; wl_claim same; }
   wl_path "$3"; wl_parent
   [ ! -L "$p" ] || wl_die "$p is a symbolic link (to $(readlink "$p")), not a file; remove the link first, or name its target"
   [ ! -d "$p" ] || wl_die "$p is a directory; name the file in it"
