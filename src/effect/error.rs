@@ -58,7 +58,9 @@ fn said(what: &str) -> String {
     match kind {
         "file" => format!("a file with sha256 {}", rest.get(..12).unwrap_or(rest)),
         "link" => format!("a link to {rest}"),
+        "holding" => format!("a directory in which {rest} was put or changed since"),
         "directory" => "a directory".to_owned(),
+        "tree" => "one with what was sent".to_owned(),
         "absent" => "not there".to_owned(),
         "unpacked" => format!("the archive with sha256 {}", rest.get(..12).unwrap_or(rest)),
         "attributes" => format!("of mode, owner and group {rest}"),

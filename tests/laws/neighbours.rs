@@ -247,7 +247,7 @@ fn of_runs_that_touch_one_path_the_later_one_is_refused_or_comes_after() {
 }
 
 /// A change that is undone, and what a person does to it before.
-const CHANGED: [(&str, &str); 9] = [
+const CHANGED: [(&str, &str); 15] = [
     (r#"h.write(P + "conf", "new\n");"#, "echo theirs >x-conf"),
     (r#"h.write(P + "fresh", "new\n");"#, "echo theirs >x-fresh"),
     (r#"h.copy(P + "hosts", P + "conf");"#, "ln -sf theirs x-conf"),
@@ -260,6 +260,13 @@ const CHANGED: [(&str, &str); 9] = [
         "rm -r x-release; mkdir x-release; echo theirs >x-release/f",
     ),
     (r#"h.chmod(P + "open", "0600");"#, "chmod 0640 x-open"),
+    // What is in a directory that the run made, or what it put into one.
+    (r#"h.mkdir(P + "made/deep");"#, "echo theirs >x-made/deep/theirs"),
+    (r#"h.mkdir(P + "made"); h.write(P + "made/own", "x");"#, "rm x-made/own; echo theirs >x-made/theirs"),
+    (r#"h.upload("files/app.tar.gz", P + "a"); h.unpack(P + "a", P + "fresh");"#, "echo theirs >x-fresh/bin/app"),
+    (r#"h.upload("files/app.tar.gz", P + "a"); h.unpack(P + "a", P + "release");"#, "echo theirs >x-release/theirs"),
+    (r#"h.upload("files", P + "fresh");"#, "echo theirs >x-fresh/theirs"),
+    (r#"h.upload("files", P + "tree");"#, "echo theirs >x-tree/hello.txt"),
 ];
 
 #[test]

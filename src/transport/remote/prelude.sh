@@ -838,9 +838,11 @@ wl_drifted() {
   [ -s "$d.new" ] && command -v sha256sum >/dev/null || return 1
   new=$(cat "$d.new"; echo .); new=${new%.}
   wl_found
+  case $k:$new in tree:tree*) wl_later wl_foreign; return ;; esac
   case $new in
+    directory*) [ "$now" != "directory " ] || { wl_later wl_foreign; return; } ;;
     "$now") return 1 ;;
-    unpacked*) v=; read -r v 2>/dev/null <"$p/.windlass-unpacked"; case "unpacked $v" in "$new "*) return 1 ;; esac ;;
+    unpacked*) v=; read -r v 2>/dev/null <"$p/.windlass-unpacked"; case "unpacked $v" in "$new "*) wl_later wl_foreign; return ;; esac ;;
     attributes*) IFS=' ' read -r _ m o g <"$d.new" || [ -n "$g" ]; [ "$now" = "absent " ] || wl_differs "${m#-}" "${o#-}" "${g#-}" "$p" || return 1 ;;
   esac
   case $k in
@@ -896,6 +898,7 @@ wl_restore() { # SAVE SURELY OVERWRITE
     [ -z "$3" ] || ! wl_handed_over || { echo changed; exit 0; }
     [ "$3" = anything ] || { printf '%s\n' "$p" "$now" "$new" "$k"; exit 78; }
   fi
+  case $k in absent|moved|tree) [ -e "$d.undone" ] || wl_undone ;; esac
   case $k in
     absent)
       if [ -e "$d.ran" ]; then read -r scope <"$d.reload"; ( wl_later wl_unit_ends "${p##*/}" ) || exit $?; fi
@@ -999,6 +1002,30 @@ wl_resume() { # SAVE SECONDS [SCOPE UNIT]..: what ran when the run began runs ag
   else wl_act restart "$u"; echo "$by" >"$f.back"; fi
   echo changed
 }
+#: foreign
+# wl_foreign: whether the directory that the step has made, or what it has put into one, holds what was changed since by nobody of this
+# run; what it is then, in now. A service that the run has started may well write there.
+wl_foreign() {
+  [ ! -e "$d.undone" ] || return 1
+  for f in "$W"/s/u-*; do [ ! -e "$f" ] || return 1; done
+  own=$LF
+  for f in "$W"/s/*.path; do
+    e=${f%path}real; [ ! -s "$e" ] || f=$e
+    q=; IFS= read -r q <"$f" || [ -n "$q" ] || continue
+    [ "$q" = "$p" ] || own=$own$q$LF
+  done
+  found=$(wl_newer | while IFS= read -r f; do
+    q=$f; while [ "$q" != "$p" ] && [ "$q" ]; do case $own in *"$LF$q$LF"*) continue 2 ;; esac; q=${q%/*}; done
+    echo "$f"; break
+  done)
+  now="holding $found"; [ "$found" ]
+}
+# wl_newer: what is no directory, and was changed since the step had made it; of what was put into a directory, these names only.
+wl_newer() {
+  if [ "$k" != tree ]; then find "$p" -xdev ! -type d -cnewer "$d.new" 2>/dev/null; return; fi
+  { [ ! -e "$d.made" ] || cat "$d.made"; ( cd -- "$was" 2>/dev/null && find . ! -type d ); } | sed 's|^\./||; s|^|./|' | tr '\n' '\0' |
+    ( cd -- "$p" && xargs -0 sh -c 'find "$@" -maxdepth 0 ! -type d -cnewer "$0" 2>/dev/null' "$d.new" ) | sed "s|^\./|$(printf %s "$p" | sed 's/[\\&|]/\\&/g')/|"
+}
 #: trees
 # wl_tree DIR [NAMES]: what is below it, sorted, a line for each thing: kind, what it is, path; with NAMES, of those things only. In a
 # link's target, spaces are \001.
@@ -1099,7 +1126,7 @@ wl_tree_put() {
   [ -d "$o" ] || mkdir -m 700 -- "$o" || exit 1
   wl_settle_all
   while IFS= read -r f; do f=${f#./}; wl_aside "$f" || exit 1; done <"$x.extra"
-  sync; wl_gone "$t"; rm -f "$x".*; echo changed
+  sync; wl_makes tree; wl_gone "$t"; rm -f "$x".*; echo changed
 }
 # wl_tree_mounts: refuses to put, or to remove, what is mounted in $p or lies in something mounted there.
 wl_tree_mounts() {
