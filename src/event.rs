@@ -98,6 +98,17 @@ pub enum Event {
         /// When, in milliseconds since 1970-01-01 UTC.
         at: i64,
     },
+    /// A host tells, before this run's first change there, that a run of another ledger is at work on it.
+    Beside {
+        /// Which host.
+        host: HostName,
+        /// The other run, as the host has it.
+        run: String,
+        /// Who runs it.
+        by: String,
+        /// Since when, in milliseconds since 1970-01-01 UTC.
+        since: i64,
+    },
     /// What a watcher was too slow for, and is not shown: told once it has all else.
     Missed {
         /// Records that are not in the ledger either.

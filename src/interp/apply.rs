@@ -53,6 +53,7 @@ impl Apply {
         }
         let mut followed = self.follow.call(host, shell.as_ref(), effect, &call);
         let said = shell.call(&call, &mut || followed.tick()).map_err(|failure| explain(host, failure))?;
+        self.follow.beside(host, &said.beside);
         let reply = remote::reply(host, effect, &said)?;
         self.follow.ended(host, effect, &reply);
         Ok(reply)

@@ -47,6 +47,16 @@ impl Follow {
         Followed { follow: self, host, shell, effect, call, next: Instant::now() + PATIENCE, sent: 0 }
     }
 
+    /// What a host tells of other runs is shown.
+    pub(super) fn beside(&self, host: &HostName, told: &[String]) {
+        for line in told {
+            let mut words = line.splitn(3, ' ');
+            let mut word = || words.next().unwrap_or_default().to_owned();
+            let (run, since, by) = (word(), word().parse().unwrap_or_default(), word());
+            self.watcher.see(&Event::Beside { host: host.clone(), run, by, since });
+        }
+    }
+
     /// The command has ended: what nobody has seen of a long one is shown, a quick one needs no more.
     pub(super) fn ended(&self, host: &HostName, effect: &Effect, reply: &Reply) {
         let (Effect::Exec { receipt, .. }, Reply::Command(result)) = (effect, reply) else { return };

@@ -90,6 +90,10 @@ impl<W: Write + Send> Watcher for JsonReport<W> {
                 Event::Missed { records, printed } => {
                     Some(json!({"event": "missed", "run": inner.run, "records": records, "printed_bytes": printed}))
                 }
+                Event::Beside { host, run, by, since } => {
+                    let other = json!({"run": run, "by": by, "since": since});
+                    Some(json!({"event": "beside", "run": inner.run, "host": host, "other": other}))
+                }
                 Event::Began { .. }
                 | Event::Forked { .. }
                 | Event::Invariant(_)

@@ -1,6 +1,7 @@
 //! The report while it happens: lines as steps end, and on a terminal one moving line for each step under way, with a bar
 //! for what is sent, and one for all that do not fit.
 
+use super::duration::clock;
 use super::style::{Paint, Plain, Tone, plain};
 use super::text::{Counts, TextReport, Wordiness};
 use crate::event::{Event, Watcher};
@@ -152,6 +153,15 @@ impl Watcher for LiveReport {
                 let left_out =
                     format!("-- left out here: {records} records, {printed} bytes of output; `windlass show` has them");
                 inner.print(&self.paint.tone(Tone::Faint, &left_out));
+            }
+            Event::Beside { host, run, by, since } => {
+                let told = format!(
+                    "-- {host} is being changed by the run {} of {} as well, since {} UTC",
+                    plain(run),
+                    plain(by),
+                    clock(*since)
+                );
+                inner.print(&self.paint.tone(Tone::Strong, &told));
             }
             Event::Sent { host, save, sent, size } => inner.sent(host, save, *sent, *size),
         }

@@ -146,11 +146,25 @@ impl Frame {
         }
         match self.code {
             Some(code) if self.silent => {
+                let beside = self.beside();
                 let (stdout, stderr) = (std::mem::take(&mut self.stdout), std::mem::take(&mut self.stderr));
-                Ok(Progress::Ended(CallReply { code, stdout, stderr }))
+                Ok(Progress::Ended(CallReply { code, stdout, stderr, beside }))
             }
             _ => Ok(Progress::More),
         }
+    }
+
+    /// Takes out of standard error what the host tells of other runs.
+    fn beside(&mut self) -> Vec<String> {
+        let key = self.mark.split(|byte| *byte == b' ').next().unwrap_or_default();
+        let (begin, mut told) = ([key, b" beside "].concat(), Vec::new());
+        while let Some(at) = find(&self.stderr, &begin, 0) {
+            let line = at + begin.len();
+            let Some(end) = find(&self.stderr, b"\n", line) else { break };
+            told.push(String::from_utf8_lossy(&self.stderr[line..end]).into_owned());
+            self.stderr.drain(at..=end);
+        }
+        told
     }
 
     /// Whether the shell has yet to answer the greeting.
@@ -214,7 +228,7 @@ mod tests {
         }
         assert_eq!(last, Progress::More);
         frame.push_stderr(b"warning\n\nk 7\n");
-        let reply = CallReply { code: 3, stdout: b"out\0put\n".to_vec(), stderr: b"warning\n".to_vec() };
+        let reply = CallReply { code: 3, stdout: b"out\0put\n".to_vec(), stderr: b"warning\n".to_vec(), beside: Vec::new() };
         assert_eq!(frame.progress().unwrap(), Progress::Ended(reply));
     }
 
@@ -226,7 +240,7 @@ mod tests {
         assert_eq!(frame.progress().unwrap(), Progress::More);
         frame.push_stdout(b"changed\n\nk 1 0\n");
         frame.push_stderr(b"\nk 1\n");
-        let reply = CallReply { code: 0, stdout: b"changed\n".to_vec(), stderr: Vec::new() };
+        let reply = CallReply { code: 0, stdout: b"changed\n".to_vec(), stderr: Vec::new(), beside: Vec::new() };
         assert_eq!(frame.progress().unwrap(), Progress::Ended(reply));
     }
 
@@ -251,7 +265,7 @@ mod tests {
         frame.push_stdout(b"Welcome!\n\nk 0 0\nsame\n\nk 1 0\n");
         assert_eq!(frame.progress().unwrap(), Progress::More);
         frame.push_stderr(b"motd\n\nk 0\n\nk 1\n");
-        let reply = CallReply { code: 0, stdout: b"same\n".to_vec(), stderr: Vec::new() };
+        let reply = CallReply { code: 0, stdout: b"same\n".to_vec(), stderr: Vec::new(), beside: Vec::new() };
         assert_eq!(frame.progress().unwrap(), Progress::Ended(reply));
     }
 

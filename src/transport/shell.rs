@@ -53,6 +53,8 @@ pub struct CallReply {
     pub stdout: Vec<u8>,
     /// Standard error.
     pub stderr: Vec<u8>,
+    /// Unfinished runs of others on that host, where it tells for the first time: `RUN SINCE BY` each.
+    pub beside: Vec<String>,
 }
 
 /// Why a call has no reply.

@@ -84,7 +84,7 @@ fail("late");"#,
     let ran = world.run(&script, &layer).unwrap();
     assert_eq!(ended(&ran), (RunPhase::Unwound, 4), "{}", ran.error());
     let open: Vec<&str> = ran.finish.open.iter().map(|(_, name)| name.as_str()).collect();
-    let debts: Vec<&str> = ran.finish.debts.iter().map(|host| host.as_str()).collect();
+    let debts: Vec<&str> = ran.finish.debts.iter().map(windlass::id::HostName::as_str).collect();
     assert_eq!((open, debts), (vec!["h1 is drained"], vec!["h1"]));
     assert_eq!(
         (read(&world, "h1").as_str(), read(&world, "seen").as_str(), read(&world, "log").as_str()),

@@ -1,5 +1,6 @@
 //! What others did since the last run of this ledger: undoing asks of what they made no more than that it is there.
 
+use crate::people::{project, windlass};
 use crate::world::{World, bare};
 use std::sync::Arc;
 use windlass::id::RunId;
@@ -70,4 +71,28 @@ fail("late");"#,
     let left: Vec<&str> = ran.finish.not_undone.iter().map(|left| left.command.as_str()).collect();
     assert!(left.is_empty(), "{left:?}");
     assert!(ran.ledger.records(&ran.id).is_ok() && std::fs::read_dir(&world.dir).unwrap().count() == 0);
+}
+
+#[test]
+fn an_unfinished_run_of_another_ledger_on_a_host_is_told_before_the_first_change_there() {
+    let script = "let h = host(\"h1\"); log(h.run(\"echo warned >&2\", #{ irreversible: \"it only says\" }).stderr + \"|\"); h.write(\"~/mine\", \"x\");\n";
+    let world = project(script, "", "");
+    let theirs = world.home().join(".windlass/runs/20260101-1200-abcd-ff");
+    std::fs::create_dir_all(theirs.join("s")).unwrap();
+    std::fs::write(theirs.join("of"), "other.box 20260101-1200-abcd 1767268800000 eve@else where\n").unwrap();
+    std::fs::write(theirs.join("s/1-1-1.path"), "/srv/theirs").unwrap();
+    std::fs::write(theirs.join("s/1-1-1.done"), "absent\n").unwrap();
+    let (code, said) = windlass(&world, &["run", "-v"], &[]);
+    let told = "-- h1 is being changed by the run 20260101-1200-abcd of eve@else where as well, since 2026-01-01 12:00:00 UTC";
+    assert_eq!((code, said.matches(told).count()), (0, 1), "{said}");
+    let (before, behind) = said.split_once(told).unwrap();
+    assert!(!before.contains("changed ") && !behind.contains(" beside "), "{said}");
+    let (code, said) = windlass(&world, &["run", "--format", "json"], &[]);
+    let other = r#""other":{"by":"eve@else where","run":"20260101-1200-abcd","since":1767268800000}"#;
+    assert!(code == 0 && said.matches(r#""event":"beside""#).count() == 1 && said.contains(other), "{said}");
+    assert!(said.contains(r#"warned\n|"#) && !said.contains(" beside "), "{said}");
+    // Once it has ended, or is nobody's any more, nothing is told.
+    std::fs::write(theirs.join("ended"), "").unwrap();
+    let (code, said) = windlass(&world, &["run"], &[]);
+    assert!(code == 0 && !said.contains("as well, since"), "{said}");
 }

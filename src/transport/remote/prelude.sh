@@ -47,6 +47,7 @@ wl_more() {
   read -r wl_s && eval "$(head -c "$wl_s")"
 }
 wl_die() { printf 'windlass: %s\n' "$*" >&2; exit 1; }
+wl_odd() { wl_die "$p is neither a file, a directory nor a link"; }
 # Ends a function that changes nothing: what it made beforehand, $t, goes.
 wl_refuse() { [ -z "$t" ] || rm -rf -- "$t"; wl_die "$@"; }
 wl_fail() { wl_refuse "what is there before the change cannot be kept in $W: No space left on device, or no permission"; }
@@ -70,8 +71,10 @@ wl_parent() {
 wl_hash() { h=$(sha256sum <"$1") || exit 1; h=${h%% *}; }
 # Makes the directories that nobody else can enter; the one that other shells look for comes last.
 wl_private() {
-  [ -d "$W/s" ] && [ -d "${wl_w:+$wl_f/}." ] ||
+  [ -d "$W/s" ] && [ -d "${wl_w:+$wl_f/}." ] || {
+    wl_claim beside
     ( umask 077; mkdir -p "$wl_home/sums" "$W/p" "$W/x" "$W/l" ${wl_w:+"$wl_f"} && { [ -z "$wl_e" ] || echo "$wl_lock $wl_run $wl_by" >"$W/of"; } && mkdir -p "$W/s" ) || wl_fail
+  }
   wl_here
   [ -z "$wl_w" ] || [ -e "$wl_f/$wl_w" ] || wl_fence
 }
@@ -160,7 +163,7 @@ wl_keep() {
   [ ! -e "$d.was" ] && [ ! -L "$d.was" ] || rm -f "$d.was"
   if [ -L "$p" ] || [ -f "$p" ]; then k=file; [ ! -L "$p" ] || k=link; ln -- "$p" "$d.was" 2>/dev/null || wl_later wl_keep_else "$1"
   elif [ -d "$p" ]; then k=directory
-  elif [ -e "$p" ]; then wl_die "$p is neither a file, a directory nor a link"
+  elif [ -e "$p" ]; then wl_odd
   else k=absent; fi || wl_fail
   echo "$k" >"$d.done" || wl_fail
 }
@@ -399,7 +402,7 @@ wl_put() {
   wl_path "$2"; wl_parent
   [ -L "$p" ] && wl_die "$p is a symbolic link (to $(readlink "$p")), not a file; remove the link first, or name its target"
   [ -d "$p" ] && wl_die "$p is a directory, not a file"
-  [ ! -e "$p" ] || [ -f "$p" ] || wl_die "$p is neither a file, a directory nor a link"
+  [ ! -e "$p" ] || [ -f "$p" ] || wl_odd
   old=
   if [ -f "$p" ]; then
     # Of a large file, its size and what is on record are asked first.
@@ -666,7 +669,7 @@ wl_keep_copy() { # SAVE
     while u=${p%/*}; [ -n "$u" ] && [ ! -e "$u" ] && [ ! -L "$u" ]; do p=$u; done
     wl_keep "$1"; return 0
   fi
-  [ -f "$p" ] || [ -d "$p" ] || [ -L "$p" ] || wl_die "$p is neither a file, a directory nor a link"
+  [ -f "$p" ] || [ -d "$p" ] || [ -L "$p" ] || wl_odd
   wl_private
   wl_unmounted "$p"
   printf '%s' "$p" >"$d.path" || wl_fail

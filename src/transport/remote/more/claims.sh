@@ -4,6 +4,7 @@
 # this step is about to change is on record before it looks, so of two at once one sees the other. A step that finds everything as asked
 # (same) rests on what is at $p, and on what that is in.
 wl_claimed() {
+  [ "$1" != beside ] || { wl_tell_beside; return; }
   [ -n "$p" ] || return 0
   # Where it lies, whatever links lead there.
   mine=$p; case $p in /*) here=$PWD; ! cd -P -- "${p%/*}/" 2>/dev/null || p=${PWD%/}/${p##*/}; cd -- "$here" || exit 1 ;; esac
@@ -57,4 +58,12 @@ wl_unit_of() { # PATH-OR-UNIT: the unit, or the template, that it is of, in unit
     *) unit= ;;
   esac
   case $unit in *@*.*) unit=${unit%%@*}@.${unit##*.} ;; esac
+}
+# wl_tell_beside: tells which unfinished runs under other locks are at work on this host, before the first change of this one. (The
+# controller takes these lines out of what the call says.)
+wl_tell_beside() {
+  for f in "$wl_home"/runs/*/of; do
+    [ "$f" != "$W/of" ] && read -r l r since by 2>/dev/null <"$f" && [ "$l" != "$wl_lock" ] || continue
+    [ -e "${f%of}ended" ] || printf '\n%s beside %s %s %s\n' "$wl_k" "$r" "$since" "$by" >&2
+  done
 }

@@ -60,7 +60,7 @@ wl_copy() { # SAVE FROM TO MODE OWNER GROUP
   wl_path "$3"; wl_parent
   [ ! -L "$p" ] || wl_die "$p is a symbolic link (to $(readlink "$p")), not a file; remove the link first, or name its target"
   [ ! -d "$p" ] || wl_die "$p is a directory; name the file in it"
-  [ ! -e "$p" ] || [ -f "$p" ] || wl_die "$p is neither a file, a directory nor a link"
+  [ ! -e "$p" ] || [ -f "$p" ] || wl_odd
   wl_hash "$from"; sum=$h
   if [ -f "$p" ]; then
     wl_hash "$p"
