@@ -9,6 +9,7 @@ mod grounds;
 mod names;
 mod options;
 mod texts;
+mod traps;
 mod undo;
 
 pub use grounds::{ProjectFiles, ProjectPath};
@@ -72,6 +73,7 @@ impl Linter<'_> {
             closures::check(&view, &mut findings);
             grounds::check(&view, &mut findings);
             texts::check(&view, &mut findings);
+            traps::check(&view, &mut findings);
         }
         findings.sorted()
     }

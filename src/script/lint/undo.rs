@@ -56,13 +56,13 @@ fn is_declared(call: &FnCallExpr) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use crate::op::Registry;
     use crate::script::{Facts, Load, Program, StoredSources};
     use crate::stop::Stop;
     use std::sync::Arc;
 
-    fn findings(text: &str) -> Vec<String> {
+    pub(in crate::script::lint) fn findings(text: &str) -> Vec<String> {
         let facts = Facts {
             environment: None,
             params: serde_json::Map::new(),
