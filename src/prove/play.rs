@@ -370,7 +370,7 @@ impl Subject {
         let (legs, last) = turns::in_turns(|| play.legs(&self.stored))?;
         let records = ledger.records(&id)?;
         let state = RunState::read(&records).map_err(|illegal| LedgerError::Read(illegal.to_string()))?;
-        let history = injector.history();
+        let history = injector.take_history();
         let (booted, units) = self.booted(&history).unzip();
         began.extend(units.into_iter().flatten());
         let mut outcome = Outcome {

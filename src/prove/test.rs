@@ -7,6 +7,7 @@ use super::scenario::Scenario;
 use super::trace::{TraceLine, story, trace};
 use crate::effect::EffectClass;
 use crate::interp::fault::{Act, FaultKind};
+use crate::interp::turns;
 use crate::journal::RunPhase;
 use crate::ledger::LedgerError;
 use crate::script::Diagnostic;
@@ -111,8 +112,7 @@ impl FaultTest<'_> {
     /// # Errors
     /// When a run cannot even begin, or its ledger in memory fails it: nothing is said of a scenario that was not played.
     pub fn run(&self) -> Result<Verdict, LedgerError> {
-        let own = Worker::new(0);
-        let calm = self.subject.play(&Scenario::calm(), &own)?;
+        let calm = self.subject.play(&Scenario::calm(), &Worker::new(0))?;
         let mut found = Found::default();
         let mut verdict = Verdict {
             start: self.subject.start.clone(),
@@ -131,8 +131,13 @@ impl FaultTest<'_> {
         let singles = list::singles(&calm, self.choice);
         self.try_all(&singles, &calm, &mut verdict.coverage, &mut found)?;
         let firsts = if self.choice.undoing { list::firsts(&singles, &calm) } else { Vec::new() };
-        let firsts: Vec<Outcome> = firsts.iter().map(|scenario| self.subject.play(scenario, &own)).collect::<Result<_, _>>()?;
-        let mut seconds: Vec<Scenario> = firsts.iter().flat_map(|first| list::seconds(first, self.choice)).collect();
+        let all = Mutex::new(BTreeMap::new());
+        self.play_all(&firsts, &|at, outcome| {
+            let seconds = list::seconds(&outcome, self.choice);
+            all.lock().unwrap_or_else(PoisonError::into_inner).insert(at, seconds);
+        })?;
+        let all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut seconds: Vec<Scenario> = all.into_values().flatten().collect();
         seconds.dedup();
         verdict.coverage.undoing = seconds.len();
         self.try_all(&seconds, &calm, &mut verdict.coverage, &mut found)?;
@@ -146,7 +151,7 @@ impl FaultTest<'_> {
         Ok(verdict)
     }
 
-    /// Plays scenarios side by side.
+    /// Plays scenarios side by side, and judges each.
     fn try_all(
         &self,
         scenarios: &[Scenario],
@@ -154,20 +159,32 @@ impl FaultTest<'_> {
         coverage: &mut Coverage,
         found: &mut Found,
     ) -> Result<(), LedgerError> {
-        let next = AtomicUsize::new(0);
-        let workers = std::thread::available_parallelism().map_or(2, usize::from).min(scenarios.len().max(1));
         let (before, done) = (coverage.scenarios, AtomicUsize::new(0));
         let shared = Mutex::new((coverage, found));
+        self.play_all(scenarios, &|_, outcome| {
+            (self.progress)(before + done.fetch_add(1, Ordering::Relaxed) + 1, before + scenarios.len());
+            let breaches = judge::judge(&outcome, Some(calm));
+            let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            let (coverage, found) = &mut *shared;
+            coverage.count(&outcome);
+            found.take(&outcome, breaches);
+        })
+    }
+
+    /// Plays scenarios side by side, a worker on each processor; each outcome is handed on with the number of its scenario.
+    fn play_all(&self, scenarios: &[Scenario], take: &(dyn Fn(usize, Outcome) + Sync)) -> Result<(), LedgerError> {
+        let next = AtomicUsize::new(0);
+        let workers = std::thread::available_parallelism().map_or(2, usize::from).min(scenarios.len().max(1));
         let failed = Mutex::new(None);
         std::thread::scope(|scope| {
             for worker in 0..workers {
-                let (next, done, shared, failed) = (&next, &done, &shared, &failed);
+                let (next, failed) = (&next, &failed);
                 scope.spawn(move || {
+                    turns::on_one_processor(worker);
                     let worker = Worker::new(worker);
-                    while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        if self.subject.stop.is_stopped() {
-                            return;
-                        }
+                    loop {
+                        let at = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(scenario) = scenarios.get(at).filter(|_| !self.subject.stop.is_stopped()) else { return };
                         let outcome = match self.subject.play(scenario, &worker) {
                             Ok(outcome) => outcome,
                             Err(error) => {
@@ -179,12 +196,7 @@ impl FaultTest<'_> {
                         if self.subject.stop.is_stopped() {
                             return;
                         }
-                        (self.progress)(before + done.fetch_add(1, Ordering::Relaxed) + 1, before + scenarios.len());
-                        let breaches = judge::judge(&outcome, Some(calm));
-                        let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                        let (coverage, found) = &mut *shared;
-                        coverage.count(&outcome);
-                        found.take(&outcome, breaches);
+                        take(at, outcome);
                     }
                 });
             }

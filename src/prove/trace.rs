@@ -133,7 +133,7 @@ fn lines(outcome: &Outcome, tells: &dyn Fn(usize, &Moment) -> bool, breach: Opti
             fault: moment.fault.map(crate::interp::fault::FaultKind::told),
             site: site(moment),
             breach: breach == Some(at),
-            services: moment.units.iter().flatten().map(shown).collect(),
+            services: moment.units.iter().flat_map(|units| units.iter()).map(shown).collect(),
         });
     }
     for (_, record) in records {

@@ -5,6 +5,7 @@ use crate::effect::{Effect, EffectClass, EffectError, Reply, Verb, Words};
 use crate::id::{HostName, StepKey};
 use crate::interp::simulate::UnitShown;
 use serde::Serialize;
+use std::sync::Arc;
 
 /// An effect that was performed, or that failed.
 #[derive(Debug, Clone)]
@@ -30,7 +31,7 @@ pub struct Moment {
     /// What was made to go wrong here.
     pub fault: Option<FaultKind>,
     /// The services of the host afterwards, when they may be otherwise than before.
-    pub units: Option<Vec<UnitShown>>,
+    pub units: Option<Arc<[UnitShown]>>,
     /// Whether what answers was made to be sick.
     pub sick: Option<String>,
 }

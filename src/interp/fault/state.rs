@@ -91,7 +91,7 @@ struct State {
     /// What is not well at its next look.
     flaps: BTreeSet<(String, String)>,
     doubtful: BTreeSet<String>,
-    units: BTreeMap<HostName, Vec<UnitShown>>,
+    units: BTreeMap<HostName, Arc<[UnitShown]>>,
     history: History,
     /// What must hold.
     holds: Vec<Holds>,
@@ -210,12 +210,12 @@ impl Injector {
         self.die();
     }
 
-    /// What happened so far.
+    /// What happened; nothing is known of it here any more.
     #[must_use]
-    pub fn history(&self) -> History {
-        let state = self.state();
+    pub fn take_history(&self) -> History {
+        let mut state = self.state();
         let gone = state.gone.keys().cloned().collect();
-        History { gone, ..state.history.clone() }
+        History { gone, ..std::mem::take(&mut state.history) }
     }
 
     pub(super) fn now(&self, key: Option<StepKey>, effect: &Effect) -> Now {
@@ -352,7 +352,7 @@ impl Injector {
         let changes = matches!(class, EffectClass::Write | EffectClass::Opaque);
         let unheard = matches!(now.fault, Some(FaultKind::Lost | FaultKind::GoneAfter | FaultKind::KilledAfter));
         let end = if unheard { Ended::Unheard } else { ended(result) };
-        let shown = if changes || now.fault.is_some() { Some(self.fleet.units(at.host.as_str())) } else { None };
+        let shown = (changes || now.fault.is_some()).then(|| Arc::from(self.fleet.units(at.host.as_str())));
         let mut state = self.state();
         let units = shown.filter(|units| state.units.get(&at.host) != Some(units));
         if let Some(units) = &units {

@@ -62,22 +62,25 @@ struct Watched<'a> {
 }
 
 impl<'a> Watched<'a> {
-    /// A bracket that is opened or closed; it keeps the hosts that its name tells, else the one of its task, out of the way.
-    fn bracket(&mut self, entry: &'a Entry, pool: &Pool<'a>) {
+    /// A bracket that is opened or closed; it keeps the hosts that its name tells, else the one of its task, out of the way. Gives
+    /// whether there may be more or fewer hosts that serve now.
+    fn bracket(&mut self, entry: &'a Entry, pool: &Pool<'a>) -> bool {
         match entry {
             Entry::ObligationOpened { key, name, .. } => {
                 let named = |host: &&&str| name.split([' ', ',']).any(|word| word == **host);
                 let hosts: Vec<&str> = pool.hosts.iter().filter(named).copied().collect();
                 let own = pool.hosts.get(key.task.leaf()).copied().into_iter().collect();
                 self.named.insert(key, if hosts.is_empty() { own } else { hosts });
+                false
             }
             // Before that, it may be that nothing was done.
             Entry::ObligationHeld { key } => {
                 let hosts = self.named.get(key).cloned().unwrap_or_default();
                 self.out.insert(key, hosts);
+                true
             }
-            Entry::ObligationDischarged { key } => drop(self.out.remove(key)),
-            _ => {}
+            Entry::ObligationDischarged { key } => self.out.remove(key).is_some(),
+            _ => false,
         }
     }
 
@@ -110,7 +113,9 @@ fn watch(case: &Case<'_>, pool: &Pool<'_>) -> Option<Breach> {
     let mut before = now.serving(pool);
     for (at, moment) in history.moments.iter().enumerate() {
         while let Some((_, record)) = records.next_if(|(before, _)| *before <= at) {
-            now.bracket(&record.entry, pool);
+            if !now.bracket(&record.entry, pool) {
+                continue;
+            }
             let serving = now.serving(pool);
             if let (Entry::ObligationHeld { key }, true) = (&record.entry, serving < before && serving < now.needed(pool)) {
                 return Some(opened(case, pool, &now, key, at));
@@ -118,8 +123,10 @@ fn watch(case: &Case<'_>, pool: &Pool<'_>) -> Option<Breach> {
             before = serving;
         }
         let Some(host) = pool.hosts.get(moment.host.as_str()).copied() else { continue };
-        now.restarting.remove(host);
-        step(moment, pool, host, &mut now);
+        let up_again = now.restarting.remove(host);
+        if !step(moment, pool, host, &mut now) && !up_again {
+            continue;
+        }
         let serving = now.serving(pool);
         if moment.fault.is_none() && moment.sick.is_none() && serving < before && serving < now.needed(pool) {
             return Some(breach(pool, serving, host, case.moment_site(at), at));
@@ -151,7 +158,8 @@ fn opened(case: &Case<'_>, pool: &Pool<'_>, now: &Watched<'_>, key: &StepKey, be
     breach(pool, now.serving(pool), host, case.moment_site(at), at)
 }
 
-fn step<'a>(moment: &Moment, pool: &Pool<'a>, host: &'a str, now: &mut Watched<'a>) {
+/// What a moment does to a host of the pool. Gives whether there may be more or fewer that serve now.
+fn step<'a>(moment: &Moment, pool: &Pool<'a>, host: &'a str, now: &mut Watched<'a>) -> bool {
     let up = |units: &[UnitShown]| units.iter().any(|unit| unit.unit == pool.unit && unit.is_up());
     if let Some(units) = &moment.units {
         now.up.insert(host, up(units));
@@ -171,4 +179,5 @@ fn step<'a>(moment: &Moment, pool: &Pool<'a>, host: &'a str, now: &mut Watched<'
     if moment.undoes && moment.units.as_ref().is_some_and(|units| up(units)) && moment.sick.is_none() {
         now.taken.remove(host);
     }
+    moment.units.is_some() || restarts || moment.fault.is_some() || moment.sick.is_some()
 }

@@ -15,7 +15,7 @@ pub(super) fn judge(case: &Case<'_>, breaches: &mut Vec<Breach>) {
         let before = mixed(&live);
         for (at, moment) in case.outcome.history.moments.iter().enumerate() {
             let (Some(units), true) = (&moment.units, hosts.contains(&moment.host.as_str())) else { continue };
-            live.insert(hosts.iter().find(|host| **host == moment.host.as_str()).copied().unwrap_or_default(), units.clone());
+            live.insert(hosts.iter().find(|host| **host == moment.host.as_str()).copied().unwrap_or_default(), units.to_vec());
             if !before && mixed(&live) {
                 breaches.push(Breach {
                     judge: Judge::Mixes,
