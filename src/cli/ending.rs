@@ -24,7 +24,7 @@ pub(super) fn headline(finish: &Finish, counts: Counts) -> String {
         (RunPhase::Unwound, 6) => format!("run {id} was refused and unwound, what was there is restored,"),
         (RunPhase::Unwound, _) if finish.debts.is_empty() => format!("run {id} was unwound, but for what was given up,"),
         (RunPhase::Unwound, _) => {
-            let hosts: Vec<&str> = finish.debts.iter().map(HostName::as_str).collect();
+            let hosts: Vec<&str> = finish.debts.iter().filter(|host| !host.is_controller()).map(HostName::as_str).collect();
             let too = if finish.open.is_empty() { "" } else { ", or what is around it is" };
             format!("run {id} failed and was unwound, but not on {} (not reachable{too}),", hosts.join(", "))
         }

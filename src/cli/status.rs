@@ -171,7 +171,7 @@ fn unfinished(
     }
     for row in owing {
         let state = state(ledger, row)?;
-        let hosts: Vec<String> = state.debts().iter().map(ToString::to_string).collect();
+        let hosts: Vec<String> = state.debts().iter().filter(|host| !host.is_controller()).map(ToString::to_string).collect();
         let owed = paint.tone(Tone::Bad, "owed");
         if !hosts.is_empty() {
             printer.data(&format!("  {owed} run {} left changes on {}", row.id, hosts.join(", ")));

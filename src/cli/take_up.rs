@@ -12,7 +12,7 @@ use crate::artifact::DirectoryStore;
 use crate::fleet::Project;
 use crate::id::{RunId, StepKey};
 use crate::interp::Origin;
-use crate::journal::{Decision, RunState};
+use crate::journal::{Decision, RunPhase, RunState};
 use crate::ledger::{Intent, Ledger, RunRow, StoredRun};
 use crate::op::Registry;
 use crate::run::{Crash, Finish, Job, MendedScript, OnDrift, TakeUp};
@@ -84,7 +84,13 @@ pub(super) fn settle(common: &Common, args: &SettleArgs, printer: &Printer) -> R
     let mut worst = 0;
     let mut paid = 0;
     for row in rows {
-        if owes(ledger.as_ref(), &row)? {
+        let settles = owes(ledger.as_ref(), &row)? || is_being_settled(ledger.as_ref(), &row)?;
+        if args.run.is_some() && !settles && !row.state.is_ended() {
+            let message = format!("run {} has not ended: it is {}", row.id, row.state.word());
+            let how = format!("bring it to its end: windlass resume {}, or windlass unwind {}", row.id, row.id);
+            return Err(CliError::input(message).with_help(how));
+        }
+        if settles {
             paid += 1;
             let given = Given { password: password.clone(), ..Given::default() };
             let finish = take_up(common, row.id.as_str(), Job::Unwind, given, printer)?;
@@ -136,6 +142,15 @@ fn refuse_ended(common: &Common, run: &str) -> Result<(), CliError> {
         "there is nothing to take up; `windlass show` tells what it did".to_owned()
     };
     Err(CliError::input(format!("run {} has ended: it is {}", row.id, row.state.word())).with_help(help))
+}
+
+/// Whether a run had ended, and whoever settled what it owed was cut off.
+fn is_being_settled(ledger: &dyn Ledger, row: &RunRow) -> Result<bool, CliError> {
+    if row.state.is_ended() || row.state == RunPhase::Running {
+        return Ok(false);
+    }
+    let state = RunState::read(&ledger.records(&row.id)?).map_err(|illegal| CliError::input(illegal.to_string()))?;
+    Ok(state.ended.is_some())
 }
 
 /// Whether a run left something to undo on hosts that could not be reached, or something open.

@@ -13,6 +13,8 @@ pub enum Overwrite {
     Nothing,
     /// What later steps of the run made on top of it, since they are undone as well.
     OwnRun,
+    /// The same; and in directories, whatever came there: the run may have put it there as another user, or by what it asked.
+    OwnLogins,
     /// Whatever is there.
     Anything,
 }

@@ -191,9 +191,7 @@ impl RunState {
     pub fn left_as_they_are(&self) -> BTreeSet<&str> {
         let parts = self.steps.values().flat_map(|step| step.undos.values()).flat_map(|undo| undo.parts.values());
         let why = parts.filter_map(|part| match part {
-            UndoStatus::Failed(error) if error.away().is_none() && error.kind == ErrorKind::Unreachable => {
-                Some(error.message.as_str())
-            }
+            UndoStatus::Failed(error) if error.kind == ErrorKind::Unreachable => Some(error.message.as_str()),
             _ => None,
         });
         why.filter(|why| why.contains(LEFT_AS_IT_IS)).collect()
@@ -574,7 +572,7 @@ impl StepState {
                     || self.undos.values().any(|undo| undo.parts.is_empty() || undo.found_a_change())
             }
             StepStatus::Failed(error) => {
-                let began = !matches!(error.kind, ErrorKind::BadInput | ErrorKind::Unreachable);
+                let began = !matches!(error.kind, ErrorKind::BadInput | ErrorKind::Unreachable | ErrorKind::Refused);
                 // A command that was begun has its end on record as something to undo.
                 (began && self.command.op == "run" && !self.undos.is_empty())
                     || self.undos.values().any(UndoState::found_a_change)

@@ -5,7 +5,7 @@ use super::style::{Paint, Tone, plain};
 use crate::effect::Compensation;
 use crate::id::StepKey;
 use crate::journal::{BracketSide, Decision, Entry, Group, Part, Record, RunPhase};
-use crate::step::{Command, Outcome, StepError};
+use crate::step::{Command, ErrorKind, Outcome, StepError};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How much is said.
@@ -45,6 +45,8 @@ pub struct TextReport {
     counts: Counts,
     /// Said before the first line of what is undone.
     heading: Option<String>,
+    /// What is owed of a step, as it was told last.
+    owed: Option<(StepKey, String)>,
 }
 
 impl TextReport {
@@ -58,6 +60,7 @@ impl TextReport {
             steps: BTreeMap::new(),
             ends: BTreeSet::new(),
             brackets: BTreeMap::new(),
+            owed: None,
             counts: Counts::default(),
             heading: None,
         }
@@ -260,8 +263,13 @@ impl TextReport {
         lines
     }
 
-    fn undo_failed(&self, key: &StepKey, error: &StepError) -> Vec<String> {
+    fn undo_failed(&mut self, key: &StepKey, error: &StepError) -> Vec<String> {
         let indent = " ".repeat(self.width + 2);
+        // A host that is away, or left as it is, is told of once a step.
+        let told = (key.clone(), error.message.clone());
+        if error.kind == ErrorKind::Unreachable && self.owed.replace(told.clone()).is_some_and(|last| last == told) {
+            return Vec::new();
+        }
         let mut lines = vec![self.line(key, Tone::Bad, "NOT undone", None)];
         lines.extend(plain(&error.message).lines().map(|line| format!("{indent}{line}")));
         lines

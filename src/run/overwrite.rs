@@ -13,6 +13,8 @@ pub(super) fn undoing(effect: &Effect, state: &RunState, step: (&StepKey, u32), 
         Effect::Restore { save, surely, .. } => {
             let overwrite = if accepted || had_a_later_command(state, step, host) {
                 Overwrite::Anything
+            } else if had_others_at_work(state, step, host) {
+                Overwrite::OwnLogins
             } else if state.phase == Some(RunPhase::Unwinding) {
                 Overwrite::OwnRun
             } else {
@@ -26,6 +28,18 @@ pub(super) fn undoing(effect: &Effect, state: &RunState, step: (&StepKey, u32), 
         }
         other => other.clone(),
     }
+}
+
+/// Whether the run has changed something there as another user, of which this one's directory knows nothing, or has asked something by a
+/// command that may have written.
+fn had_others_at_work(state: &RunState, (key, _): (&StepKey, u32), host: &HostName) -> bool {
+    const ASKS: [&str; 2] = ["probe", "expect_exec"];
+    let user = state.steps.get(key).map(|step| &step.command.user);
+    let here = state.steps.values().filter(|step| step.command.host == *host);
+    here.into_iter().any(|step| {
+        let other = Some(&step.command.user) != user && step.may_have_changed();
+        other || ASKS.contains(&step.command.op.as_str())
+    })
 }
 
 /// Whether the run began a command there after this change: what that changed is not known, and is part of what is undone.

@@ -61,6 +61,8 @@ fn behind(run: &Run, work: &[Work], shut: Shut) -> Unwound {
             Work::Do { at, .. } if end.debts.contains(&at.host) || end.shut.contains_key(&at.host) => {
                 end.owe(run, work);
             }
+            // Which hosts it speaks to is not known, and what came later on those is not undone.
+            Work::Do { action: Action::Closure { .. }, .. } if !end.shut.is_empty() => end.owe(run, work),
             Work::Bracket { key, .. } if end.is_shut(run, key) => {}
             Work::Do { key, n, part, at, action } => {
                 if let Err(error) = end.perform(run, key, *n, *part, at, action) {
@@ -143,6 +145,7 @@ impl Unwound {
             self.restored += end.restored;
             self.interrupted |= end.interrupted;
             self.left.extend(end.left);
+            self.shut.extend(end.shut);
         }
     }
 
@@ -311,13 +314,14 @@ impl Unwound {
 
     /// Writes down that this part of an unreachable host is owed.
     fn owe(&mut self, run: &Run, work: &Work) {
-        let Work::Do { key, n, part, at, .. } = work else { return };
-        let why = match self.shut.get(&at.host) {
-            Some(why) => format!("{} {LEFT_AS_IT_IS} {why}", at.host),
+        let Work::Do { key, n, part, at, action } = work else { return };
+        let closure = matches!(action, Action::Closure { .. }).then(|| self.shut.first_key_value()).flatten();
+        let why = match self.shut.get_key_value(&at.host).or(closure) {
+            Some((host, why)) => format!("{host} {LEFT_AS_IT_IS} {why}"),
             None => format!("{} could not be reached", at.host),
         };
-        self.debts.insert(at.host.clone());
         let error = StepError::new(ErrorKind::Unreachable, why);
+        self.debts.insert(at.host.clone());
         let started = Entry::UndoStarted { key: key.clone(), n: *n, part: *part };
         // When the ledger fails here, the end of the run says so.
         let _ = run.writer.submit(vec![started, Entry::UndoFailed { key: key.clone(), n: *n, part: *part, error }]);

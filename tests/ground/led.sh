@@ -26,3 +26,19 @@ claims "$unit/app.service" file
 refused app.service put s11 "$unit/app.service.d/x.conf" new
 claims "$D/real/f" file
 refused "$D/real/f" wl_copy s12 "$D/real/f" "$D/other/copy" "" "" ""; test ! -e other/copy
+rm -r "$o"
+# A link as the last part is followed by what changes what it leads to, and undoing goes there.
+mkdir one two; echo 1 >one/f; echo 2 >two/f; chmod 711 two; ln -s one cur
+changed wl_chmod t1 "$D/cur" 700 "" ""; rm cur; ln -s two cur
+changed wl_restore t1 surely; test "$(stat -c %a one two | tr '\n' ' ')" = "755 711 "
+# What is kept beside a path, or was moved, is found where it lies.
+rm cur; ln -s one cur; mkdir one/d; echo x >one/d/x
+changed wl_remove t2 "$D/cur/d"; changed wl_rename t3 "$D/cur/f" "$D/cur/f2"; rm cur; ln -s two cur
+changed wl_restore t3 surely; changed wl_restore t2 surely; test "$(cat one/f one/d/x two/f | tr '\n' ' ')" = "1 x 2 "
+rm cur; ln -s one cur; changed wl_remove t4 "$D/cur/d"; rm cur; ln -s two cur; changed wl_forget; test -z "$(find one two -name '.wl-*')"
+# Where something goes is claimed as well, and a link on the way that an unfinished run has changed.
+o=$HOME/.windlass/runs/other-1; mkdir -p "$o/s"; echo "their.lock other 1 ada" >"$o/of"
+claims "$D/one/from" moved "$D/one/to"; printf %s "$D/one/to" >"$o/s/1.to"
+refused "$D/one/to" put t5 "$D/one/to" new
+claims "$D/way" link; rm "$o/s/1.to"
+refused "$D/way" put t7 "$D/way/new" x; refused "$D/way" wl_copy t8 "$D/way/f" "$D/two/copy" "" "" ""

@@ -6,7 +6,7 @@ use crate::program::start;
 use crate::world::{Ran, World, bare};
 use std::path::PathBuf;
 use std::sync::Arc;
-use windlass::id::RunId;
+use windlass::id::{HostName, RunId};
 use windlass::journal::RunPhase;
 use windlass::ledger::{Ledger, SqliteLedger, Standing};
 use windlass::run::{Job, Outset};
@@ -80,12 +80,15 @@ fail("late");"#,
         dir = world.dir.display(),
         gone = gone.display(),
     );
+    // What the script itself undoes came before, and may rest on what is in the bracket.
+    let first = r#"on_undo("all of it", || host("h1").run(`cat ${D}/h1 >>${D}/undone`, #{ undo: "true" }));"#;
+    let script = script.replacen("rolling(", &format!("{first}\nrolling("), 1);
     let layer = away("h2", &gone);
     let ran = world.run(&script, &layer).unwrap();
     assert_eq!(ended(&ran), (RunPhase::Unwound, 4), "{}", ran.error());
     let open: Vec<&str> = ran.finish.open.iter().map(|(_, name)| name.as_str()).collect();
     let debts: Vec<&str> = ran.finish.debts.iter().map(windlass::id::HostName::as_str).collect();
-    assert_eq!((open, debts), (vec!["h1 is drained"], vec!["h1"]));
+    assert_eq!((open, debts), (vec!["h1 is drained"], vec![HostName::controller().as_str(), "h1"]));
     assert_eq!(
         (read(&world, "h1").as_str(), read(&world, "seen").as_str(), read(&world, "log").as_str()),
         ("new\n", "", "enter\nleave\n")
@@ -101,7 +104,8 @@ fail("late");"#,
         .collect();
     let wanted =
         "h1 is left as it is: \"h1 is drained\", which is around it, could not be opened again (h2 could not be reached)";
-    assert!(why.len() == 2 && why.iter().all(|why| why == wanted), "{why:?}");
+    assert!(why.len() == 3 && why.iter().all(|why| why == wanted), "{why:?}");
+    assert_eq!(read(&world, "undone"), "");
     // As long as nobody opens it, nothing is touched.
     let again = world.take_up(&ran.ledger, &ran.id, Job::Unwind, &layer);
     assert_eq!((ended(&again), read(&world, "h1").as_str()), ((RunPhase::Unwound, 4), "new\n"), "{}", again.error());
@@ -111,6 +115,7 @@ fail("late");"#,
     assert!(again.finish.open.is_empty() && again.finish.debts.is_empty());
     let seen = (read(&world, "h1"), read(&world, "seen"), read(&world, "log"));
     assert_eq!(seen, ("old\n".into(), "new\n".into(), "enter\nleave\nenter\nleave\n".into()));
+    assert_eq!(read(&world, "undone"), "old\n");
 }
 
 #[test]

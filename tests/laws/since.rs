@@ -96,3 +96,18 @@ fn an_unfinished_run_of_another_ledger_on_a_host_is_told_before_the_first_change
     let (code, said) = windlass(&world, &["run"], &[]);
     assert!(code == 0 && !said.contains("as well, since"), "{said}");
 }
+
+#[test]
+fn a_command_that_would_write_what_is_anothers_is_refused_like_any_step() {
+    let script = "let h = host(\"h1\"); h.run(\"echo x >~/theirs\", #{ writes: [\"~/theirs\"] });\n";
+    let world = project(script, "", "");
+    let theirs = world.home().join(".windlass/runs/20260101-1200-abcd-ff");
+    std::fs::create_dir_all(theirs.join("s")).unwrap();
+    std::fs::write(world.home().join("theirs"), "theirs\n").unwrap();
+    std::fs::write(theirs.join("of"), "other.box 20260101-1200-abcd 1767268800000 eve\n").unwrap();
+    std::fs::write(theirs.join("s/1-1-1.path"), world.home().join("theirs").display().to_string()).unwrap();
+    std::fs::write(theirs.join("s/1-1-1.done"), "file\n").unwrap();
+    let (code, said) = windlass(&world, &["run"], &[]);
+    assert!(code == 6 && said.contains("20260101-1200-abcd of eve") && said.contains("is refused"), "{code}: {said}");
+    assert_eq!(std::fs::read_to_string(world.home().join("theirs")).unwrap(), "theirs\n");
+}

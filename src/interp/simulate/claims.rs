@@ -25,14 +25,16 @@ impl At<'_> {
     /// `wl_claim`; nothing is kept where all is as asked.
     pub(super) fn claim(&mut self, path: &str, was: Option<&Was>) -> Result<(), EffectError> {
         let Some(fence) = self.fence else { return Ok(()) };
-        let path = self.lies(path)?;
+        let lies = self.lies(path)?;
         let mine = format!(" {}", self.who.name);
         for (_, kept) in self.host.kept.iter().filter(|(key, _)| key.ends_with(&mine)) {
             let Some(of) = kept.of.as_ref().filter(|of| of.lock != fence.lock) else { continue };
             if fence.beside.iter().any(|run| run.as_str() == of.run) {
                 continue;
             }
-            if let Some(theirs) = kept.saves.values().find(|theirs| overlap(&path, was, theirs)) {
+            if let Some(theirs) =
+                kept.saves.values().find(|theirs| overlap(&lies, was, theirs) || lies != path && overlap(path, was, theirs))
+            {
                 let host = HostName::parse(&self.host.name).map_err(|error| EffectError::failed(error.to_string()))?;
                 let (run, lock, by) = (of.run.clone(), of.lock.to_string(), of.by.clone());
                 return Err(EffectError::Claimed { host, path: theirs.lies().to_owned(), run, lock, by });
@@ -77,10 +79,12 @@ impl At<'_> {
         if !is_one_file(&kept.was) {
             return Ok(false);
         }
+        let undone = self.kept().undone.clone();
         let others: Vec<(String, Was)> = self
             .kept()
             .saves
             .iter()
+            .filter(|(name, _)| !undone.contains(*name))
             .filter(|(name, other)| name.as_str() != save.as_str() && other.lies() == kept.lies() && is_one_file(&other.was))
             .map(|(name, other)| (name.clone(), other.was.clone()))
             .collect();
@@ -155,7 +159,11 @@ fn is_one_file(was: &Was) -> bool {
 fn overlap(path: &str, was: Option<&Was>, theirs: &Save) -> bool {
     let below = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'));
     let gentle = |was: &Was| matches!(was, Was::Service { verb, .. } if verb == "restart" || verb == "reload");
-    let lies = theirs.lies();
+    let lies = match (&theirs.was, theirs.lies()) {
+        // Where something was moved to is theirs as well.
+        (Was::Moved(to), from) if path != from && (path == to || below(path, to) || was.is_some() && below(to, path)) => to,
+        (_, lies) => lies,
+    };
     if path == lies {
         let both_gentle = was.is_some_and(gentle) && gentle(&theirs.was);
         return !both_gentle && !matches!(was, Some(Was::Packages(_)));

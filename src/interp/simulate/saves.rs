@@ -16,6 +16,9 @@ impl At<'_> {
             }
             return done(false);
         };
+        if self.went(kept.lies())? {
+            return done(false);
+        }
         if self.is_handed_over(save, &kept, overwrite)? {
             return done(true);
         }
@@ -26,6 +29,7 @@ impl At<'_> {
             Was::Service { .. } | Was::User(_) | Was::Group(_) | Was::Packages(_) => return self.other_back(save, &path, &was),
             Was::Absent => {
                 self.unit_ends(save, &path)?;
+                self.kept().undone.insert(save.as_str().to_owned());
                 self.take(&path).map(|_| true)?
             }
             // What nobody could replace is as it was; whoever asks again is told what was done.
@@ -51,6 +55,19 @@ impl At<'_> {
             self.daemon_reload(scope)?;
         }
         done(changed)
+    }
+
+    /// `wl_went`: whether it went with a directory above it, which the run had made, and which is undone.
+    fn went(&mut self, path: &str) -> Result<bool, EffectError> {
+        if !path.starts_with('/') || self.view().directory(above(path))?.is_some() {
+            return Ok(false);
+        }
+        let kept = self.kept();
+        let made = kept
+            .saves
+            .iter()
+            .filter(|(name, other)| kept.undone.contains(*name) && matches!(other.was, Was::Absent | Was::Moved(_)));
+        Ok(made.into_iter().any(|(_, other)| path.strip_prefix(other.lies()).is_some_and(|rest| rest.starts_with('/'))))
     }
 
     /// What is no file.

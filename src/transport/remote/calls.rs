@@ -186,6 +186,7 @@ fn over(overwrite: Overwrite) -> &'static str {
     match overwrite {
         Overwrite::Nothing => "",
         Overwrite::OwnRun => "own",
+        Overwrite::OwnLogins => "logins",
         Overwrite::Anything => "anything",
     }
 }

@@ -147,8 +147,9 @@ wl_own() {
 #: saves
 # wl_real: keeps where $p lies, when a link leads there: undoing goes there, wherever the link leads by then.
 wl_real() {
-  case $p in /*) here=$PWD; cd -P -- "${p%/*}/" 2>/dev/null || return 0; real=${PWD%/}/${p##*/}; cd -- "$here" || exit 1 ;; *) return 0 ;; esac
-  [ "$real" = "$p" ] || printf '%s' "$real" >"$d.real" || wl_fail
+  [ "${p#/}" != "$p" ] && here=$PWD && cd -P -- "${p%/*}/" 2>/dev/null || return 0
+  l=${PWD%/}/${p##*/}; cd -- "$here" || exit 1
+  [ "$l" = "$p" ] || [ -s "$d.real" ] || printf '%s' "$l" >"$d.real" || wl_fail
 }
 # wl_keep SAVE: keeps what is at $p, once, as $d.was (a file's other name), $d.path and, last, $d.done. Where it is then, is in kept.
 wl_keep() {
@@ -210,7 +211,7 @@ wl_differs() {
 }
 # wl_set SAVE MODE OWNER GROUP FILE: the same with the old values kept.
 wl_set() {
-  [ ! -L "$5" ] || wl_later wl_ours "$5"
+  [ ! -L "$5" ] || wl_later wl_ours "$5" "$1"
   [ -z "$3$4" ] || [ ! -f "$5" ] || [ ! -x "$5" ] || wl_later wl_capable "$1" "$5"
   wl_note "$1" attributes "$(stat -L -c '%a %u %g' -- "$5")"
   wl_makes attributes "${2:--} ${3:--} ${4:--}"
@@ -337,8 +338,9 @@ wl_bearing() {
 # wl_ours PATH: refuses a link by which somebody who is neither root nor this user leads to what is not their own.
 wl_ours() {
   [ -L "$1" ] || return 0
-  set -- "$1" "$(stat -c '%u %U' -- "$1")" "$(stat -L -c %u -- "$1")"
+  set -- "$1" "$(stat -c '%u %U' -- "$1")" "$(stat -L -c %u -- "$1")" "$2"
   case ${2%% *} in 0|"$3"|"$(id -u)") ;; *) wl_die "$1 is a link of ${2#* } to what is not theirs ($(readlink -- "$1")), so it is not followed" ;; esac
+  [ -z "$4" ] || wl_led "$4" "$1"
 }
 # wl_capable SAVE FILE: with its owner a program loses its capabilities; they are kept.
 wl_capable() {
@@ -548,7 +550,14 @@ wl_rename() { # SAVE FROM TO
     wl_gone "$p" && echo changed; exit
   fi
   [ ! -d "$p" ] || [ -L "$p" ] || case $(cd -P -- "$dir" && pwd)/ in "$(cd -P -- "$p" && pwd)"/*) wl_die "$p cannot go into itself, $to" ;; esac
+  wl_lies "$to"; to=$lies; wl_announce "$1"
   wl_away "$1" "$to"
+}
+# wl_announce SAVE: leaves word of where it goes, $to, for runs of others, and looks at theirs.
+wl_announce() {
+  d=$W/s/$1; [ ! -s "$d.done" ] || return 0
+  wl_private; printf '%s' "$to" >"$d.to" || wl_fail
+  from=$p p=$to; wl_claim file; p=$from
 }
 # wl_away SAVE TO: $p goes there; until it is whole there, it stays.
 wl_away() {
@@ -568,6 +577,7 @@ wl_remove() { # SAVE PATH
 }
 # wl_trash SAVE: refuses a trash $o that this step did not make: only its own save says that it did.
 wl_trash() {
+  wl_lies "$o"; o=$lies
   [ -s "$W/s/$1.done" ] || { [ ! -e "$o" ] && [ ! -L "$o" ]; } || wl_die "$o is there, and this step did not make it; move it away first"
 }
 wl_chmod() { # SAVE PATH MODE OWNER GROUP
@@ -601,9 +611,9 @@ wl_unpack() { # SAVE ARCHIVE DIRECTORY STRIP SHA256; an empty SHA256 is any
   chmod 00755 "$t" || exit 1
   f=$t/.windlass-unpacked; [ ! -e "$f" ] && [ ! -L "$f" ] || rm -rf "$f" # an archive may hold a link of that name
   echo "$h $4 $i" >"$t/.windlass-unpacked" || { wl_gone "$t"; exit 1; }
-  if [ ! -d "$p" ]; then wl_keep "$1"; wl_makes unpacked "$h $4"
+  if [ ! -d "$p" ]; then wl_keep "$1"; wl_holds "$t"; wl_makes unpacked "$h $4"
   elif [ -e "$o" ]; then wl_gone "$p" || exit 1
-  else wl_note "$1" moved "$o"; wl_makes unpacked "$h $4"; wl_shift "$p" "$o" "$t-old" || exit 1; fi
+  else wl_note "$1" moved "$o"; wl_holds "$t"; wl_makes unpacked "$h $4"; wl_shift "$p" "$o" "$t-old" || exit 1; fi
   mv -T -- "$t" "$p" && echo changed
 }
 #: commands
@@ -841,11 +851,11 @@ wl_drifted() {
   [ -s "$d.new" ] && command -v sha256sum >/dev/null || return 1
   new=$(cat "$d.new"; echo .); new=${new%.}
   wl_found
-  case $k:$new in tree:tree*) wl_later wl_foreign; return ;; esac
+  case $k:$new in tree:tree*) [ "$3" != logins ] && wl_later wl_foreign; return ;; esac
   case $new in
-    directory*) [ "$now" != "directory " ] || { wl_later wl_foreign; return; } ;;
+    directory*) [ "$now" != "directory " ] || { [ "$3" != logins ] && wl_later wl_foreign; return; } ;;
     "$now") return 1 ;;
-    unpacked*) v=; read -r v 2>/dev/null <"$p/.windlass-unpacked"; case "unpacked $v" in "$new "*) wl_later wl_foreign; return ;; esac ;;
+    unpacked*) v=; read -r v 2>/dev/null <"$p/.windlass-unpacked"; case "unpacked $v" in "$new "*) [ "$3" != logins ] && wl_later wl_foreign; return ;; esac ;;
     attributes*) IFS=' ' read -r _ m o g <"$d.new" || [ -n "$g" ]; [ "$now" = "absent " ] || wl_differs "${m#-}" "${o#-}" "${g#-}" "$p" || return 1 ;;
   esac
   case $k in
@@ -865,7 +875,7 @@ wl_handed_over() {
   for f in "$W"/s/*.path; do
     e=${f%.path}; q=; [ ! -s "$e.real" ] || f=$e.real
     IFS= read -r q <"$f" || [ -n "$q" ]
-    [ "$e" != "$d" ] && [ "$q" = "$top" ] && read -r j 2>/dev/null <"$e.done" || continue
+    [ "$e" != "$d" ] && [ "$q" = "$top" ] && [ ! -e "$e.undone" ] && read -r j 2>/dev/null <"$e.done" || continue
     q=$e.was; case $j in absent|file|link) ;; beside) q=$(cat "$e.was") ;; *) continue ;; esac
     p=$q; wl_found; p=$top
     [ "$now" = "$new" ] || [ "$k:$j" = absent:absent ] || { [ "$k" != absent ] && [ "$q" -ef "$was" ]; } || continue
@@ -895,9 +905,11 @@ wl_restore() { # SAVE SURELY OVERWRITE
   save=$1
   case $k in attributes|moved|tree|service|beside) was=$(cat "$d.was"; echo .); was=${was%.} ;; file|link) was=$d.was ;; esac
   t=${p%/*}/.wl-$wl_u-$1; wl_t=$t
+  # It went with the directory that it was in, which the run had made.
+  case $p in /*) [ -d "${p%/*}/" ] || ! wl_later wl_went || { wl_undone; echo same; exit 0; } ;; esac
   # Tasks that changed one thing one after the other are undone side by side.
   case $k in absent|file|link|beside) wl_only_one ;; esac
-  if wl_drifted; then
+  if wl_drifted "$@"; then
     [ -z "$3" ] || ! wl_handed_over || { echo changed; exit 0; }
     [ "$3" = anything ] || { printf '%s\n' "$p" "$now" "$new" "$k"; exit 78; }
   fi
@@ -1005,29 +1017,56 @@ wl_resume() { # SAVE SECONDS [SCOPE UNIT]..: what ran when the run began runs ag
   else wl_act restart "$u"; echo "$by" >"$f.back"; fi
   echo changed
 }
+#: lies
+# wl_lies PATH: where it lies, whatever links lead to its directory.
+wl_lies() { lies=$1 here=$PWD; case $1 in /*) ! cd -P -- "${1%/*}/" 2>/dev/null || lies=${PWD%/}/${1##*/}; cd -- "$here" || exit 1 ;; esac; }
+# wl_led SAVE PATH: keeps where a link at PATH itself leads, as where the step changes something.
+wl_led() {
+  wl_private
+  [ -s "$W/s/$1.real" ] || { lies=$(readlink -f -- "$2"; echo .) && printf '%s' "${lies%"$LF".}" >"$W/s/$1.real"; } || wl_fail
+}
+#: held
+# wl_holds DIR: keeps what the directory that takes the place of $p holds: size, time and name of each thing that is no directory.
+wl_holds() { ( cd -- "$1" && find . ! -type d -exec stat -c '%s %Y %n' {} + | sort ) >"$d.held" || wl_fail; }
+# wl_held DIR NAMES: the same of these names only, where they are.
+wl_held() { ( cd -- "$1" && tr '\n' '\0' <"$2" | xargs -0 sh -c 'for f do [ -d "$f" ] && [ ! -L "$f" ] || printf "%s\\0" "$f"; done' sh | xargs -0 stat -c '%s %Y %n' 2>/dev/null | sort ); }
 #: foreign
-# wl_foreign: whether the directory that the step has made, or what it has put into one, holds what was changed since by nobody of this
-# run; what it is then, in now. A service that the run has started may well write there.
+# wl_foreign: whether the directory that the step has made, or what it has put into one, holds what was put there or changed since by
+# nobody of this run; what it is then, in now. A service that the run has started may well write there.
 wl_foreign() {
   [ ! -e "$d.undone" ] || return 1
   for f in "$W"/s/u-*; do [ ! -e "$f" ] || return 1; done
   own=$LF
-  for f in "$W"/s/*.path; do
-    e=${f%path}real; [ ! -s "$e" ] || f=$e
-    q=; IFS= read -r q <"$f" || [ -n "$q" ] || continue
-    [ "$q" = "$p" ] || own=$own$q$LF
+  for f in "$W"/s/*.path "$W"/s/*.to; do
+    e=${f%.*}.real; case $f in *.path) [ ! -s "$e" ] || f=$e ;; esac
+    q=; IFS= read -r q 2>/dev/null <"$f" || [ -n "$q" ] || continue
+    [ "$q" = "$p" ] || [ -e "${f%.*}.undone" ] || own=$own$q$LF
   done
-  found=$(wl_newer | while IFS= read -r f; do
-    q=$f; while [ "$q" != "$p" ] && [ "$q" ]; do case $own in *"$LF$q$LF"*) continue 2 ;; esac; q=${q%/*}; done
-    echo "$f"; break
+  [ -e "$d.held" ] || : >"$d.held"
+  found=$(wl_strange | while IFS= read -r f; do
+    q=$p/$f
+    case /$f in */.wl-*"$wl_u-"*) continue ;; esac
+    while [ "$q" != "$p" ] && [ "$q" ]; do case $own in *"$LF$q$LF"*) continue 2 ;; esac; q=${q%/*}; done
+    echo "$p/$f"; break
   done)
   now="holding $found"; [ "$found" ]
 }
-# wl_newer: what is no directory, and was changed since the step had made it; of what was put into a directory, these names only.
-wl_newer() {
-  if [ "$k" != tree ]; then find "$p" -xdev ! -type d -cnewer "$d.new" 2>/dev/null; return; fi
-  { [ ! -e "$d.made" ] || cat "$d.made"; ( cd -- "$was" 2>/dev/null && find . ! -type d ); } | sed 's|^\./||; s|^|./|' | tr '\n' '\0' |
-    ( cd -- "$p" && xargs -0 sh -c 'find "$@" -maxdepth 0 ! -type d -cnewer "$0" 2>/dev/null' "$d.new" ) | sed "s|^\./|$(printf %s "$p" | sed 's/[\\&|]/\\&/g')/|"
+# wl_went: whether a directory above $p was made by the run, and is undone.
+wl_went() {
+  for f in "$W"/s/*.undone; do
+    e=${f%.undone}; read -r j 2>/dev/null <"$e.done" || continue
+    case $j in absent|moved) ;; *) continue ;; esac
+    f=$e.real; [ -s "$f" ] || f=$e.path
+    q=; IFS= read -r q <"$f" || [ -n "$q" ] || continue
+    case $p in "$q"/*) return 0 ;; esac
+  done; return 1
+}
+# wl_strange: the names of what is there now and is not as it was held.
+wl_strange() {
+  LC_ALL=C; export LC_ALL
+  if [ "$k" = tree ]; then sed 's/^[0-9]* [0-9]* //' "$d.held" >"$d.names"; wl_held "$p" "$d.names" >"$d.now"
+  else ( cd -- "$p" && find . -xdev ! -type d -exec stat -c '%s %Y %n' {} + 2>/dev/null | sort ) >"$d.now"; fi
+  sort "$d.held" | comm -13 - "$d.now" | sed 's/^[0-9]* [0-9]* //; s|^\./||'
 }
 #: trees
 # wl_tree DIR [NAMES]: what is below it, sorted, a line for each thing: kind, what it is, path; with NAMES, of those things only. In a
@@ -1113,7 +1152,7 @@ wl_tree_put() {
     sed -n 's/^[df] \([1-7]... \)/\1/p' "$x.want" | while IFS=' ' read -r m f; do chmod -- "$m" "$t/$f" || exit 1; done || { wl_gone "$t"; exit 1; }
   fi
   if [ ! -e "$p" ] && [ ! -L "$p" ]; then
-    sync; wl_keep "$1"; wl_makes directory; mv -T -- "$t" "$p" || exit 1
+    sync; wl_keep "$1"; wl_holds "$t"; wl_makes directory; mv -T -- "$t" "$p" || exit 1
     rm -f "$x".*; echo changed; exit 0
   fi
   [ -d "$p" ] || { wl_gone "$t"; wl_die "$p is there, and is not a directory"; }
@@ -1125,11 +1164,12 @@ wl_tree_put() {
     ( cd -- "$p" && find . ! -path . | sort | comm -13 "$x.names" - ) >"$x.extra" || exit 1
   fi
   ( wl_tree_mounts ) || { wl_gone "$t"; exit 1; }
+  [ ! -L "$p" ] || wl_led "$1" "$p"
   wl_note "$1" tree "$o"
   [ -d "$o" ] || mkdir -m 700 -- "$o" || exit 1
   wl_settle_all
   while IFS= read -r f; do f=${f#./}; wl_aside "$f" || exit 1; done <"$x.extra"
-  sync; wl_makes tree; wl_gone "$t"; rm -f "$x".*; echo changed
+  sync; wl_held "$p" "$x.names" >"$d.held" && wl_makes tree; wl_gone "$t"; rm -f "$x".*; echo changed
 }
 # wl_tree_mounts: refuses to put, or to remove, what is mounted in $p or lies in something mounted there.
 wl_tree_mounts() {

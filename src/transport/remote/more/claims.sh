@@ -6,18 +6,18 @@
 wl_claimed() {
   [ "$1" != beside ] || { wl_tell_beside; return; }
   [ -n "$p" ] || return 0
-  # Where it lies, whatever links lead there.
-  mine=$p; case $p in /*) here=$PWD; ! cd -P -- "${p%/*}/" 2>/dev/null || p=${PWD%/}/${p##*/}; cd -- "$here" || exit 1 ;; esac
+  # By the name that it has, and where it lies: a link on the way may be theirs.
+  mine=$p; wl_lies "$p"; [ ! -s "$d.real" ] || lies=$(cat "$d.real")
   for f in "$wl_home"/runs/*/of; do
     [ "$f" != "$W/of" ] && read -r l r since by 2>/dev/null <"$f" && [ "$l" != "$wl_lock" ] || continue
     [ ! -e "${f%of}ended" ] || continue
     case " $wl_beside " in *" $r "*) continue ;; esac
-    for f in "${f%of}"s/*.path; do
-      real=${f%path}real; [ -s "$real" ] || real=$f
+    for f in "${f%of}"s/*.path "${f%of}"s/*.to; do
+      real=${f%.*}.real; [ "${f%.path}" != "$f" ] && [ -s "$real" ] || real=$f
       q=; IFS= read -r q 2>/dev/null <"$real" || [ -n "$q" ] || continue
-      k=file; read -r k 2>/dev/null <"${f%path}done"
-      wl_overlap "$1" "$2" || continue
-      rm -f -- "$d.path" "$d.real"; [ -z "$t" ] || rm -rf -- "$t"
+      k=file; read -r k 2>/dev/null <"${f%.*}.done"
+      p=$lies; wl_overlap "$1" "$2" || { [ "$mine" != "$lies" ] && p=$mine && wl_overlap "$1" "$2"; } || continue
+      [ "$1" = same ] || rm -f -- "$d.path" "$d.real" "$d.to"; [ -z "$t" ] || rm -rf -- "$t"
       printf '%s\n' "$r" "$l" "$since" "$q" "$by"; exit 79
     done
   done
@@ -29,7 +29,7 @@ wl_overlap() {
     "$q") case $1:$k in packages:*) return 1 ;; service:service) ;; *) return 0 ;; esac
       # two may restart one service
       case $2 in *" restart "*|*" reload "*) ;; *) return 0 ;; esac
-      case $(cat "${f%path}was") in *" restart "*|*" reload "*) return 1 ;; esac; return 0 ;;
+      case $(cat "${f%.*}.was") in *" restart "*|*" reload "*) return 1 ;; esac; return 0 ;;
     "$q"/*) ;;
     *) [ "$1" = same ] || ! wl_of_one_unit || return 0
       [ "$1" != same ] || return 1; case $q in "$p"/*) ;; *) return 1 ;; esac ;;
