@@ -15,6 +15,7 @@ use crate::interp::Origin;
 use crate::journal::{Decision, RunPhase, RunState};
 use crate::ledger::{Intent, Ledger, RunRow, StoredRun};
 use crate::op::Registry;
+use crate::report::plain;
 use crate::run::{Crash, Finish, Job, MendedScript, OnDrift, TakeUp};
 use crate::script::{Diagnostic, Facts, Load, Program, ProjectSources, STANDARD, StoredSources};
 use crate::stop::Stop;
@@ -122,8 +123,12 @@ fn give_up(common: &Common, run: &str, only: &[StepKey], reason: &str, printer: 
     let desk = Desk::new(printer, &stored.environment);
     let steps = desk.runner(&held, None, Password::default(), &[]).give_up(&row.id, only, reason)?;
     desk.show_to_the_end(&row.id, || {});
+    let state = RunState::read(&ledger.records(&row.id)?).map_err(|illegal| CliError::input(illegal.to_string()))?;
     for step in &steps {
-        printer.say(&format!("given up: step {step} of run {}", row.id));
+        match state.obligations.get(step) {
+            Some(open) => printer.say(&format!("given up: \"{}\", left open by run {}", plain(&open.name), row.id)),
+            None => printer.say(&format!("given up: step {step} of run {}", row.id)),
+        }
     }
     if steps.is_empty() { Err(CliError::input(format!("run {} has nothing that could not be undone", row.id))) } else { Ok(()) }
 }

@@ -38,7 +38,8 @@ fn had_others_at_work(state: &RunState, (key, _): (&StepKey, u32), host: &HostNa
     let here = state.steps.values().filter(|step| step.command.host == *host);
     here.into_iter().any(|step| {
         let other = Some(&step.command.user) != user && step.may_have_changed();
-        other || ASKS.contains(&step.command.op.as_str())
+        let validates = step.command.args.get("validate").is_some_and(|command| !command.is_null());
+        other || validates || ASKS.contains(&step.command.op.as_str())
     })
 }
 

@@ -34,3 +34,8 @@ mkdir t; echo old >t/f; send u6 "$D/t" f; echo theirs >t/f; refused "holding $D/
 changed wl_restore u6 surely anything; test "$(cat t/f)" = old
 # Other users of the run are not seen here.
 changed wl_mkdir m7 "$D/d" "" "" ""; echo x >d/f; changed wl_restore m7 surely logins; test ! -e d
+# Who fills a directory claims what is sent, and no other name in it.
+mkdir conf.d; echo 1 >conf.d/other; send u9 "$D/conf.d" own sub/g
+mv "$HOME/.windlass/runs/run-$wl_u" "$HOME/.windlass/runs/their-1"; echo "their.lock their 1 ada" >"$HOME/.windlass/runs/their-1/of"
+changed put q1 "$D/conf.d/other" 2; refused "$D/conf.d" put q2 "$D/conf.d/own" x; refused "$D/conf.d" put q3 "$D/conf.d/sub/g" x
+refused "$D/conf.d" wl_remove q4 "$D/conf.d/sub"; refused "$D/conf.d" wl_remove q5 "$D/conf.d"

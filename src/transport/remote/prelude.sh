@@ -1165,6 +1165,8 @@ wl_tree_put() {
   fi
   ( wl_tree_mounts ) || { wl_gone "$t"; exit 1; }
   [ ! -L "$p" ] || wl_led "$1" "$p"
+  # Other names in that directory are nobody's claim.
+  [ "$4" = delete ] || sed 's|^\./||' "$x.names" >"$W/s/$1.sent" || wl_fail
   wl_note "$1" tree "$o"
   [ -d "$o" ] || mkdir -m 700 -- "$o" || exit 1
   wl_settle_all

@@ -97,6 +97,8 @@ wl_note_user() {
     ! wl_entry group "$e_gid" || owngroup=$e
   fi
   p="account $n"; wl_note "$save" user "$n$LF$line$LF$gs$LF$new$LF$hash$LF$owngroup$LF$e_home$LF"
+  # Its home is the run's as well, as long as the run may take it away again.
+  case "$new " in *" home "*) printf '%s' "$e_home" >"$d.to" || wl_fail ;; esac
 }
 wl_group() { # SAVE NAME STATE GID SYSTEM
   save=$1 n=$2 gid=$4

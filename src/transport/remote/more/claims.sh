@@ -30,11 +30,16 @@ wl_overlap() {
       # two may restart one service
       case $2 in *" restart "*|*" reload "*) ;; *) return 0 ;; esac
       case $(cat "${f%.*}.was") in *" restart "*|*" reload "*) return 1 ;; esac; return 0 ;;
-    "$q"/*) ;;
+    "$q"/*) ! wl_aside_of "${f%.*}" "${p#"$q"/}" || return 1 ;;
     *) [ "$1" = same ] || ! wl_of_one_unit || return 0
-      [ "$1" != same ] || return 1; case $q in "$p"/*) ;; *) return 1 ;; esac ;;
+      [ "$1" != same ] || return 1; case $q in "$p"/*) ! wl_aside_of "$d" "${q#"$p"/}" || return 1 ;; *) return 1 ;; esac ;;
   esac
   case $1:$k in attributes:*|*:attributes|*:directory) return 1 ;; esac
+}
+# wl_aside_of SAVE NAME: whether that step fills a directory, and neither sends this name nor what is above or below it.
+wl_aside_of() {
+  [ -e "$1.sent" ] || return 1
+  while IFS= read -r sent; do case $2 in "$sent") return 1 ;; esac; case $sent in "$2"/*) return 1 ;; esac; done <"$1.sent"
 }
 # wl_of_one_unit: whether $p and $q are a unit and a file of it, or two files of it.
 wl_of_one_unit() {
