@@ -1,10 +1,35 @@
 use super::*;
+use crate::op::Registry;
 use crate::script::diagnostic::Severity;
 use crate::script::resolver::Resolver;
 use crate::script::sources::StoredSources;
 use crate::script::test_engine::engine;
+use crate::script::{Facts, Load, Program};
+use crate::stop::Stop;
 use serde_json::Value;
 use std::sync::Arc;
+
+/// What is found in a script of the primitives that there are.
+pub(super) fn findings(text: &str) -> Vec<String> {
+    let facts = Facts {
+        environment: None,
+        params: serde_json::Map::new(),
+        limit: None,
+        artifacts: Vec::new(),
+        known_good: Vec::new(),
+        run: String::new(),
+        mode: "check",
+    };
+    let sources = Arc::new(StoredSources::new([("deploy.rhai".to_owned(), text.to_owned())]));
+    let load = Load {
+        sources,
+        script: "deploy.rhai".to_owned(),
+        registry: Arc::new(Registry::standard()),
+        facts,
+        stop: Stop::default(),
+    };
+    Program::load(load).unwrap().lint().into_iter().map(|finding| finding.message).collect()
+}
 
 struct RollingOptions;
 

@@ -205,7 +205,7 @@ fn sequences(body: &Body, findings: &mut Findings<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::undo::tests::findings;
+    use crate::script::lint::tests::findings;
 
     fn told(text: &str) -> Vec<String> {
         findings(&format!("let h = host(\"a\"); log(h.name);\n{text}"))

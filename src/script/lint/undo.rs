@@ -56,32 +56,8 @@ fn is_declared(call: &FnCallExpr) -> bool {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use crate::op::Registry;
-    use crate::script::{Facts, Load, Program, StoredSources};
-    use crate::stop::Stop;
-    use std::sync::Arc;
-
-    pub(in crate::script::lint) fn findings(text: &str) -> Vec<String> {
-        let facts = Facts {
-            environment: None,
-            params: serde_json::Map::new(),
-            limit: None,
-            artifacts: Vec::new(),
-            known_good: Vec::new(),
-            run: String::new(),
-            mode: "check",
-        };
-        let sources = Arc::new(StoredSources::new([("deploy.rhai".to_owned(), text.to_owned())]));
-        let load = Load {
-            sources,
-            script: "deploy.rhai".to_owned(),
-            registry: Arc::new(Registry::standard()),
-            facts,
-            stop: Stop::default(),
-        };
-        Program::load(load).unwrap().lint().into_iter().map(|finding| finding.message).collect()
-    }
+mod tests {
+    use crate::script::lint::tests::findings;
 
     #[test]
     fn a_command_without_undo_is_a_warning() {
