@@ -299,3 +299,68 @@ esac
     }
     host.say("update-rc.d -f demo remove; rm /etc/init.d/demo /etc/init.d/ill /etc/init.d/mute");
 }
+
+/// Undoes a deploy of somebody who works as `test.plain` and by sudo on one directory.
+#[test]
+fn what_a_run_does_as_another_user_is_its_own_when_it_is_undone() {
+    let lease = lab().lease(1);
+    let host = &lease.hosts[0];
+    let project = Project::new(&lease.hosts, |_| "");
+    host.say(
+        "useradd -m test.plain; echo 'test.plain ALL=(ALL) NOPASSWD:ALL' >/etc/sudoers.d/test; chmod 440 /etc/sudoers.d/test
+         mkdir -p /home/test.plain/.ssh; cp /root/.ssh/authorized_keys /home/test.plain/.ssh; chown -R test.plain: /home/test.plain/.ssh",
+    );
+    let environment = format!("class = \"lab\"\n[defaults]\nuser = \"test.plain\"\n[hosts.{}]\n", host.name);
+    std::fs::write(project.dir().join("environments/real.toml"), environment).unwrap();
+    let config = project.home().join(".ssh/config");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(config, text.replace("User root", "# User root")).unwrap();
+    let seen = || {
+        host.say("cd /home/test.plain; find . -path ./.windlass -prune -o -path ./.ssh -prune -o -printf '%p %m %u %l\\n' | sort; cat app/conf 2>/dev/null")
+    };
+    let before = seen();
+    let deeds = [
+        "h.sudo().write(\"/home/test.plain/app/conf\", \"root's\");",
+        "h.sudo().chown(\"/home/test.plain/app/conf\", \"www-data\");",
+        "h.sudo().remove(\"/home/test.plain/app/conf\");",
+        "h.sudo().move(\"/home/test.plain/app/conf\", \"/home/test.plain/app/conf.old\");",
+        "h.sudo().run(\"date >/home/test.plain/app/cache\", #{ undo: \"true\" });",
+    ];
+    for deed in deeds {
+        let text = format!("h.mkdir(\"~/app\"); h.write(\"~/app/conf\", \"mine\"); {deed} fail(\"late\");");
+        run(&project, host, &text).expect(3);
+        assert_eq!(seen(), before, "{deed}");
+    }
+    host.say("rm /etc/sudoers.d/test; userdel -r test.plain 2>/dev/null || true; rm -rf /root/.windlass");
+}
+
+/// What nobody could change is as it was, and keeps nothing else from being undone.
+#[test]
+fn what_cannot_be_changed_leaves_no_run_stuck() {
+    let lease = lab().lease(1);
+    let host = &lease.hosts[0];
+    let project = Project::new(&lease.hosts, |_| "");
+    std::fs::create_dir_all(project.dir().join("files/several")).unwrap();
+    ["a", "b", "c"].iter().for_each(|name| std::fs::write(project.dir().join("files/several").join(name), "new\n").unwrap());
+    host.say(
+        "mkdir -p /srv/fixed; cd /srv/fixed; for f in a b c; do echo old >$f; done; chattr +i b; echo old >/srv/before
+         printf '[Service]\\nExecStart=/bin/false\\nRestart=always\\nRestartSec=1\\nStartLimitIntervalSec=0\\n' >/etc/systemd/system/test-loops.service
+         systemctl daemon-reload; systemctl start test-loops",
+    );
+    let deeds = [
+        "h.chmod(\"/srv/fixed/b\", \"0600\");",
+        "h.chown(\"/srv/fixed/b\", \"1:1\");",
+        "h.upload(\"files/several\", \"/srv/fixed\");",
+        "h.service(\"test-loops\").restart();",
+    ];
+    for deed in deeds {
+        run(&project, host, &format!("h.write(\"/srv/before\", \"new\"); {deed}")).expect(3);
+        assert_eq!(
+            host.say("cat /srv/before /srv/fixed/*; ls -A /srv/fixed | tr '\\n' ' '"),
+            "old\nold\nold\nold\na b c ",
+            "{deed}"
+        );
+    }
+    assert_ne!(host.say("systemctl show -p ActiveState --value test-loops; true").trim(), "inactive");
+    host.say("chattr -i /srv/fixed/b; systemctl stop test-loops; rm -rf /srv/fixed /srv/before /etc/systemd/system/test-loops.service; systemctl daemon-reload");
+}
