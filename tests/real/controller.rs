@@ -117,6 +117,7 @@ fn an_interrupted_run_is_resumed() {
     project.deploy("1.0").expect_run(0, "succeeded");
     let running = project.start_paused("1.1", &hosts[2], "text");
     running.signal(Signal::INT);
+    running.await_line("stopping once the steps under way have ended");
     // The step under way ends; the next one does not begin.
     hosts[2].touch("/run/test.go");
     let ended = running.wait().expect(7);
@@ -137,6 +138,7 @@ fn a_terminated_run_is_unwound() {
     let project = Project::new(hosts, |_| "");
     let running = project.start_paused("1.0", &hosts[1], "json");
     running.signal(Signal::TERM);
+    running.await_line("stopping once the steps under way have ended");
     hosts[1].touch("/run/test.go");
     running.wait().expect_run(7, "interrupted");
     project.windlass(&["unwind", "--format", "json", &project.last_run()]).expect_run(3, "unwound");
