@@ -209,19 +209,27 @@ impl RunState {
     }
 
     /// Whether something that ran on a host was, or may have been, started again in the course of undoing: this service, or
-    /// anything.
+    /// anything. It is asked for a look that follows this compensation of a step.
     #[must_use]
-    pub fn was_resumed(&self, host: &HostName, unit: Option<&ServiceUnit>) -> bool {
+    pub fn was_resumed(&self, host: &HostName, unit: Option<&ServiceUnit>, (key, n): (&StepKey, u32)) -> bool {
         let resumed = |undo: &UndoState| {
             matches!(undo.parts.get(&Part::Follow), Some(UndoStatus::Started | UndoStatus::Done { changed: true }))
                 && !matches!(undo.undo, Compensation::Check { .. })
         };
+        let of_file = |undo: &UndoState| matches!(undo.undo, Compensation::Restore { .. });
+        let here = || self.steps.values().filter(|step| step.command.host == *host);
+        let meant = |step: &StepState| step.unit().as_ref() == unit;
+        let its_own = |step: &&StepState| step.undos.values().any(|undo| !of_file(undo) && resumed(undo));
+        // What follows a file is for services that the run did not come to; it may have found that none of them is to run.
+        if let Some(undo) = self.steps.get(key).and_then(|step| step.undos.get(&n)).filter(|undo| of_file(undo)) {
+            return resumed(undo) || unit.is_some() && here().filter(|step| meant(step)).any(|step| its_own(&step));
+        }
         // With a file that came back, services are restarted that the run did not come to.
-        let any = |undo: &UndoState| matches!(undo.undo, Compensation::Restore { .. }) && resumed(undo);
-        let here = self.steps.values().filter(|step| step.command.host == *host);
-        let meant = |step: &StepState| unit.is_none() || step.unit().as_ref() == unit;
-        here.into_iter()
-            .any(|step| step.undos.values().any(if meant(step) { &resumed as &dyn Fn(&UndoState) -> bool } else { &any }))
+        let any = |undo: &UndoState| of_file(undo) && resumed(undo);
+        here().any(|step| {
+            let all = unit.is_none() || meant(step);
+            step.undos.values().any(|undo| if all { resumed(undo) } else { any(undo) })
+        })
     }
 
     /// Where steps took place, on hosts that did not go away.

@@ -169,7 +169,7 @@ impl Unwound {
         let host = &at.host;
         // Also by an earlier process, which may not have come to look.
         if let Action::Health { unit, .. } = action
-            && !run.writer.state(|state| state.was_resumed(host, unit.as_ref()))
+            && !run.writer.state(|state| state.was_resumed(host, unit.as_ref(), (key, n)))
         {
             return Self::nothing_to_look_at(run, key, n, part);
         }

@@ -188,7 +188,9 @@ fn step(undoing: &mut Undoing<'_, '_>, key: &StepKey) {
                     push(back, Part::Restore, restore(save, surely));
                 }
                 push(follow, Part::Follow, resume(save, acts_on(step).into_iter().collect()));
-                if !SERVICE_AT_BOOT.contains(&step.command.op.as_str()) {
+                // One that was not to run again when an attempt was undone is not looked at since others run again.
+                let rests = matches!(undo.parts.get(&Part::Follow), Some(UndoStatus::Done { changed: false }));
+                if !rests && !SERVICE_AT_BOOT.contains(&step.command.op.as_str()) {
                     well(checks, step.unit());
                 }
             }
@@ -229,7 +231,8 @@ fn not_come_to(whole: &Whole<'_>, (key, n): (&StepKey, u32), save: &SaveId) -> (
     let held = units.iter().flat_map(|unit| health(whole.before, at, Follows::Service(unit)));
     // Of several, one may not even be there yet.
     let checks: Vec<_> = held.filter(|held| units.len() == 1 || !held.is_only_up()).collect();
-    let health = (!checks.is_empty()).then(|| work(Part::Health, Action::Health { unit: None, checks }));
+    let unit = units.first().cloned();
+    let health = (!checks.is_empty()).then(|| work(Part::Health, Action::Health { unit, checks }));
     (Some(work(Part::Follow, resume(save, units.clone()))), health)
 }
 

@@ -364,3 +364,32 @@ fn what_cannot_be_changed_leaves_no_run_stuck() {
     assert_ne!(host.say("systemctl show -p ActiveState --value test-loops; true").trim(), "inactive");
     host.say("chattr -i /srv/fixed/b; systemctl stop test-loops; rm -rf /srv/fixed /srv/before /etc/systemd/system/test-loops.service; systemctl daemon-reload");
 }
+
+/// What an attempt started, and was stopped with it, is not asked for when the rest is undone.
+#[test]
+fn a_service_of_an_attempt_that_failed_is_not_expected_to_run() {
+    let lease = lab().lease(2);
+    let host = &lease.hosts[0];
+    let project = Project::new(&lease.hosts, |_| "");
+    let unit = "[Service]\\nExecStart=/bin/sleep 999\\n";
+    for host in &lease.hosts {
+        host.say("printf '[Service]\\nExecStart=/bin/sleep 998\\n' >/etc/systemd/system/test-old.service; systemctl daemon-reload; systemctl start test-old");
+    }
+    let attempt = format!("attempt(|| {{ h.unit(\"test-new\", \"{unit}\"); h.service(\"test-new\").start(); fail(\"x\"); }});");
+    let again = format!("h.unit(\"test-new\", \"{unit}\"); h.service(\"test-new\").restart();");
+    for body in [
+        format!("h.write(\"/srv/q\", \"q\"); {attempt} {again} h.service(\"test-old\").restart(); fail(\"late\");"),
+        format!("{attempt} h.service(\"test-old\").restart(); if h.name == \"{}\" {{ fail(\"late\"); }}", lease.hosts[1].name),
+    ] {
+        run(&project, host, &format!("log(h.name); rolling(hosts(\"all\"), |h| {{ {body} }});")).expect(3);
+        for host in &lease.hosts {
+            assert_eq!(
+                host.say("systemctl is-active test-old; systemctl is-active test-new || true; ls /srv/q 2>/dev/null || true"),
+                "active\ninactive"
+            );
+        }
+    }
+    for host in &lease.hosts {
+        host.say("systemctl stop test-old; rm /etc/systemd/system/test-old.service; systemctl daemon-reload");
+    }
+}
