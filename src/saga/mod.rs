@@ -188,9 +188,7 @@ fn step(undoing: &mut Undoing<'_, '_>, key: &StepKey) {
                     push(back, Part::Restore, restore(save, surely));
                 }
                 push(follow, Part::Follow, resume(save, acts_on(step).into_iter().collect()));
-                // One that was not to run again when an attempt was undone is not looked at since others run again.
-                let rests = matches!(undo.parts.get(&Part::Follow), Some(UndoStatus::Done { changed: false }));
-                if !rests && !SERVICE_AT_BOOT.contains(&step.command.op.as_str()) {
+                if !rests(undo) && !SERVICE_AT_BOOT.contains(&step.command.op.as_str()) {
                     well(checks, step.unit());
                 }
             }
@@ -213,6 +211,11 @@ fn step(undoing: &mut Undoing<'_, '_>, key: &StepKey) {
             Compensation::Closure { name } => push(back, Part::Restore, Action::Closure { name: name.clone() }),
         }
     }
+}
+
+/// Whether a service was not to run again when an attempt was undone: it is not looked at since others run again.
+fn rests(undo: &UndoState) -> bool {
+    matches!(undo.parts.get(&Part::Follow), Some(UndoStatus::Done { changed: false }))
 }
 
 /// A step, when it comes for the first time and something of it may be left to do.
