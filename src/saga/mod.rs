@@ -188,7 +188,7 @@ fn step(undoing: &mut Undoing<'_, '_>, key: &StepKey) {
                     push(back, Part::Restore, restore(save, surely));
                 }
                 push(follow, Part::Follow, resume(save, acts_on(step).into_iter().collect()));
-                if !rests(state, step, undo) && !SERVICE_AT_BOOT.contains(&step.command.op.as_str()) {
+                if !rests(undo) && !SERVICE_AT_BOOT.contains(&step.command.op.as_str()) {
                     well(checks, step.unit());
                 }
             }
@@ -213,15 +213,9 @@ fn step(undoing: &mut Undoing<'_, '_>, key: &StepKey) {
     }
 }
 
-/// Whether a service did not run before the run, which began by starting it, or was not to run again when an attempt was undone: it is
-/// not looked at since others run again.
-fn rests(state: &RunState, step: &StepState, undo: &UndoState) -> bool {
-    let here = state.steps.values().filter(|other| other.command.host == step.command.host && acts_on(other) == acts_on(step));
-    let first = here.min_by_key(|other| other.undos.values().map(|undo| undo.seq).min());
-    let began = first.is_some_and(|first| {
-        first.command.op == "service.start" && has_begun_to_change(first) && first.status != StepStatus::Started
-    });
-    began || matches!(undo.parts.get(&Part::Follow), Some(UndoStatus::Done { changed: false }))
+/// Whether a service was not to run again when an attempt was undone: it is not looked at since others run again.
+fn rests(undo: &UndoState) -> bool {
+    matches!(undo.parts.get(&Part::Follow), Some(UndoStatus::Done { changed: false }))
 }
 
 /// A step, when it comes for the first time and something of it may be left to do.

@@ -342,21 +342,6 @@ fn without_a_record_of_before_a_service_must_be_up() {
 }
 
 #[test]
-fn what_the_run_itself_began_to_run_is_not_expected_to() {
-    let op = |op: &str| {
-        let mut journal = restarted(Journal::new(), "main#1", "web", &[]);
-        let started = journal.0.iter_mut().find_map(|entry| match entry {
-            Entry::Started { command, .. } => Some(command),
-            _ => None,
-        });
-        started.unwrap().op = op.to_owned();
-        restarted(journal, "main#2", "web", &[]).state()
-    };
-    assert_eq!(healths(&unwind(&op("service.restart"), &[])), ["expect_unit web"]);
-    assert!(healths(&unwind(&op("service.start"), &[])).is_empty());
-}
-
-#[test]
 fn an_attempt_is_not_held_to_what_was_before_while_the_rest_of_the_run_stands() {
     let before = held(&restarted(Journal::new(), "main#1", "web", &["old"]).state(), 0);
     let attempted = |journal: Journal| restarted(journal.enter("main#2"), "main#3", "web", &[]);
