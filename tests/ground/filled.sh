@@ -32,6 +32,10 @@ changed wl_unpack a5 "$D/a.tar" "$D/rel" 0 ""; echo theirs >rel/g; refused "hold
 changed wl_restore a5 surely anything; test ! -e rel
 mkdir t; echo old >t/f; send u6 "$D/t" f; echo theirs >t/f; refused "holding $D/t/f" wl_restore u6 surely own
 changed wl_restore u6 surely anything; test "$(cat t/f)" = old
+# An undo that failed is no undo: what came there since is looked at as before.
+changed wl_mkdir m8 "$D/held" "" "" ""; mkdir held/m; mount -t tmpfs tmpfs held/m
+refused "is mounted" wl_restore m8 surely own; umount held/m; echo theirs >held/m/f
+refused "holding $D/held/m/f" wl_restore m8 surely own; rm held/m/f; changed wl_restore m8 surely own; test ! -e held
 # Other users of the run are not seen here.
 changed wl_mkdir m7 "$D/d" "" "" ""; echo x >d/f; changed wl_restore m7 surely logins; test ! -e d
 # Who fills a directory claims what is sent, and no other name in it.

@@ -29,8 +29,9 @@ impl At<'_> {
             Was::Service { .. } | Was::User(_) | Was::Group(_) | Was::Packages(_) => return self.other_back(save, &path, &was),
             Was::Absent => {
                 self.unit_ends(save, &path)?;
+                self.take(&path)?;
                 self.kept().undone.insert(save.as_str().to_owned());
-                self.take(&path).map(|_| true)?
+                true
             }
             // What nobody could replace is as it was; whoever asks again is told what was done.
             Was::Same(ino) if self.view().entry(&path)? == Some(ino) => {

@@ -186,7 +186,7 @@ fn sequences(body: &Body, findings: &mut Findings<'_>) {
                 findings.warning(
                     deed.at,
                     "this move takes back an earlier one of this block",
-                    "not done when a step in between fails for good",
+                    "comes late when a step in between fails",
                     help,
                 );
             }

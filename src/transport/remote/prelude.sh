@@ -913,7 +913,6 @@ wl_restore() { # SAVE SURELY OVERWRITE
     [ -z "$3" ] || ! wl_handed_over || { echo changed; exit 0; }
     [ "$3" = anything ] || { printf '%s\n' "$p" "$now" "$new" "$k"; exit 78; }
   fi
-  case $k in absent|moved|tree) [ -e "$d.undone" ] || wl_undone ;; esac
   case $k in
     absent)
       if [ -e "$d.ran" ]; then read -r scope <"$d.reload"; ( wl_later wl_unit_ends "${p##*/}" ) || exit $?; fi
@@ -962,7 +961,8 @@ wl_restore() { # SAVE SURELY OVERWRITE
         wl_shift "$was" "$p" "$t-old" || exit 1; wl_gone "$t"; d=$W/s/$save
       elif [ ! -e "$p" ] && [ ! -L "$p" ]; then wl_die "$was, which is to be $p again, is gone"
       fi ;;
-    tree) wl_later wl_untree "$was" ;;
+    # From here on some of it is what was there before.
+    tree) wl_undone; wl_later wl_untree "$was" ;;
     service)
       u=$p; set -- $was; scope=$1
       case $2 in enable|disable) if [ -e "$d.links" ] && wl_later wl_links_back "$u"; then echo changed; exit 0; fi ;; esac
@@ -986,6 +986,7 @@ wl_restore() { # SAVE SURELY OVERWRITE
     guard) wl_later wl_back_guard "$1" ;;
     *) wl_die "this Windlass does not know what '$k' is" ;;
   esac
+  case $k in absent|moved) wl_undone ;; esac
   [ ! -e "$d.reload" ] || { read -r scope <"$d.reload"; wl_sc daemon-reload || exit 1; }
   # What was restarted before is restarted once more: this may be a file of it.
   for f in "$W"/s/u-*.back; do [ ! -e "$f" ] || rm -f -- "$f"; done
@@ -1027,14 +1028,15 @@ wl_led() {
 }
 #: held
 # wl_holds DIR: keeps what the directory that takes the place of $p holds: size, time and name of each thing that is no directory.
-wl_holds() { ( cd -- "$1" && find . ! -type d -exec stat -c '%s %Y %n' {} + | sort ) >"$d.held" || wl_fail; }
-# wl_held DIR NAMES: the same of these names only, where they are.
-wl_held() { ( cd -- "$1" && tr '\n' '\0' <"$2" | xargs -0 sh -c 'for f do [ -d "$f" ] && [ ! -L "$f" ] || printf "%s\\0" "$f"; done' sh | xargs -0 stat -c '%s %Y %n' 2>/dev/null | sort ); }
+wl_holds() { ( cd -- "$1" && find . ! -type d -exec stat -c '%s %Y %n' {} + | LC_ALL=C sort ) >"$d.held" || wl_fail; }
+# wl_held DIR: the same of the names that it reads only, where they are.
+wl_held() { ( cd -- "$1" && tr '\n' '\0' | xargs -0 sh -c 'for f do [ -d "$f" ] && [ ! -L "$f" ] || printf "%s\\0" "$f"; done' sh | xargs -0 stat -c '%s %Y %n' 2>/dev/null | LC_ALL=C sort ); }
 #: foreign
 # wl_foreign: whether the directory that the step has made, or what it has put into one, holds what was put there or changed since by
 # nobody of this run; what it is then, in now. A service that the run has started may well write there.
 wl_foreign() {
-  [ ! -e "$d.undone" ] || return 1
+  # Of what is put back half, the names no longer are what was sent.
+  [ "$k" != tree ] || [ ! -e "$d.undone" ] || return 1
   for f in "$W"/s/u-*; do [ ! -e "$f" ] || return 1; done
   own=$LF
   for f in "$W"/s/*.path "$W"/s/*.to; do
@@ -1042,7 +1044,7 @@ wl_foreign() {
     q=; IFS= read -r q 2>/dev/null <"$f" || [ -n "$q" ] || continue
     [ "$q" = "$p" ] || [ -e "${f%.*}.undone" ] || own=$own$q$LF
   done
-  [ -e "$d.held" ] || : >"$d.held"
+  held=$d.held; [ -e "$held" ] || held=/dev/null
   found=$(wl_strange | while IFS= read -r f; do
     q=$p/$f
     case /$f in */.wl-*"$wl_u-"*) continue ;; esac
@@ -1064,9 +1066,9 @@ wl_went() {
 # wl_strange: the names of what is there now and is not as it was held.
 wl_strange() {
   LC_ALL=C; export LC_ALL
-  if [ "$k" = tree ]; then sed 's/^[0-9]* [0-9]* //' "$d.held" >"$d.names"; wl_held "$p" "$d.names" >"$d.now"
-  else ( cd -- "$p" && find . -xdev ! -type d -exec stat -c '%s %Y %n' {} + 2>/dev/null | sort ) >"$d.now"; fi
-  sort "$d.held" | comm -13 - "$d.now" | sed 's/^[0-9]* [0-9]* //; s|^\./||'
+  if [ "$k" = tree ]; then sed 's/^[0-9]* [0-9]* //' "$held" | wl_held "$p"
+  else ( cd -- "$p" && find . -xdev ! -type d -exec stat -c '%s %Y %n' {} + 2>/dev/null | sort ); fi |
+    comm -13 "$held" - | sed 's/^[0-9]* [0-9]* //; s|^\./||'
 }
 #: trees
 # wl_tree DIR [NAMES]: what is below it, sorted, a line for each thing: kind, what it is, path; with NAMES, of those things only. In a
@@ -1171,7 +1173,7 @@ wl_tree_put() {
   [ -d "$o" ] || mkdir -m 700 -- "$o" || exit 1
   wl_settle_all
   while IFS= read -r f; do f=${f#./}; wl_aside "$f" || exit 1; done <"$x.extra"
-  sync; wl_held "$p" "$x.names" >"$d.held" && wl_makes tree; wl_gone "$t"; rm -f "$x".*; echo changed
+  sync; wl_held "$p" <"$x.names" >"$d.held" && wl_makes tree; wl_gone "$t"; rm -f "$x".*; echo changed
 }
 # wl_tree_mounts: refuses to put, or to remove, what is mounted in $p or lies in something mounted there.
 wl_tree_mounts() {
