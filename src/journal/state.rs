@@ -224,8 +224,9 @@ impl RunState {
         if let Some(undo) = self.steps.get(key).and_then(|step| step.undos.get(&n)).filter(|undo| of_file(undo)) {
             return resumed(undo) || unit.is_some() && here().filter(|step| meant(step)).any(|step| its_own(&step));
         }
-        // With a file that came back, services are restarted that the run did not come to.
-        let any = |undo: &UndoState| of_file(undo) && resumed(undo);
+        // With a file that came back, services are restarted that the run did not come to: of a step that was done, its own says more.
+        let void = self.steps.get(key).is_none_or(StepState::is_void);
+        let any = |undo: &UndoState| void && of_file(undo) && resumed(undo);
         here().any(|step| {
             let all = unit.is_none() || meant(step);
             step.undos.values().any(|undo| if all { resumed(undo) } else { any(undo) })

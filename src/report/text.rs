@@ -41,6 +41,8 @@ pub struct TextReport {
     width: usize,
     steps: BTreeMap<StepKey, (Command, String)>,
     ends: BTreeSet<(StepKey, u32)>,
+    /// Changes of files: what follows them is no part of the step itself.
+    files: BTreeSet<(StepKey, u32)>,
     brackets: BTreeMap<StepKey, String>,
     counts: Counts,
     /// Said before the first line of what is undone.
@@ -59,6 +61,7 @@ impl TextReport {
             width: width.max(4),
             steps: BTreeMap::new(),
             ends: BTreeSet::new(),
+            files: BTreeSet::new(),
             brackets: BTreeMap::new(),
             owed: None,
             counts: Counts::default(),
@@ -119,12 +122,16 @@ impl TextReport {
                 self.ends.insert((key.clone(), *n));
                 Vec::new()
             }
+            Entry::Compensation { key, n, undo: Compensation::Restore { .. }, .. } => {
+                self.files.insert((key.clone(), *n));
+                Vec::new()
+            }
             Entry::Undone { key, n, changed, .. } if self.ends.contains(&(key.clone(), *n)) => {
                 let line = changed.then(|| self.line(key, Tone::Changed, "ended", None));
                 self.quiet_or(line.into_iter().collect())
             }
-            Entry::Undone { key, part, changed, .. } => self.undone(key, *part, *changed),
-            Entry::UndoFailed { key, error, .. } => self.undo_failed(key, error),
+            Entry::Undone { key, n, part, changed } => self.undone(key, *n, *part, *changed),
+            Entry::UndoFailed { key, n, part, error } => self.undo_failed(key, *n, *part, error),
             Entry::ObligationOpened { key, name, .. } => {
                 self.brackets.insert(key.clone(), name.clone());
                 Vec::new()
@@ -177,6 +184,10 @@ impl TextReport {
             ),
             None => ("?", "", "?"),
         };
+        self.line_of(host, op, summary, (tone, word), took)
+    }
+
+    fn line_of(&self, host: &str, op: &str, summary: &str, (tone, word): (Tone, &str), took: Option<u64>) -> String {
         let summary = plain(summary).replace('\n', " ");
         let took = took
             .filter(|took| *took >= 5)
@@ -233,7 +244,7 @@ impl TextReport {
         lines
     }
 
-    fn undone(&mut self, key: &StepKey, part: Part, changed: bool) -> Vec<String> {
+    fn undone(&mut self, key: &StepKey, n: u32, part: Part, changed: bool) -> Vec<String> {
         if !changed {
             return Vec::new();
         }
@@ -245,8 +256,19 @@ impl TextReport {
             Part::Follow => "again",
             Part::Health => "well",
         };
-        let line = self.line(key, Tone::Changed, word, None);
+        let line = self.undo_line(key, n, part, (Tone::Changed, word));
         self.quiet_or(vec![line])
+    }
+
+    /// The line of a part of undoing. Behind a file come the services of its host, which may run from it.
+    fn undo_line(&self, key: &StepKey, n: u32, part: Part, (tone, word): (Tone, &str)) -> String {
+        match self.steps.get(key) {
+            Some((command, summary)) if part != Part::Restore && self.files.contains(&(key.clone(), n)) => {
+                let behind = format!("behind {} {summary}", command.op);
+                self.line_of(command.host.as_str(), "services", &behind, (tone, word), None)
+            }
+            _ => self.line(key, tone, word, None),
+        }
     }
 
     fn closed(&self, key: &StepKey) -> Vec<String> {
@@ -263,14 +285,14 @@ impl TextReport {
         lines
     }
 
-    fn undo_failed(&mut self, key: &StepKey, error: &StepError) -> Vec<String> {
+    fn undo_failed(&mut self, key: &StepKey, n: u32, part: Part, error: &StepError) -> Vec<String> {
         let indent = " ".repeat(self.width + 2);
         // A host that is away, or left as it is, is told of once a step.
         let told = (key.clone(), error.message.clone());
         if error.kind == ErrorKind::Unreachable && self.owed.replace(told.clone()).is_some_and(|last| last == told) {
             return Vec::new();
         }
-        let mut lines = vec![self.line(key, Tone::Bad, "NOT undone", None)];
+        let mut lines = vec![self.undo_line(key, n, part, (Tone::Bad, "NOT undone"))];
         lines.extend(plain(&error.message).lines().map(|line| format!("{indent}{line}")));
         lines
     }

@@ -78,16 +78,17 @@ fn a_service_that_was_to_be_restarted_is_looked_at_where_files_were_changed() {
 
 #[test]
 fn a_service_is_looked_at_again_once_the_last_file_of_its_host_is_back() {
-    let restart = |mut journal: Journal, at: &str, host: &str| {
+    let restart_of = |unit: &str, mut journal: Journal, at: &str, host: &str| {
         journal = journal.step_of("service.restart", at, &[service(at)]).on(host);
         for entry in journal.0.iter_mut().rev() {
             if let Entry::Started { command, .. } = entry {
-                command.args = json!({ "unit": { "name": "web", "scope": "system" } });
+                command.args = json!({ "unit": { "name": unit, "scope": "system" } });
                 break;
             }
         }
         journal
     };
+    let restart = |journal: Journal, at: &str, host: &str| restart_of("web", journal, at, host);
     // A file of the balancer, which the tasks of other hosts restart.
     let at = "main/2.rolling/a#1";
     let journal = restart(Journal::new().step("main#1", &[file("main#1")]).on("lb").fork("main#2", &[&["a"]]), at, "lb");
@@ -97,4 +98,17 @@ fn a_service_is_looked_at_again_once_the_last_file_of_its_host_is_back() {
     assert_eq!(resumed(&unwind(&journal.state(), &[])), ["main#2 a: web"]);
     let journal = journal.undone("main#2", 1, Part::Restore).undone("main#2", 1, Part::Follow);
     assert_eq!(resumed(&unwind(&journal.state(), &[])), ["main#1 a: web"]);
+    let journal = journal.undone("main#2", 1, Part::Health);
+    assert_eq!(journal.work(), ["restore main#1", "resume main#1", "well main#1"]);
+    // Of several, those are to be up that the `attempt` made run again; of another one, it is not known that it ran.
+    let mut journal = restart_of("new", journal, "main#3", "a").undone("main#3", 1, Part::Restore);
+    journal.0.push(Entry::UndoStarted { key: key("main#3"), n: 1, part: Part::Follow });
+    journal.0.push(Entry::Undone { key: key("main#3"), n: 1, part: Part::Follow, changed: false });
+    assert_eq!(resumed(&unwind(&journal.state(), &[])), ["main#1 a: web new"]);
+    let looks = unwind(&journal.state(), &[]).into_iter().filter_map(|work| match work {
+        Work::Do { action: Action::Health { checks, .. }, .. } => Some(checks),
+        _ => None,
+    });
+    let names: Vec<_> = looks.flatten().map(|held| held.args["name"].clone()).collect();
+    assert_eq!(names, ["web"]);
 }

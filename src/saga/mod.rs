@@ -231,12 +231,20 @@ fn to_undo<'a>(whole: &Whole<'a>, key: &StepKey) -> Option<&'a StepState> {
 fn not_come_to(whole: &Whole<'_>, (key, n): (&StepKey, u32), save: &SaveId) -> (Option<Work>, Option<Work>) {
     let Some((at, units)) = whole.anew.get(&(key.clone(), n)) else { return (None, None) };
     let work = |part, action| Work::Do { key: key.clone(), n, part, at: at.clone(), action };
-    let held = units.iter().flat_map(|unit| health(whole.before, at, Follows::Service(unit)));
-    // Of several, one may not even be there yet.
-    let checks: Vec<_> = held.filter(|held| units.len() == 1 || !held.is_only_up()).collect();
+    // Of several, one may not even be there yet; of one that an `attempt` brought back, it is known.
+    let known = |unit: &ServiceUnit| units.len() == 1 || runs_again(whole.state, &at.host, unit);
+    let held = |unit| health(whole.before, at, Follows::Service(unit)).into_iter();
+    let checks: Vec<_> = units.iter().flat_map(|unit| held(unit).filter(move |held| known(unit) || !held.is_only_up())).collect();
     let unit = units.first().cloned();
     let health = (!checks.is_empty()).then(|| work(Part::Health, Action::Health { unit, checks }));
     (Some(work(Part::Follow, resume(save, units.clone()))), health)
+}
+
+/// Whether undoing made a service run again that ran before.
+fn runs_again(state: &RunState, host: &HostName, unit: &ServiceUnit) -> bool {
+    let resumed = |undo: &UndoState| matches!(undo.parts.get(&Part::Follow), Some(UndoStatus::Done { changed: true }));
+    let mut here = state.steps.values().filter(|step| step.command.host == *host && acts_on(step).as_ref() == Some(unit));
+    here.any(|step| step.undos.values().any(resumed))
 }
 
 /// What may be overwritten is decided when it is performed.
