@@ -10,7 +10,7 @@ use super::simulated::{empty_fleet, simulated_start};
 use crate::artifact::Store;
 use crate::fleet::{Environment, Project, World, selector};
 use crate::interp::Fleet;
-use crate::interp::fault::FaultKind;
+use crate::interp::fault::{Fault, FaultKind};
 use crate::journal::RunState;
 use crate::ledger::{Ledger, StoredRun, known_good};
 use crate::op::Registry;
@@ -304,18 +304,26 @@ fn scenario(subjects: &[Subject], name: &str, printer: &Printer) -> Result<u8, C
     // The same name may be a scenario of both: the last one has more to tell.
     let Some(subject) = subjects.last() else { return Err(CliError::usage("there is no such start")) };
     let worker = Worker::default();
-    let calm = subject.play(&Scenario::calm(), &worker)?;
+    let calm = subject.calm(&worker)?;
     let outcome = subject.play(&scenario, &worker)?;
-    if outcome.history.came.len() < scenario.faults.len() {
-        let missing: Vec<String> =
-            scenario.faults.iter().filter(|fault| !outcome.history.came.contains(fault)).map(ToString::to_string).collect();
+    let next = outcome.next.as_deref();
+    let came = |fault: &&Fault| outcome.history.came.contains(fault);
+    let came_again = |fault: &&Fault| next.is_some_and(|next| next.history.came.contains(fault));
+    let missing = scenario.faults.iter().filter(|fault| !came(fault));
+    let missing = missing.chain(scenario.again.iter().flatten().filter(|fault| !came_again(fault)));
+    let missing: Vec<String> = missing.map(ToString::to_string).collect();
+    if !missing.is_empty() {
         let message = format!("the run never comes to {}", missing.join(", "));
         return Err(CliError::usage(message)
             .with_help("the name is of another script, other hosts or another start; `--from fresh` and `--from live` choose"));
     }
-    let breaches = crate::prove::judge(&outcome, (!scenario.faults.is_empty()).then_some(&calm));
+    let compared = !scenario.faults.is_empty() || scenario.again.is_some();
+    let mut breaches = crate::prove::judge(&outcome, compared.then_some(&calm));
+    breaches.extend(next.iter().flat_map(|next| crate::prove::judge_again(next, &calm)));
+    let mut lines = timeline(&outcome);
+    lines.extend(next.iter().flat_map(|next| timeline(next)));
     if printer.format == Format::Json {
-        for line in timeline(&outcome) {
+        for line in lines {
             let mut object = serde_json::to_value(line).unwrap_or_default();
             object["event"] = json!("moment");
             printer.json(&object);
@@ -324,15 +332,19 @@ fn scenario(subjects: &[Subject], name: &str, printer: &Printer) -> Result<u8, C
             .iter()
             .map(|breach| json!({ "judge": breach.judge, "what": breach.what, "host": breach.host, "site": breach.site }))
             .collect();
-        printer.json(
-            &json!({ "event": "scenario_ended", "legs": outcome.legs, "breaches": told, "exit": u8::from(!breaches.is_empty()) }),
-        );
+        let legs: Vec<_> = outcome.legs.iter().chain(next.iter().flat_map(|next| &next.legs)).collect();
+        printer
+            .json(&json!({ "event": "scenario_ended", "legs": legs, "breaches": told, "exit": u8::from(!breaches.is_empty()) }));
         return Ok(u8::from(!breaches.is_empty()));
     }
-    for line in trace_lines(&timeline(&outcome), printer.out_paint) {
+    for line in trace_lines(&lines, printer.out_paint) {
         printer.data(&line);
     }
     tell_end(&outcome, printer);
+    if let Some(next) = next {
+        printer.say("deployed once more:");
+        tell_end(next, printer);
+    }
     for breach in &breaches {
         let site = breach.site.as_ref().map(|site| format!("  {site}")).unwrap_or_default();
         let host = breach.host.as_ref().map(|host| format!(" (on {host})")).unwrap_or_default();

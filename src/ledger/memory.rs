@@ -1,9 +1,11 @@
 //! A ledger in memory, for runs that leave nothing behind.
 
 use super::chain::{Link, link, origin};
-use super::{Ledger, LedgerError, Release, RunRow, StoredRun, released};
+use super::{Ledger, LedgerError, Leftover, Release, RunRow, StoredRun, released};
+use crate::effect::Login;
 use crate::id::{Digest, RunId};
 use crate::journal::{Entry, Record, RunPhase};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Keeps runs until it is dropped.
@@ -14,6 +16,8 @@ pub struct MemoryLedger(Mutex<Kept>);
 struct Kept {
     runs: Vec<Run>,
     releases: Vec<Release>,
+    /// What runs left, and why, by run and login.
+    left: BTreeMap<(RunId, Login), String>,
 }
 
 struct Run {
@@ -122,6 +126,34 @@ impl Ledger for MemoryLedger {
 
     fn stored(&self, id: &RunId) -> Result<StoredRun, LedgerError> {
         self.with(id, |run| run.stored.clone())
+    }
+
+    fn leave(&self, id: &RunId, left: &[(Login, String)]) -> Result<(), LedgerError> {
+        let left = left.iter().map(|(at, why)| ((id.clone(), at.clone()), why.clone()));
+        self.lock().left.extend(left);
+        Ok(())
+    }
+
+    fn swept(&self, id: &RunId, at: &[Login]) -> Result<(), LedgerError> {
+        self.lock().left.retain(|(run, login), _| run != id || !at.contains(login));
+        Ok(())
+    }
+
+    fn leftovers(&self) -> Result<Vec<Leftover>, LedgerError> {
+        let kept = self.lock();
+        let ended = kept.runs.iter().filter(|run| run.row.state.is_ended());
+        let of = |run: &Run| {
+            let (id, environment) = (run.row.id.clone(), run.row.environment.clone());
+            let own = kept.left.iter().filter(move |((run, _), _)| *run == id);
+            own.map(|((run, at), why)| Leftover {
+                run: run.clone(),
+                environment: environment.clone(),
+                at: at.clone(),
+                why: why.clone(),
+            })
+            .collect::<Vec<_>>()
+        };
+        Ok(ended.flat_map(of).collect())
     }
 
     fn releases(&self, environment: Option<&str>) -> Result<Vec<Release>, LedgerError> {

@@ -70,7 +70,7 @@ fn followed(fault: Fault, choice: &Choice) -> Vec<Scenario> {
     if !fault.kind.kills() {
         return vec![Scenario::one(fault)];
     }
-    let after = |then| Scenario { faults: vec![fault.clone()], then };
+    let after = |then| Scenario { faults: vec![fault.clone()], then, again: None };
     vec![after(Then::Resume), after(Then::Unwind)]
 }
 
@@ -122,7 +122,7 @@ pub(super) fn seconds(first: &Outcome, choice: &Choice) -> Vec<Scenario> {
             if choice.has(kind) && (moment.undoes || kind == FaultKind::KilledAfter) {
                 let mut faults = first.scenario.faults.clone();
                 faults.push(Fault { at: Point::Effect(id.clone()), kind });
-                list.push(Scenario { faults, then: first.scenario.then });
+                list.push(Scenario { faults, then: first.scenario.then, again: None });
             }
         }
     }
@@ -149,6 +149,31 @@ pub(super) fn firsts(singles: &[Scenario], calm: &Outcome) -> Vec<Scenario> {
         }
     }
     last.into_values().collect()
+}
+
+/// The same deploy once more: behind a run as it ended, and behind one whose process was killed at its last record, so that no host was
+/// told that it is over.
+pub(super) fn agains(first: &Outcome, choice: &Choice) -> Vec<Scenario> {
+    let again = |faults: &[Fault]| Scenario { faults: faults.to_vec(), then: first.scenario.then, again: Some(Vec::new()) };
+    let mut list = vec![again(&first.scenario.faults)];
+    let last = first.records.last().filter(|record| matches!(record.entry, Entry::RunEnded { .. }));
+    // Records of a process that took the run up are not those of the run without faults.
+    if let Some(record) = last.filter(|_| first.legs.len() == 1 && choice.has(FaultKind::Killed)) {
+        let killed = Fault { at: Point::Record(record.seq), kind: FaultKind::Killed };
+        let faults: Vec<Fault> = first.scenario.faults.iter().cloned().chain([killed]).collect();
+        list.push(again(&faults));
+    }
+    list
+}
+
+/// A deploy once more that fails, or is killed, at the last of its changes: it is undone to what it began with.
+pub(super) fn failing_agains(again: &Outcome, choice: &Choice) -> Vec<Scenario> {
+    let next = again.next.iter().flat_map(|next| next.history.moments.iter().rev());
+    let mut changes = next.filter(|moment| moment.leg == 1 && moment.class != EffectClass::Read && !moment.undoes);
+    let Some(id) = changes.find_map(|moment| moment.id.clone()) else { return Vec::new() };
+    let kinds = [FaultKind::Fails, FaultKind::KilledAfter].into_iter().filter(|kind| choice.has(*kind));
+    let fault = |kind| Fault { at: Point::Effect(id.clone()), kind };
+    kinds.map(|kind| again.scenario.clone().and_again(vec![fault(kind)])).collect()
 }
 
 /// Hosts of a group that do the same, of which the first, one in the middle and the last stand for all.

@@ -2,6 +2,7 @@
 //! of its effects; whoever would take the run up does so, and judges look at what came of it. No breach is no proof: it holds
 //! within what is modelled, and what is not is said.
 
+mod fragile;
 mod judge;
 mod list;
 mod play;
@@ -9,7 +10,7 @@ mod scenario;
 mod test;
 mod trace;
 
-pub use judge::{Breach, Judge, judge};
+pub use judge::{Breach, Judge, judge, judge_again};
 pub use list::Choice;
 pub use play::{Deployed, Leg, Outcome, Start, Subject, Worker};
 pub use scenario::{Scenario, Then};

@@ -1,15 +1,16 @@
 //! One scenario from its beginning to its end: the run, and whoever takes it up.
 
+use super::fragile::Fragile;
 use super::scenario::{Scenario, Then};
 use crate::artifact::{DirectoryStore, KeptSources};
 use crate::effect::{Effects, Fence, PostconditionSubject};
 use crate::event::Watcher;
-use crate::id::{Digest, Epoch, LockName, RunId, StepKey};
-use crate::interp::fault::{Faulty, History, Injector, Memory};
+use crate::id::{Epoch, LockName, RunId, StepKey};
+use crate::interp::fault::{Fault, Faulty, History, Injector, Memory};
 use crate::interp::simulate::{Answered, Snapshot, UnitShown};
 use crate::interp::{Controller, Fleet, Retry, Simulate, turns};
 use crate::journal::{Decision, Record, RunPhase, RunState, StepState};
-use crate::ledger::{KnownGood, Lease, Ledger, LedgerError, Link, MemoryLedger, Release, RunRow, StoredRun, known_good};
+use crate::ledger::{KnownGood, Ledger, LedgerError, MemoryLedger, StoredRun, known_good};
 use crate::op::Registry;
 use crate::run::{Finish, Job, Outset, Programs, Runner, StackBuilder};
 use crate::saga::{self, Before};
@@ -155,6 +156,8 @@ pub struct Outcome {
     pub assumed: std::collections::BTreeSet<String>,
     /// Files that ran before and are gone.
     pub removed: Vec<(String, String)>,
+    /// The same deploy once more, where the scenario has it and this one came to an end that owes nothing.
+    pub next: Option<Box<Self>>,
 }
 
 impl Outcome {
@@ -187,10 +190,18 @@ impl Outcome {
         own.iter().any(speaks) || own.iter().any(|(_, step)| step.command.op == "run") && !other.iter().any(speaks)
     }
 
-    /// How the run ended; nothing when it did not.
+    /// How the run ended, also where its process was killed before it could say so; nothing when it did not.
     #[must_use]
     pub fn phase(&self) -> Option<RunPhase> {
-        self.last.as_ref().map(|finish| finish.state)
+        let on_record = || self.state.phase.filter(|phase| phase.is_ended());
+        self.last.as_ref().map(|finish| finish.state).or_else(on_record)
+    }
+
+    /// Whether another run may begin: nothing is owed, nothing is open, and every host is there.
+    fn is_over(&self) -> bool {
+        let owes = self.last.as_ref().is_some_and(|finish| !finish.debts.is_empty() || !finish.open.is_empty());
+        let ended = matches!(self.phase(), Some(RunPhase::Succeeded | RunPhase::Unwound));
+        ended && !owes && self.history.gone.is_empty()
     }
 
     /// Whether a host is gone for good, or could not be reached when it was to be undone.
@@ -198,97 +209,6 @@ impl Outcome {
     pub fn is_gone(&self, host: &str) -> bool {
         self.history.gone.iter().any(|gone| gone.as_str() == host)
             || self.last.as_ref().is_some_and(|finish| finish.debts.iter().any(|debt| debt.as_str() == host))
-    }
-}
-
-/// A ledger whose process may be killed, or lose its lock.
-struct Fragile {
-    inner: MemoryLedger,
-    injector: Arc<Injector>,
-    environment: String,
-    before: Arc<[Before]>,
-}
-
-impl Fragile {
-    fn alive(&self) -> Result<(), LedgerError> {
-        if self.injector.is_dead() {
-            return Err(LedgerError::Write("the process was killed".to_owned()));
-        }
-        if !self.injector.is_lost() {
-            return Ok(());
-        }
-        let by = Lease {
-            epoch: Epoch(2),
-            run: None,
-            holder: "somebody else".to_owned(),
-            machine: String::new(),
-            since: 0,
-            until: 0,
-            reason: String::new(),
-        };
-        Err(LedgerError::Fenced { environment: self.environment.clone(), by: Box::new(by) })
-    }
-}
-
-impl Ledger for Fragile {
-    fn begin(&self, id: &RunId, run: &StoredRun, by: &str, at: i64) -> Result<(), LedgerError> {
-        self.inner.begin(id, run, by, at)
-    }
-
-    fn append(&self, id: &RunId, records: &[Record]) -> Result<Digest, LedgerError> {
-        self.alive()?;
-        for record in records {
-            self.inner.append(id, std::slice::from_ref(record))?;
-            if self.injector.kills_at(record.seq) {
-                self.injector.killed_at(record.seq);
-                self.alive()?;
-            }
-        }
-        Ok(self.inner.head(id)?.unwrap_or_else(|| Digest::of(b"")))
-    }
-
-    fn takes_no_time(&self) -> bool {
-        true
-    }
-
-    fn check(&self) -> Result<(), LedgerError> {
-        self.alive()
-    }
-
-    fn links(&self, id: &RunId) -> Result<Vec<Link>, LedgerError> {
-        self.inner.links(id)
-    }
-
-    fn head(&self, id: &RunId) -> Result<Option<Digest>, LedgerError> {
-        self.inner.head(id)
-    }
-
-    fn records(&self, id: &RunId) -> Result<Vec<Record>, LedgerError> {
-        self.inner.records(id)
-    }
-
-    fn stored(&self, id: &RunId) -> Result<StoredRun, LedgerError> {
-        self.inner.stored(id)
-    }
-
-    fn releases(&self, environment: Option<&str>) -> Result<Vec<Release>, LedgerError> {
-        self.inner.releases(environment)
-    }
-
-    fn before(&self, _: &RunId, _: &RunState) -> Result<Vec<Before>, LedgerError> {
-        Ok(self.before.to_vec())
-    }
-
-    fn replace_script(&self, id: &RunId, run: &StoredRun) -> Result<(), LedgerError> {
-        self.inner.replace_script(id, run)
-    }
-
-    fn runs(&self, environment: Option<&str>, most: usize) -> Result<Vec<RunRow>, LedgerError> {
-        self.inner.runs(environment, most)
-    }
-
-    fn find(&self, text: &str) -> Result<RunRow, LedgerError> {
-        self.inner.find(text)
     }
 }
 
@@ -345,12 +265,99 @@ impl Subject {
     /// # Errors
     /// When the run cannot even begin.
     pub fn play(&self, scenario: &Scenario, worker: &Worker) -> Result<Outcome, LedgerError> {
+        let deploys = self.deploys(scenario, worker, 1 + usize::from(scenario.again.is_some()), &|_| true)?;
+        // Each with the one behind it.
+        let joined = deploys.into_iter().rev().reduce(|next, first| Outcome { next: Some(Box::new(next)), ..first });
+        joined.ok_or_else(|| LedgerError::Read("no run was played".to_owned()))
+    }
+
+    /// The run without faults. Where each deploy of the same leads elsewhere than the one before it, and every other one to the same
+    /// end, the second one comes with it: deploys take turns then, as those of two colours do.
+    ///
+    /// # Errors
+    /// When the run cannot even begin.
+    pub fn calm(&self, worker: &Worker) -> Result<Outcome, LedgerError> {
+        let leads_elsewhere = |deploys: &[Outcome]| match deploys {
+            [.., before, last] => last.phase() == Some(RunPhase::Succeeded) && last.end != before.end,
+            _ => true,
+        };
+        let mut deploys = self.deploys(&Scenario::calm(), worker, 4, &leads_elsewhere)?;
+        let take_turns = matches!(&deploys[..], [_, second, _, fourth] if second.end == fourth.end);
+        let second = (deploys.len() > 1).then(|| deploys.swap_remove(1));
+        let first = deploys.into_iter().next().ok_or_else(|| LedgerError::Read("no run was played".to_owned()))?;
+        Ok(Outcome { next: second.filter(|_| take_turns).map(Box::new), ..first })
+    }
+
+    /// Plays the run of a scenario up to so many times, one behind the other, as long as each is over, and this says that another is
+    /// wanted.
+    fn deploys(
+        &self,
+        scenario: &Scenario,
+        worker: &Worker,
+        most: usize,
+        wanted: &dyn Fn(&[Outcome]) -> bool,
+    ) -> Result<Vec<Outcome>, LedgerError> {
+        let kept = Arc::new(MemoryLedger::default());
         let fleet = Arc::new(self.fleet.copy());
+        let mut deploys: Vec<Outcome> = Vec::new();
+        let mut behind: Option<Self> = None;
+        for (n, hour) in (1..).zip(12..).take(most) {
+            let id = RunId::new(&format!("20260101-{hour}00"), "test");
+            let faults = if n == 1 { &scenario.faults } else { scenario.again.as_deref().unwrap_or_default() };
+            let one = One { id, faults: faults.to_vec(), n };
+            let subject = behind.as_ref().unwrap_or(self);
+            let start = subject.at_first.get_or_init(|| Arc::new(subject.fleet.snapshot())).clone();
+            let outcome = subject.one(scenario, worker, &one, (&fleet, &kept, start))?;
+            let is_over = outcome.is_over();
+            behind = is_over.then(|| subject.next(&outcome, &fleet, &kept)).transpose()?;
+            deploys.push(outcome);
+            if !is_over || !wanted(&deploys) {
+                break;
+            }
+        }
+        Ok(deploys)
+    }
+
+    /// The same once more, on the fleet as it was left, with what is known of it then.
+    fn next(&self, first: &Outcome, fleet: &Fleet, kept: &MemoryLedger) -> Result<Self, LedgerError> {
+        let mut before = self.before.to_vec();
+        let mut stored = self.stored.clone();
+        if first.phase() == Some(RunPhase::Succeeded) {
+            before.iter_mut().for_each(|before| before.age += 1);
+            before.splice(..0, saga::held(&first.state, 0));
+            let made = known_good(&kept.releases(None)?);
+            stored
+                .known_good
+                .retain(|known| !made.iter().any(|made| made.host == known.host && made.component == known.component));
+            stored.known_good.extend(made);
+        }
+        Ok(Self {
+            stored,
+            fleet: Arc::new(fleet.copy()),
+            before: before.into(),
+            start: self.start.clone(),
+            scratch: self.scratch.clone(),
+            memory: self.memory.clone(),
+            registry: self.registry.clone(),
+            stop: self.stop.clone(),
+            at_first: OnceLock::new(),
+        })
+    }
+
+    /// Plays one run to its end.
+    fn one(
+        &self,
+        scenario: &Scenario,
+        worker: &Worker,
+        one: &One,
+        (fleet, kept, start): (&Arc<Fleet>, &Arc<MemoryLedger>, Arc<Snapshot>),
+    ) -> Result<Outcome, LedgerError> {
         let mut began: BTreeMap<_, _> = fleet.names().into_iter().map(|name| (name.clone(), fleet.units(&name))).collect();
         let lock = LockName::new("test", &self.stored.environment.name);
-        let injector = Arc::new(Injector::new(fleet.clone(), scenario.faults.clone(), lock.clone(), self.memory.clone()));
+        let injector =
+            Arc::new(Injector::new(fleet.clone(), one.faults.clone(), lock.clone(), self.memory.clone()).of_run(one.n));
         let ledger = Arc::new(Fragile {
-            inner: MemoryLedger::default(),
+            inner: kept.clone(),
             injector: injector.clone(),
             environment: self.stored.environment.name.clone(),
             before: self.before.clone(),
@@ -365,10 +372,9 @@ impl Subject {
             crash: None,
             programs: Some(worker.programs.clone()),
         });
-        let id = RunId::new("20260101-1200", "test");
-        let play = Play { injector: &injector, runner: &runner, id: &id, scenario };
+        let play = Play { injector: &injector, runner: &runner, id: &one.id, then: scenario.then };
         let (legs, last) = turns::in_turns(|| play.legs(&self.stored))?;
-        let records = ledger.records(&id)?;
+        let records = ledger.records(&one.id)?;
         let state = RunState::read(&records).map_err(|illegal| LedgerError::Read(illegal.to_string()))?;
         let history = injector.take_history();
         let (booted, units) = self.booted(&history).unzip();
@@ -380,7 +386,7 @@ impl Subject {
             last,
             state,
             records,
-            start: self.at_first.get_or_init(|| Arc::new(self.fleet.snapshot())).clone(),
+            start,
             booted,
             end: fleet.snapshot(),
             began,
@@ -389,8 +395,9 @@ impl Subject {
             kept: fleet.kept(),
             assumed: std::collections::BTreeSet::new(),
             removed: Vec::new(),
+            next: None,
         };
-        outcome.look(&fleet, &injector);
+        outcome.look(fleet, &injector);
         Ok(outcome)
     }
 
@@ -400,7 +407,7 @@ impl Subject {
             let store = Arc::new(DirectoryStore::new(stored.store_directory()));
             let kept = KeptSources::new(&scratch, id.clone(), stored.goes_back_to.clone());
             let controller = Controller::new(Path::new(&stored.root), store, kept);
-            let epoch = Epoch(u64::from(injector.leg()));
+            let epoch = Epoch(injector.epoch());
             let fence = Fence::new(lock.clone(), epoch);
             let world = Simulate::new(injector.fleet().clone(), id.clone(), controller, stop.clone()).with_fence(fence);
             let retry = Retry::new(Faulty::new(world, injector.clone()), stop.clone()).at_once(TRIES);
@@ -430,12 +437,21 @@ impl Outcome {
     }
 }
 
-/// A scenario under way.
+/// A run of a scenario.
+struct One {
+    id: RunId,
+    /// What goes wrong in it.
+    faults: Vec<Fault>,
+    /// Which one it is.
+    n: u64,
+}
+
+/// A run under way.
 struct Play<'a> {
     injector: &'a Arc<Injector>,
     runner: &'a Runner,
     id: &'a RunId,
-    scenario: &'a Scenario,
+    then: Then,
 }
 
 impl Play<'_> {
@@ -444,7 +460,7 @@ impl Play<'_> {
         let outset = Outset { id: self.id.clone(), stored: stored.clone(), by: "test".to_owned() };
         let mut finish = self.runner.start(&outset);
         let mut what = "run".to_owned();
-        let mut then = self.scenario.then;
+        let mut then = self.then;
         while legs.len() < MOST_LEGS {
             let dead = self.injector.is_dead();
             let ended = match finish {
@@ -488,7 +504,7 @@ impl Play<'_> {
             Then::Resume => Job::Resume,
             Then::Unwind => Job::Unwind,
         };
-        let Some(finish) = ended else { return Some(wanted) };
+        let Some(finish) = ended else { return (!self.is_ended()).then_some(wanted) };
         match finish.state {
             RunPhase::Running | RunPhase::Suspended | RunPhase::Interrupted => Some(wanted),
             RunPhase::Unwinding | RunPhase::Stuck => Some(Job::Unwind),
@@ -502,6 +518,12 @@ impl Play<'_> {
     fn is_past_return(&self) -> bool {
         let records = self.runner.ledger.records(self.id).unwrap_or_default();
         RunState::read(&records).is_ok_and(|state| state.is_past_return())
+    }
+
+    /// Whether the end is on record of a run whose process said nothing.
+    fn is_ended(&self) -> bool {
+        let records = self.runner.ledger.records(self.id).unwrap_or_default();
+        RunState::read(&records).is_ok_and(|state| state.phase.is_some_and(RunPhase::is_ended))
     }
 
     /// A person has looked: what is in doubt took effect, and so did what was to undo it.

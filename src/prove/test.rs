@@ -1,6 +1,6 @@
 //! The whole test: every scenario, what the judges say, and what it comes to.
 
-use super::judge::{self, Breach, Judge};
+use super::judge::{self, AGAIN, Breach, Judge};
 use super::list::{self, Choice};
 use super::play::{Leg, Outcome, Start, Subject, Worker};
 use super::scenario::Scenario;
@@ -42,6 +42,8 @@ pub struct Coverage {
     pub kinds: BTreeMap<FaultKind, usize>,
     /// Those with a second fault, in undoing or going on.
     pub undoing: usize,
+    /// Those with the same deploy once more afterwards.
+    pub again: usize,
     /// Pairs that were drawn.
     pub pairs: usize,
     /// Those whose fault did not come to pass.
@@ -112,7 +114,7 @@ impl FaultTest<'_> {
     /// # Errors
     /// When a run cannot even begin, or its ledger in memory fails it: nothing is said of a scenario that was not played.
     pub fn run(&self) -> Result<Verdict, LedgerError> {
-        let calm = self.subject.play(&Scenario::calm(), &Worker::new(0))?;
+        let calm = self.subject.calm(&Worker::new(0))?;
         let mut found = Found::default();
         let mut verdict = Verdict {
             start: self.subject.start.clone(),
@@ -133,14 +135,19 @@ impl FaultTest<'_> {
         let firsts = if self.choice.undoing { list::firsts(&singles, &calm) } else { Vec::new() };
         let all = Mutex::new(BTreeMap::new());
         self.play_all(&firsts, &|at, outcome| {
-            let seconds = list::seconds(&outcome, self.choice);
-            all.lock().unwrap_or_else(PoisonError::into_inner).insert(at, seconds);
+            let behind = (list::seconds(&outcome, self.choice), list::agains(&outcome, self.choice));
+            all.lock().unwrap_or_else(PoisonError::into_inner).insert(at, behind);
         })?;
         let all = all.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut seconds: Vec<Scenario> = all.into_values().flatten().collect();
+        let (seconds, mut agains): (Vec<_>, Vec<_>) = all.into_values().unzip();
+        let mut seconds = seconds.concat();
         seconds.dedup();
         verdict.coverage.undoing = seconds.len();
         self.try_all(&seconds, &calm, &mut verdict.coverage, &mut found)?;
+        if self.choice.undoing {
+            agains.insert(0, list::agains(&calm, self.choice));
+            self.try_again(&agains.concat(), &calm, &mut verdict.coverage, &mut found)?;
+        }
         let pairs = pairs(&singles, self.choice);
         verdict.coverage.pairs = pairs.len();
         self.try_all(&pairs, &calm, &mut verdict.coverage, &mut found)?;
@@ -149,6 +156,26 @@ impl FaultTest<'_> {
         verdict.causes = found.causes();
         verdict.stopped = self.subject.stop.is_stopped();
         Ok(verdict)
+    }
+
+    /// Plays deploys once more behind what came before, then again with faults in them.
+    fn try_again(
+        &self,
+        agains: &[Scenario],
+        calm: &Outcome,
+        coverage: &mut Coverage,
+        found: &mut Found,
+    ) -> Result<(), LedgerError> {
+        self.try_all(agains, calm, coverage, found)?;
+        let failing = Mutex::new(BTreeMap::new());
+        self.play_all(agains, &|at, outcome| {
+            let list = list::failing_agains(&outcome, self.choice);
+            failing.lock().unwrap_or_else(PoisonError::into_inner).insert(at, list);
+        })?;
+        let failing = failing.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let failing: Vec<Scenario> = failing.into_values().flatten().collect();
+        coverage.again = agains.len() + failing.len();
+        self.try_all(&failing, calm, coverage, found)
     }
 
     /// Plays scenarios side by side, and judges each.
@@ -164,10 +191,14 @@ impl FaultTest<'_> {
         self.play_all(scenarios, &|_, outcome| {
             (self.progress)(before + done.fetch_add(1, Ordering::Relaxed) + 1, before + scenarios.len());
             let breaches = judge::judge(&outcome, Some(calm));
+            let next = outcome.next.as_deref().map(|next| (next, judge::judge_again(next, calm)));
             let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
             let (coverage, found) = &mut *shared;
             coverage.count(&outcome);
             found.take(&outcome, breaches);
+            if let Some((next, breaches)) = next {
+                found.take_again(&outcome, next, breaches);
+            }
         })
     }
 
@@ -211,7 +242,9 @@ impl Coverage {
         if let Some(first) = outcome.scenario.faults.first() {
             *self.kinds.entry(first.kind).or_default() += 1;
         }
-        if outcome.history.came.len() < outcome.scenario.faults.len() {
+        let second = outcome.scenario.again.as_ref().map_or(0, Vec::len);
+        let came = outcome.next.as_ref().map_or(0, |next| next.history.came.len());
+        if outcome.history.came.len() < outcome.scenario.faults.len() || came < second {
             self.missed += 1;
         }
     }
@@ -229,29 +262,48 @@ type Rank = (usize, usize, usize, String);
 
 impl Found {
     fn take(&mut self, outcome: &Outcome, breaches: Vec<Breach>) {
+        let faults: Vec<String> = outcome.scenario.faults.iter().map(|fault| told(outcome, fault)).collect();
+        self.take_told(outcome, breaches, &faults);
+    }
+
+    /// What shows in the deploy that came behind another one.
+    fn take_again(&mut self, first: &Outcome, next: &Outcome, breaches: Vec<Breach>) {
+        let end = first.phase().map_or("has no end", RunPhase::word);
+        let mut faults: Vec<String> = first.scenario.faults.iter().map(|fault| told(first, fault)).collect();
+        faults.push(format!("the same is deployed once more; the run before is {end}"));
+        faults.extend(first.scenario.again.iter().flatten().map(|fault| told(next, fault)));
+        self.take_told(next, breaches, &faults);
+    }
+
+    fn take_told(&mut self, outcome: &Outcome, breaches: Vec<Breach>, faults: &[String]) {
         let mut told = BTreeSet::new();
         for breach in breaches {
             let site = breach.site.as_ref().map(ToString::to_string).unwrap_or_default();
             let key = (breach.judge, breach.what.clone(), site);
             let first = told.insert(key.clone());
             // The fewest faults, then the shortest story, then the first by name: the same in whatever order they come.
-            let faults = &outcome.scenario.faults;
-            let nowhere = faults.iter().filter(|fault| fault.kind == FaultKind::Killed).count();
+            let all = outcome.scenario.faults.iter().chain(outcome.scenario.again.iter().flatten());
+            let nowhere = all.filter(|fault| fault.kind == FaultKind::Killed).count();
             let rank = (faults.len(), nowhere, outcome.history.moments.len(), outcome.scenario.to_string());
             let known = self.0.entry(key);
-            let (cause, best) = known.or_insert_with(|| (cause(outcome, &breach), rank.clone()));
+            let (cause, best) = known.or_insert_with(|| (cause(outcome, &breach, faults), rank.clone()));
             cause.count += usize::from(first);
             cause.hosts.extend(breach.host.clone());
             if rank < *best {
                 let (count, hosts) = (cause.count, std::mem::take(&mut cause.hosts));
-                *cause = Cause { count, hosts, ..self::cause(outcome, &breach) };
+                *cause = Cause { count, hosts, ..self::cause(outcome, &breach, faults) };
                 *best = rank;
             }
         }
     }
 
     fn causes(self) -> Vec<Cause> {
-        let mut causes: Vec<Cause> = self.0.into_values().map(|(cause, _)| cause).collect();
+        let mut found = self.0;
+        // What shows at a line in the first deploy as well has its cause there.
+        let known: BTreeSet<(Judge, String)> =
+            found.keys().filter(|(_, what, _)| !what.starts_with(AGAIN)).map(|(judge, _, site)| (*judge, site.clone())).collect();
+        found.retain(|(judge, what, site), _| !what.starts_with(AGAIN) || !known.contains(&(*judge, site.clone())));
+        let mut causes: Vec<Cause> = found.into_values().map(|(cause, _)| cause).collect();
         causes.sort_by_key(|cause| {
             let line = cause.site.as_ref().map_or((String::new(), 0), |site| (site.source.clone(), site.line));
             (cause.judge, line, cause.what.clone())
@@ -260,7 +312,7 @@ impl Found {
     }
 }
 
-fn cause(outcome: &Outcome, breach: &Breach) -> Cause {
+fn cause(outcome: &Outcome, breach: &Breach, faults: &[String]) -> Cause {
     Cause {
         judge: breach.judge,
         what: breach.what.clone(),
@@ -268,7 +320,7 @@ fn cause(outcome: &Outcome, breach: &Breach) -> Cause {
         hosts: breach.host.iter().cloned().collect(),
         count: 0,
         scenario: outcome.scenario.to_string(),
-        faults: outcome.scenario.faults.iter().map(|fault| told(outcome, fault)).collect(),
+        faults: faults.to_vec(),
         trace: trace(outcome, breach),
         story: story(outcome, breach),
         help: breach.help,
@@ -326,7 +378,7 @@ fn pairs(singles: &[Scenario], choice: &Choice) -> Vec<Scenario> {
         }
         let faults = one.faults.iter().chain(&other.faults).cloned().collect();
         let then = if kills(one) { one.then } else { other.then };
-        list.insert(Scenario { faults, then });
+        list.insert(Scenario { faults, then, again: None });
     }
     list.into_iter().collect()
 }

@@ -93,6 +93,9 @@ fn covered(coverage: &Coverage) -> Vec<String> {
     if coverage.undoing > 0 {
         lines.push(format!("  of them {} with a second fault while it was undone or taken up", coverage.undoing));
     }
+    if coverage.again > 0 {
+        lines.push(format!("  and {} with the same deploy once more afterwards, as it is or with a fault in it", coverage.again));
+    }
     if coverage.pairs > 0 {
         lines.push(format!("  and {} pairs of faults, drawn by chance", coverage.pairs));
     }

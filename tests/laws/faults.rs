@@ -264,9 +264,16 @@ fn the_same_test_says_the_same_byte_for_byte() {
 
 #[test]
 fn a_breach_is_shown_again_by_the_name_of_its_scenario() {
-    for case in ["no-health-check", "drain-without-bracket", "secret-in-an-error"] {
+    let single = "--single";
+    let cases = [
+        ("no-health-check", single),
+        ("drain-without-bracket", single),
+        ("secret-in-an-error", single),
+        ("history-grows", "--all-hosts"),
+    ];
+    for (case, which) in cases {
         let temp = project(&corpus().join(case));
-        let how = ["--single", "--faults", "fails,sick-release,killed-after", "--format", "json"];
+        let how = [which, "--faults", "fails,sick-release,killed-after", "--format", "json"];
         let found = events(&tested(temp.path(), "wrong.rhai", &how));
         let breaches: Vec<&Value> = found.iter().filter(|event| event["event"] == "breach").collect();
         assert!(!breaches.is_empty(), "{case}");
@@ -290,7 +297,10 @@ fn names_that_are_none_are_refused_with_what_there_is() {
         (["--scenario", "main#1/1:sik"], "there is no fault `sik`; there are: fails"),
         (["--scenario", "somewhere"], "`somewhere` is no fault: it is written as main/3.rolling/web2#4/1:lost"),
         (["--scenario", "main/2.rolling/web9#4/1:lost"], "the run never comes to main/2.rolling/web9#4/1:lost"),
-        (["--scenario", "main#1/1:fails+again"], "`again` is not what can follow: `resume` or `unwind`"),
+        (["--scenario", "main#1/1:fails+later"], "`later` is not what can follow: `resume`, `unwind` or `again`"),
+        (["--scenario", "none+againx"], "`againx` is not what can follow: `again`, or `again:` and faults"),
+        (["--scenario", "none+again:"], "`` is no fault"),
+        (["--scenario", "none+again:main#90/1:fails"], "the run never comes to main#90/1:fails"),
     ] {
         let output = tested(temp.path(), "mended.rhai", &how);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -73,6 +73,8 @@ pub struct Injector {
     state: Mutex<State>,
     dead: AtomicBool,
     lost: AtomicBool,
+    /// The epoch of its first process.
+    epoch: u64,
 }
 
 #[derive(Default)]
@@ -136,7 +138,20 @@ impl Injector {
     pub fn new(fleet: Arc<Fleet>, faults: Vec<Fault>, lock: LockName, memory: Memory) -> Self {
         let began = fleet.names().into_iter().map(|name| (name.clone(), fleet.units(&name))).collect();
         let state = Mutex::new(State { leg: 1, ..State::default() });
-        Self { fleet, faults, lock, memory, began, state, dead: AtomicBool::new(false), lost: AtomicBool::new(false) }
+        let (dead, lost) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { fleet, faults, lock, memory, began, state, dead, lost, epoch: 1 }
+    }
+
+    /// The same for the run of this number under its lock, the first being 1: each holds it later than all processes of those before.
+    #[must_use]
+    pub fn of_run(self, n: u64) -> Self {
+        Self { epoch: 1 + (n - 1) * 100, ..self }
+    }
+
+    /// Under which epoch the process that is at work holds the lock.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch + u64::from(self.leg()) - 1
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -269,7 +284,7 @@ impl Injector {
 
     pub(super) fn taken(&self) {
         self.lost.store(true, Ordering::SeqCst);
-        self.fleet.taken(&self.lock, Epoch(2));
+        self.fleet.taken(&self.lock, Epoch(self.epoch() + 1));
     }
 
     /// A service that was told something is not well from here on.

@@ -3,7 +3,7 @@
 
 use super::commands::Programs;
 use super::files::{Ino, Inode, Node};
-use super::host::{Host, Kept, Save, Was};
+use super::host::{Claimant, Host, Kept, Save, Was};
 use super::view::{Below, Last, View};
 use crate::effect::{EffectError, Fence, Reply};
 use crate::id::{RemotePath, SaveId};
@@ -89,9 +89,12 @@ impl At<'_> {
         View { files: &mut self.host.files, below: self.below }
     }
 
+    /// What the run keeps here as this user, with word of whose it is from the beginning. `wl_private`.
     pub(super) fn kept(&mut self) -> &mut Kept {
-        let (since, since_boot) = (Some(self.host.next_pid), self.host.boots);
-        self.host.kept.entry(self.keeper.clone()).or_insert_with(|| Kept { since, since_boot, ..Kept::default() })
+        let (since, since_boot, run) = (Some(self.host.next_pid), self.host.boots, &self.run);
+        let claimant = |fence: &Fence| Claimant { lock: fence.lock.clone(), run: run.clone(), by: fence.by.clone() };
+        let of = self.fence.map(claimant);
+        self.host.kept.entry(self.keeper.clone()).or_insert_with(|| Kept { since, since_boot, of, ..Kept::default() })
     }
 
     pub(super) fn save(&self, save: &SaveId) -> Option<&Save> {
@@ -185,7 +188,6 @@ impl At<'_> {
             return Ok(());
         }
         self.claim(path, Some(&was))?;
-        self.show_claim();
         let real = Some(self.lies(path)?).filter(|real| real != path);
         let path = path.to_owned();
         self.kept().saves.insert(save.as_str().to_owned(), Save { path, real, was, made: None });

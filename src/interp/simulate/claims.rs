@@ -3,7 +3,7 @@
 
 use super::at::At;
 use super::files::{Ino, Node};
-use super::host::{Claimant, Made, Save, Was};
+use super::host::{Made, Save, Was};
 use crate::effect::{Basis, EffectError, Overwrite};
 use crate::id::{Digest, HostName, SaveId};
 
@@ -13,13 +13,6 @@ impl At<'_> {
         if let Some(kept) = self.kept().saves.get_mut(save.as_str()) {
             kept.made.get_or_insert(made);
         }
-    }
-
-    /// Leaves word of who keeps something here.
-    pub(super) fn show_claim(&mut self) {
-        let Some(fence) = self.fence else { return };
-        let claimant = Claimant { lock: fence.lock.clone(), run: self.run.clone(), by: fence.by.clone() };
-        self.kept().of.get_or_insert(claimant);
     }
 
     /// `wl_claim`; nothing is kept where all is as asked.

@@ -3,6 +3,7 @@
 //! A host serves with a service that runs, that is not being restarted, and that no bracket keeps out of its users' way. What a
 //! fault took away is not the script's doing.
 
+use super::super::play::Outcome;
 use super::{Breach, Case, Judge};
 use crate::effect::Verb;
 use crate::id::StepKey;
@@ -15,6 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Hosts on which a service ran when the run began.
 struct Pool<'a> {
     unit: &'a str,
+    /// Services that have taken its place once the run is over, as the other colour of two.
+    instead: Vec<&'a str>,
     hosts: BTreeSet<&'a str>,
     needed: usize,
 }
@@ -35,7 +38,29 @@ fn pools<'a>(case: &Case<'a>) -> Vec<Pool<'a>> {
         }
     }
     let pools = hosts.into_iter().filter(|(_, hosts)| hosts.len() > 1);
-    pools.map(|(unit, hosts)| Pool { unit, needed: needed(case, &hosts), hosts }).collect()
+    pools.map(|(unit, hosts)| Pool { unit, instead: instead(case, unit, &hosts), needed: needed(case, &hosts), hosts }).collect()
+}
+
+/// Where a service no longer runs on any of its hosts after a run without faults: those that run on all of them then, and did not
+/// before.
+fn instead<'a>(case: &Case<'a>, unit: &str, hosts: &BTreeSet<&str>) -> Vec<&'a str> {
+    let calm = case.calm.unwrap_or(case.outcome);
+    let turns = std::iter::once(calm).chain(calm.next.as_deref());
+    turns.map(|calm| replaces(calm, unit, hosts)).find(|units| !units.is_empty()).unwrap_or_default()
+}
+
+fn replaces<'a>(calm: &'a Outcome, unit: &str, hosts: &BTreeSet<&str>) -> Vec<&'a str> {
+    let began = |host: &str, unit: &str| calm.began.get(host).into_iter().flatten().any(|own| own.is_up() && own.unit == unit);
+    let ends = |host: &str, unit: &str| {
+        let service = calm.end.hosts.get(host).and_then(|things| things.get(&format!("service {unit}")));
+        service.is_some_and(|service| service.starts_with("active"))
+    };
+    if !hosts.iter().all(|host| began(host, unit) && !ends(host, unit)) {
+        return Vec::new();
+    }
+    let things = hosts.iter().filter_map(|host| calm.end.hosts.get(*host)).flat_map(|things| things.keys());
+    let units: BTreeSet<&str> = things.filter_map(|thing| thing.strip_prefix("service ")).collect();
+    units.into_iter().filter(|unit| hosts.iter().all(|host| ends(host, unit) && !began(host, unit))).collect()
 }
 
 /// How many of these hosts must serve: what the groups of hosts that hold them all say, else one; none when what runs there tolerates
@@ -160,7 +185,8 @@ fn opened(case: &Case<'_>, pool: &Pool<'_>, now: &Watched<'_>, key: &StepKey, be
 
 /// What a moment does to a host of the pool. Gives whether there may be more or fewer that serve now.
 fn step<'a>(moment: &Moment, pool: &Pool<'a>, host: &'a str, now: &mut Watched<'a>) -> bool {
-    let up = |units: &[UnitShown]| units.iter().any(|unit| unit.unit == pool.unit && unit.is_up());
+    let serves = |unit: &str| unit == pool.unit || pool.instead.contains(&unit);
+    let up = |units: &[UnitShown]| units.iter().any(|unit| serves(&unit.unit) && unit.is_up());
     if let Some(units) = &moment.units {
         now.up.insert(host, up(units));
     }

@@ -15,8 +15,11 @@ pub(super) fn judge(case: &Case<'_>, breaches: &mut Vec<Breach>) {
                 let failed = failed_within_budget(case);
                 let differs = differences(case, &calm.end, &outcome.end);
                 let kept = differs.into_iter().filter(|line| !failed.contains(line.host.as_str()));
-                breaches
-                    .extend(kept.map(|line| line.breach(case, "it succeeded, and a host is not as after a run without faults")));
+                let what = match case.again {
+                    true => "it succeeded, and a host is not as after the first deploy",
+                    false => "it succeeded, and a host is not as after a run without faults",
+                };
+                breaches.extend(kept.map(|line| line.breach(case, what)));
             }
             missed(case, breaches);
             stale(case, breaches);
@@ -53,6 +56,20 @@ pub(super) fn judge(case: &Case<'_>, breaches: &mut Vec<Breach>) {
                 help: "",
             });
         }
+    }
+}
+
+/// The same deploy, without faults, does not succeed behind what came before it.
+pub(super) fn fails_again(case: &Case<'_>) -> Breach {
+    let error = case.outcome.last.as_ref().and_then(|finish| finish.error.as_ref());
+    let message = error.map(|error| format!(": {}", plain(case, &error.message))).unwrap_or_default();
+    Breach {
+        judge: Judge::EndState,
+        what: format!("it does not succeed, though nothing goes wrong then{message}"),
+        host: error.and_then(|error| error.host.as_ref()).map(ToString::to_string),
+        site: error.map(|error| error.site.clone()).filter(|site| *site != Site::default()),
+        at: None,
+        help: "a deploy must work again, whether the one before succeeded or was undone: ask for what is wanted, not for a change",
     }
 }
 
@@ -161,8 +178,10 @@ fn differences(case: &Case<'_>, before: &Snapshot, after: &Snapshot) -> Vec<Diff
         }
         let is = after.hosts.get(host).unwrap_or(&nothing);
         let things: BTreeSet<&String> = was.keys().chain(is.keys()).collect();
-        // Who could not be told that it is over keeps what was kept.
+        // Who could not be told that it is over keeps what was kept, until a later run comes to it.
         let was_gone = case.outcome.history.were_gone.iter().any(|gone| gone.as_str() == host);
+        let untold = was_gone || case.outcome.last.is_none();
+        let kept = |thing: &String| thing.contains("/.wl-trash-") && (untold || !is.contains_key(thing));
         let told = |thing: &String| thing.strip_prefix("service ").is_some_and(|unit| told_elsewhere(case, host, unit));
         let differ = things.into_iter().filter(|thing| was.get(*thing) != is.get(*thing));
         let as_booted = |thing: &String| {
@@ -170,8 +189,7 @@ fn differences(case: &Case<'_>, before: &Snapshot, after: &Snapshot) -> Vec<Diff
             thing.starts_with("service ") && booted.is_some_and(|booted| booted.get(thing) == is.get(thing))
         };
         let excused = |thing: &String| told(thing) || as_booted(thing) || case.outcome.is_held_open(host, thing);
-        let differ: Vec<&String> =
-            differ.filter(|thing| !(excused(thing) || was_gone && thing.contains("/.wl-trash-"))).collect();
+        let differ: Vec<&String> = differ.filter(|thing| !excused(thing) && !kept(thing)).collect();
         // What runs no more is what matters most.
         let ends = |thing: &&String| thing.starts_with("service ") && !is.contains_key(*thing);
         let first = differ.iter().copied().find(ends).or_else(|| differ.first().copied());

@@ -14,6 +14,11 @@ pub(super) fn judge(case: &Case<'_>, breaches: &mut Vec<Breach>) {
             hosts.iter().map(|host| (*host, case.outcome.began.get(*host).cloned().unwrap_or_default())).collect();
         let before = mixed(&live);
         for (at, moment) in case.outcome.history.moments.iter().enumerate() {
+            // Nor is what runs where undoing itself was made to fail, until it is taken up.
+            if moment.undoes && moment.fault.is_some() {
+                live.remove(moment.host.as_str());
+                continue;
+            }
             let (Some(units), true) = (&moment.units, hosts.contains(&moment.host.as_str())) else { continue };
             live.insert(hosts.iter().find(|host| **host == moment.host.as_str()).copied().unwrap_or_default(), units.to_vec());
             if !before && mixed(&live) {

@@ -13,7 +13,7 @@ use super::play::Outcome;
 use crate::effect::{EffectClass, Verb};
 use crate::id::StepKey;
 use crate::interp::fault::{Act, Broken, Moment};
-use crate::journal::Entry;
+use crate::journal::{Entry, RunPhase};
 use crate::op::Component;
 use crate::step::{Command, Site};
 use serde::Serialize;
@@ -87,6 +87,29 @@ pub fn judge(outcome: &Outcome, calm: Option<&Outcome>) -> Vec<Breach> {
     breaches
 }
 
+/// How what shows in the same deploy once more begins.
+pub(super) const AGAIN: &str = "deployed once more: ";
+
+/// What is not as it must be in the same deploy once more, behind an outcome; `calm` is the run without faults.
+#[must_use]
+pub fn judge_again(next: &Outcome, calm: &Outcome) -> Vec<Breach> {
+    // Where deploys take turns, it may be the turn of either.
+    let turn = calm.next.as_deref().filter(|other| other.end == next.end);
+    let case = Case { again: true, ..Case::new(next, Some(turn.unwrap_or(calm))) };
+    let mut breaches = Vec::new();
+    capacity::judge(&case, &mut breaches);
+    mixes::judge(&case, &mut breaches);
+    end::judge(&case, &mut breaches);
+    debts::judge(&case, &mut breaches);
+    truth::judge(&case, &mut breaches);
+    breaches.extend(invariants(&case));
+    let faulty = next.scenario.again.as_ref().is_some_and(|faults| !faults.is_empty());
+    if !faulty && next.phase() != Some(RunPhase::Succeeded) {
+        breaches = vec![end::fails_again(&case)];
+    }
+    breaches.into_iter().map(|breach| Breach { what: format!("{AGAIN}{}", breach.what), ..breach }).collect()
+}
+
 /// What the script says must hold, and did not: the first moment of each.
 fn invariants(case: &Case<'_>) -> Vec<Breach> {
     let mut told = std::collections::BTreeSet::new();
@@ -111,6 +134,8 @@ pub(super) struct Case<'a> {
     pub(super) outcome: &'a Outcome,
     pub(super) calm: Option<&'a Outcome>,
     pub(super) commands: BTreeMap<&'a StepKey, &'a Command>,
+    /// Whether it is a deploy that came behind another one.
+    pub(super) again: bool,
 }
 
 impl<'a> Case<'a> {
@@ -124,7 +149,7 @@ impl<'a> Case<'a> {
         // What a fault cut off before it was on record is known from the run without faults.
         let mut commands: BTreeMap<_, _> = calm.into_iter().flat_map(started).collect();
         commands.extend(started(outcome));
-        Self { outcome, calm, commands }
+        Self { outcome, calm, commands, again: false }
     }
 
     pub(super) fn site(&self, key: &StepKey) -> Option<Site> {
