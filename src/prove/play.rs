@@ -1,9 +1,10 @@
 //! One scenario from its beginning to its end: the run, and whoever takes it up.
 
 use super::fragile::Fragile;
+use super::judge::speaks_of;
 use super::scenario::{Scenario, Then};
 use crate::artifact::{DirectoryStore, KeptSources};
-use crate::effect::{Effects, Fence, PostconditionSubject};
+use crate::effect::{Effects, Fence};
 use crate::event::Watcher;
 use crate::id::{Epoch, LockName, RunId, StepKey};
 use crate::interp::fault::{Fault, Faulty, History, Injector, Memory};
@@ -177,16 +178,7 @@ impl Outcome {
         let opens = |key: &StepKey| open.iter().any(|within| key.task.as_str().starts_with(within));
         let steps = self.state.steps.iter().filter(|(_, step)| step.command.host.as_str() == host);
         let (own, other): (Vec<_>, Vec<_>) = steps.partition(|(key, _)| opens(key));
-        let speaks = |(_, step): &(&StepKey, &StepState)| {
-            step.undos.values().flat_map(|undo| &undo.makes).any(|made| match made.subject() {
-                PostconditionSubject::Path(path) | PostconditionSubject::Mode(path) => {
-                    thing.strip_prefix(path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-                }
-                PostconditionSubject::Active(unit) | PostconditionSubject::Enabled(unit) => {
-                    thing.strip_prefix("service ").is_some_and(|name| name.contains(unit.as_str()))
-                }
-            })
-        };
+        let speaks = |(_, step): &(&StepKey, &StepState)| speaks_of(step, thing);
         own.iter().any(speaks) || own.iter().any(|(_, step)| step.command.op == "run") && !other.iter().any(speaks)
     }
 

@@ -1,9 +1,9 @@
 //! New everywhere; or as before; or, where the script halts, each host one or the other.
 
-use super::{Breach, Case, Judge};
+use super::{Breach, Case, Judge, given_up};
 use crate::interp::fault::{Ended, Moment};
 use crate::interp::simulate::{Snapshot, UnitShown};
-use crate::journal::RunPhase;
+use crate::journal::{RunPhase, StepState};
 use crate::step::Site;
 use std::collections::BTreeSet;
 
@@ -13,7 +13,9 @@ pub(super) fn judge(case: &Case<'_>, breaches: &mut Vec<Breach>) {
         Some(RunPhase::Succeeded) => {
             if let Some(calm) = case.calm {
                 let failed = failed_within_budget(case);
-                let differs = differences(case, &calm.end, &outcome.end);
+                let bodies = given_up::attempts(case);
+                let excused = |host: &str, thing: &str| given_up::is_of_an_attempt(case, &bodies, host, thing);
+                let differs = differences(case, &calm.end, &outcome.end, &excused);
                 let kept = differs.into_iter().filter(|line| !failed.contains(line.host.as_str()));
                 let what = match case.again {
                     true => "it succeeded, and a host is not as after the first deploy",
@@ -22,11 +24,13 @@ pub(super) fn judge(case: &Case<'_>, breaches: &mut Vec<Breach>) {
                 breaches.extend(kept.map(|line| line.breach(case, what)));
             }
             missed(case, breaches);
+            given_up::hosts(case, breaches);
+            given_up::commands(case, breaches);
             stale(case, breaches);
             removed(case, breaches);
         }
         Some(RunPhase::Unwound | RunPhase::Refused) => {
-            let differs = differences(case, &outcome.start, &outcome.end);
+            let differs = differences(case, &outcome.start, &outcome.end, &|_, _| false);
             breaches.extend(differs.into_iter().map(|line| line.breach(case, "it was unwound, and a host is not as before")));
             not_undone(case, breaches);
         }
@@ -35,6 +39,9 @@ pub(super) fn judge(case: &Case<'_>, breaches: &mut Vec<Breach>) {
         Some(RunPhase::Stuck) => {
             let why = outcome.last.as_ref().and_then(|finish| finish.stuck.first());
             let message = why.map(|error| plain(case, &error.message)).unwrap_or_default();
+            if given_up::is_told_full(case, &message) {
+                return;
+            }
             let site = why.map(|error| error.site.clone()).filter(|site| *site != crate::step::Site::default());
             breaches.push(Breach {
                 judge: Judge::EndState,
@@ -123,7 +130,7 @@ pub(in crate::prove) fn without_host(text: &str, host: &str) -> String {
 }
 
 /// Something of a host that is otherwise.
-struct Differs {
+pub(super) struct Differs {
     host: String,
     thing: String,
     was: Option<String>,
@@ -131,7 +138,11 @@ struct Differs {
 }
 
 impl Differs {
-    fn breach(self, case: &Case<'_>, what: &str) -> Breach {
+    pub(super) fn thing(&self) -> &str {
+        &self.thing
+    }
+
+    pub(super) fn breach(self, case: &Case<'_>, what: &str) -> Breach {
         let host = self.host;
         let name = self.thing.rsplit(' ').next().unwrap_or(&self.thing).trim_end_matches(".service");
         let last = name.rsplit('/').next().unwrap_or(name);
@@ -169,7 +180,8 @@ fn short(text: &str) -> String {
     if text.chars().count() <= 60 { text.to_owned() } else { text.chars().take(59).chain(['…']).collect() }
 }
 
-fn differences(case: &Case<'_>, before: &Snapshot, after: &Snapshot) -> Vec<Differs> {
+/// The first thing of each host that is otherwise; what this excuses, by host and name, is left out.
+fn differences(case: &Case<'_>, before: &Snapshot, after: &Snapshot, besides: &dyn Fn(&str, &str) -> bool) -> Vec<Differs> {
     let nothing = std::collections::BTreeMap::new();
     let mut all = Vec::new();
     for (host, was) in &before.hosts {
@@ -188,7 +200,8 @@ fn differences(case: &Case<'_>, before: &Snapshot, after: &Snapshot) -> Vec<Diff
             let booted = case.outcome.booted.as_ref().and_then(|booted| booted.hosts.get(host));
             thing.starts_with("service ") && booted.is_some_and(|booted| booted.get(thing) == is.get(thing))
         };
-        let excused = |thing: &String| told(thing) || as_booted(thing) || case.outcome.is_held_open(host, thing);
+        let excused =
+            |thing: &String| told(thing) || as_booted(thing) || case.outcome.is_held_open(host, thing) || besides(host, thing);
         let differ: Vec<&String> = differ.filter(|thing| !excused(thing) && !kept(thing)).collect();
         // What runs no more is what matters most.
         let ends = |thing: &&String| thing.starts_with("service ") && !is.contains_key(*thing);
@@ -202,6 +215,26 @@ fn differences(case: &Case<'_>, before: &Snapshot, after: &Snapshot) -> Vec<Diff
         }));
     }
     all
+}
+
+/// Everything of one host that is otherwise than before the run.
+pub(super) fn differences_of(case: &Case<'_>, host: &str) -> Vec<Differs> {
+    let nothing = std::collections::BTreeMap::new();
+    let was = case.outcome.start.hosts.get(host).unwrap_or(&nothing);
+    let is = case.outcome.end.hosts.get(host).unwrap_or(&nothing);
+    let things: BTreeSet<&String> = was.keys().chain(is.keys()).collect();
+    let were_gone = &case.outcome.history.were_gone;
+    let untold = were_gone.iter().any(|gone| gone.as_str() == host);
+    let kept = |thing: &str| thing.contains("/.wl-trash-") && (untold || !is.contains_key(thing));
+    let differ = things.into_iter().filter(|thing| was.get(*thing) != is.get(*thing));
+    let differ = differ.filter(|thing| !kept(thing) && !told_elsewhere(case, host, thing.trim_start_matches("service ")));
+    let line = |thing: &String| Differs {
+        host: host.to_owned(),
+        thing: thing.clone(),
+        was: was.get(thing).cloned(),
+        is: is.get(thing).cloned(),
+    };
+    differ.map(line).collect()
 }
 
 /// Services of which other breaches tell: that are not well, or that run from old files in the run without faults as well.
@@ -295,6 +328,15 @@ fn missed(case: &Case<'_>, breaches: &mut Vec<Breach>) {
 fn past_return(case: &Case<'_>, breaches: &mut Vec<Breach>) {
     let outcome = case.outcome;
     let declared = case.commands.values().find(|command| command.op == crate::op::PointOfNoReturn::WORD);
+    if let Some(calm) = case.calm {
+        let has = |snapshot: &Snapshot, host: &str, thing: &str| {
+            snapshot.hosts.get(host).is_some_and(|things| things.contains_key(thing))
+        };
+        let is_known = |host: &str, thing: &str| has(&outcome.start, host, thing) || has(&calm.end, host, thing);
+        let differs = differences(case, &outcome.start, &outcome.end, &is_known);
+        let what = "it halted behind its point of no return, and something stays that neither was there nor is to be";
+        breaches.extend(differs.into_iter().map(|line| line.breach(case, what)));
+    }
     for host in outcome.began.keys().filter(|host| !outcome.is_gone(host)) {
         let Some(unit) = serves_no_more(case, host) else { continue };
         breaches.push(Breach {
@@ -342,18 +384,26 @@ fn not_undone(case: &Case<'_>, breaches: &mut Vec<Breach>) {
         if !ran.contains(key) {
             continue;
         }
-        if step.command.args["irreversible"].is_string() || case.outcome.is_gone(step.command.host.as_str()) {
+        if is_declared(case, step) {
             continue;
         }
-        let command = plain(case, &step.summary);
-        breaches.push(Breach {
-            judge: Judge::EndState,
-            what: format!("it was unwound, and nothing undoes `{command}`"),
-            host: Some(step.command.host.to_string()),
-            site: Some(step.command.site.clone()),
-            at: None,
-            help: "say how: `undo: \"COMMAND\"`, `writes: [PATHS]`, `again: \"safe\"`; or that it stays: `irreversible: \"WHY\"`",
-        });
+        breaches.push(not_undone_breach(case, step));
+    }
+}
+
+/// Whether the script says that what a command did stays, or its host is gone.
+pub(super) fn is_declared(case: &Case<'_>, step: &StepState) -> bool {
+    step.command.args["irreversible"].is_string() || case.outcome.is_gone(step.command.host.as_str())
+}
+
+pub(super) fn not_undone_breach(case: &Case<'_>, step: &StepState) -> Breach {
+    Breach {
+        judge: Judge::EndState,
+        what: format!("it was undone, and nothing undoes `{}`", plain(case, &step.summary)),
+        host: Some(step.command.host.to_string()),
+        site: Some(step.command.site.clone()),
+        at: None,
+        help: "say how: `undo: \"COMMAND\"`, `writes: [PATHS]`, `again: \"safe\"`; or that it stays: `irreversible: \"WHY\"`",
     }
 }
 
@@ -374,7 +424,7 @@ fn halted(case: &Case<'_>, breaches: &mut Vec<Breach>) {
                 .map(|(name, things)| (name.clone(), things.clone()))
                 .collect(),
         };
-        let line = differences(case, &one(&outcome.start), &one(&outcome.end)).into_iter().next();
+        let line = differences(case, &one(&outcome.start), &one(&outcome.end), &|_, _| false).into_iter().next();
         breaches.extend(line.map(|line| line.breach(case, "it halted, and a host is neither as before nor new")));
     }
 }

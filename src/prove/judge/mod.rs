@@ -3,11 +3,13 @@
 mod capacity;
 mod debts;
 mod end;
+mod given_up;
 mod mixes;
 mod once;
 mod truth;
 
 pub(super) use end::without_host;
+pub(super) use given_up::speaks_of;
 
 use super::play::Outcome;
 use crate::effect::{EffectClass, Verb};

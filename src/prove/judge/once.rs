@@ -88,19 +88,26 @@ fn never(case: &Case<'_>, breaches: &mut Vec<Breach>) {
     });
     let ended = commands(&case.outcome.history.moments).map(|(_, moment, text, _)| (moment.host.as_str(), text));
     let ran: BTreeSet<(&str, &str)> = ended.chain(cut_off).collect();
+    let bodies = super::given_up::attempts(case);
+    let in_a_body = |moment: &Moment| moment.key().is_some_and(|key| bodies.iter().any(|body| body.holds(key)));
     let missed: BTreeSet<String> = case.outcome.state.missed.values().flatten().map(ToString::to_string).collect();
     for (_, moment, text, _) in commands(&calm.history.moments) {
         let host = moment.host.as_str();
         // In whose block it stands may be another host than the one where it runs.
         let block = moment.key().map(|key| key.task.leaf().to_owned()).unwrap_or_default();
-        if ran.contains(&(host, text)) || case.outcome.is_gone(host) || missed.contains(host) || missed.contains(&block) {
+        if ran.contains(&(host, text))
+            || in_a_body(moment)
+            || case.outcome.is_gone(host)
+            || missed.contains(host)
+            || missed.contains(&block)
+        {
             continue;
         }
         breaches.push(Breach {
             judge: Judge::Once,
             what: format!("it succeeded, and `{}` never ran", super::end::plain(case, text)),
             host: Some(host.to_owned()),
-            site: moment.key().and_then(|key| case.site(key)),
+            site: moment.key().and_then(|key| calm.state.steps.get(key)).map(|step| step.command.site.clone()),
             at: None,
             help: "",
         });
