@@ -6,7 +6,8 @@ use super::play::{Leg, Outcome, Start, Subject, Worker};
 use super::scenario::Scenario;
 use super::trace::{TraceLine, story, trace};
 use crate::effect::EffectClass;
-use crate::interp::fault::{Act, FaultKind};
+use crate::id::StepKey;
+use crate::interp::fault::{Act, Fault, FaultKind, Point};
 use crate::interp::turns;
 use crate::journal::RunPhase;
 use crate::ledger::LedgerError;
@@ -72,6 +73,9 @@ pub struct Cause {
     /// The line of the script that it comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub site: Option<Site>,
+    /// How the script comes to that line, innermost first: `in \`stage\`, called at deploy.rhai:9:13`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub way: Vec<String>,
     /// On which hosts.
     pub hosts: BTreeSet<String>,
     /// In how many scenarios.
@@ -154,8 +158,24 @@ impl FaultTest<'_> {
         let all = list::singles(&calm, &Choice { all_hosts: true, ..self.choice.clone() }).len();
         verdict.coverage.folded = all - singles.len();
         verdict.causes = found.causes();
+        for cause in &mut verdict.causes {
+            cause.way = self.way(&calm, cause.site.as_ref())?;
+        }
         verdict.stopped = self.subject.stop.is_stopped();
         Ok(verdict)
+    }
+
+    /// How the script comes to a line: as a failure of the first effect there tells.
+    fn way(&self, calm: &Outcome, site: Option<&Site>) -> Result<Vec<String>, LedgerError> {
+        let of_line = |key: &StepKey| calm.state.steps.get(key).is_some_and(|step| Some(&step.command.site) == site);
+        let mut first = calm.history.moments.iter().filter(|moment| moment.leg == 1 && !moment.undoes);
+        let Some(id) = first.find(|moment| moment.key().is_some_and(of_line)).and_then(|moment| moment.id.clone()) else {
+            return Ok(Vec::new());
+        };
+        let failing = Scenario::one(Fault { at: Point::Effect(id), kind: FaultKind::Fails });
+        let outcome = self.subject.play(&failing, &Worker::new(0))?;
+        let said = outcome.last.and_then(|finish| finish.diagnostic).filter(|said| said.site.as_ref() == site);
+        Ok(said.map(|said| said.way()).unwrap_or_default())
     }
 
     /// Plays deploys once more behind what came before, then again with faults in them.
@@ -303,7 +323,18 @@ impl Found {
         let known: BTreeSet<(Judge, String)> =
             found.keys().filter(|(_, what, _)| !what.starts_with(AGAIN)).map(|(judge, _, site)| (*judge, site.clone())).collect();
         found.retain(|(judge, what, site), _| !what.starts_with(AGAIN) || !known.contains(&(*judge, site.clone())));
-        let mut causes: Vec<Cause> = found.into_values().map(|(cause, _)| cause).collect();
+        let mut causes: Vec<Cause> = Vec::new();
+        for (cause, _) in found.into_values() {
+            // What is left behind is one thing, whichever line was the last to touch it.
+            let same = causes.iter_mut().find(|other| cause.is_one_with(other));
+            let Some(other) = same else {
+                causes.push(cause);
+                continue;
+            };
+            let (count, hosts) = (cause.count + other.count, cause.hosts.union(&other.hosts).cloned().collect());
+            let better = if cause.count > other.count { cause } else { other.clone() };
+            *other = Cause { count, hosts, ..better };
+        }
         causes.sort_by_key(|cause| {
             let line = cause.site.as_ref().map_or((String::new(), 0), |site| (site.source.clone(), site.line));
             (cause.judge, line, cause.what.clone())
@@ -317,6 +348,7 @@ fn cause(outcome: &Outcome, breach: &Breach, faults: &[String]) -> Cause {
         judge: breach.judge,
         what: breach.what.clone(),
         site: breach.site.clone(),
+        way: Vec::new(),
         hosts: breach.host.iter().cloned().collect(),
         count: 0,
         scenario: outcome.scenario.to_string(),
@@ -327,9 +359,17 @@ fn cause(outcome: &Outcome, breach: &Breach, faults: &[String]) -> Cause {
     }
 }
 
+impl Cause {
+    /// Whether both say of the same thing on hosts that it is not as it must be.
+    fn is_one_with(&self, other: &Self) -> bool {
+        let of_a_thing = self.judge == Judge::EndState && !self.what.contains("nothing undoes");
+        let own = |cause: &Self| cause.site.as_ref().is_some_and(|site| !site.source.starts_with("std/"));
+        of_a_thing && self.what == other.what && !own(self) && !own(other)
+    }
+}
+
 /// A fault in words: what was done where, and what went wrong.
-fn told(outcome: &Outcome, fault: &crate::interp::fault::Fault) -> String {
-    use crate::interp::fault::Point;
+fn told(outcome: &Outcome, fault: &Fault) -> String {
     match &fault.at {
         Point::Record(record) => format!("record {record}: {}", fault.kind.told()),
         Point::Effect(id) => {

@@ -40,6 +40,7 @@ fn cause_lines(cause: &Cause, again: &str, paint: Paint) -> Vec<String> {
     let head = paint.tone(Tone::Bad, &format!("breach of {}", cause.judge.word()));
     let mut lines = vec![String::new(), format!("{head}{}", paint.tone(Tone::Strong, &site))];
     lines.push(format!("  {}", plain(&cause.what)));
+    lines.extend(cause.way.iter().map(|way| paint.tone(Tone::Faint, &format!("  {}", plain(way)))));
     let hosts: Vec<&str> = cause.hosts.iter().map(String::as_str).collect();
     if !hosts.is_empty() {
         let shown = if hosts.len() > 6 { format!("{} hosts", hosts.len()) } else { hosts.join(", ") };

@@ -104,6 +104,21 @@ impl Diagnostic {
         self
     }
 
+    /// How the script came there, innermost first, each with its place: `in \`restart\`, called at deploy.rhai:2:11`.
+    #[must_use]
+    pub fn way(&self) -> Vec<String> {
+        let placed = |label: &Label| {
+            let text = self.source.as_ref().map(|source| source.inner().as_ref()).unwrap_or_default();
+            let before = text.get(..label.offset).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            let words = label.text.strip_suffix(" here").unwrap_or(&label.text);
+            format!("{words} at {}:{line}:{column}", label.source_name)
+        };
+        let labels = self.labels.iter().filter(|label| !label.primary).map(placed);
+        labels.chain(self.chain.iter().cloned()).collect()
+    }
+
     /// The report as text without colours.
     #[must_use]
     pub fn to_report_text(&self, width: usize) -> String {

@@ -289,6 +289,22 @@ fn a_breach_is_shown_again_by_the_name_of_its_scenario() {
 }
 
 #[test]
+fn a_breach_tells_how_the_script_came_to_its_line() {
+    let temp = project(&corpus().join("no-return-too-early"));
+    let found = events(&tested(temp.path(), "wrong.rhai", &["--single", "--faults", "fails", "--format", "json"]));
+    let of_std = found.iter().filter(|event| event["site"]["source"] == "std/release");
+    let ways: Vec<&Value> = of_std.map(|event| &event["way"]).collect();
+    let way = serde_json::json!([
+        "in `stage`, called at lib/deploy.rhai:7:22",
+        "in `stage`, called at lib/deploy.rhai:29:23",
+        "in `release`, called at wrong.rhai:8:50",
+        "in the closure that `rolling` runs at wrong.rhai:8:1",
+    ]);
+    // What several of its lines touch is told once.
+    assert_eq!(ways, [&way]);
+}
+
+#[test]
 fn names_that_are_none_are_refused_with_what_there_is() {
     let temp = project(&corpus().join("undo-missing"));
     for (how, says) in [

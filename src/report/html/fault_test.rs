@@ -61,6 +61,12 @@ fn breach(body: &mut String, cause: &Cause, again: &str) {
     let site = cause.site.as_ref().map(|site| format!(" <code>{}</code>", escape(&site.to_string()))).unwrap_or_default();
     let hosts: Vec<String> = cause.hosts.iter().map(|host| escape(host)).collect();
     let hosts = if hosts.is_empty() { String::new() } else { format!("<p class=\"small faint\">on {}</p>", hosts.join(", ")) };
+    let way: Vec<String> = cause.way.iter().map(|way| format!("<br>{}", escape(way))).collect();
+    let way = if way.is_empty() {
+        String::new()
+    } else {
+        format!("<p class=\"small faint mono\">{}</p>", way.concat().trim_start_matches("<br>"))
+    };
     let when: Vec<String> = cause.faults.iter().map(|fault| format!("<p><b>When:</b> {}</p>", escape(fault))).collect();
     let when = if when.is_empty() { "<p><b>When:</b> nothing goes wrong at all</p>".to_owned() } else { when.concat() };
     let help = if cause.help.is_empty() { String::new() } else { format!("<p><b>Help:</b> {}</p>", escape(cause.help)) };
@@ -69,7 +75,7 @@ fn breach(body: &mut String, cause: &Cause, again: &str) {
     let times = if cause.count == 1 { "1 scenario".to_owned() } else { format!("{} scenarios", cause.count) };
     let _ = write!(
         body,
-        "<div class=\"card bad\"><p><span class=\"badge bad\">{judge}</span>{site}</p><p>{what}</p>{hosts}{when}{help}\
+        "<div class=\"card bad\"><p><span class=\"badge bad\">{judge}</span>{site}</p><p>{what}</p>{way}{hosts}{when}{help}\
          <details><summary>timeline of the shortest of {times}</summary>{}<p class=\"small\">Step by step: <code>{command}</code></p></details></div>",
         timeline(&cause.story),
     );
