@@ -189,6 +189,13 @@ impl Outcome {
         self.last.as_ref().map(|finish| finish.state).or_else(on_record)
     }
 
+    /// Whether a process of the run was there to undo it, by its number.
+    #[must_use]
+    pub fn is_undoing(&self, leg: u8) -> bool {
+        let leg = self.legs.get(usize::from(leg).saturating_sub(1));
+        leg.is_some_and(|leg| matches!(leg.what.as_str(), "unwind" | "settle"))
+    }
+
     /// Whether another run may begin: nothing is owed, nothing is open, and every host is there.
     fn is_over(&self) -> bool {
         let owes = self.last.as_ref().is_some_and(|finish| !finish.debts.is_empty() || !finish.open.is_empty());

@@ -1,15 +1,15 @@
 //! Enough hosts serve, at every moment: as many as `min_available` says, and never none where some served.
 //!
-//! A host serves with a service that runs, that is not being restarted, and that no bracket keeps out of its users' way. What a
-//! fault took away is not the script's doing.
+//! A host serves with a service that runs and is well, that is not being restarted, and that no bracket keeps out of its users' way.
+//! What a fault took away is not the script's doing: but whoever goes on, goes on with what is left. Only undoing must, whatever is left.
 
 use super::super::play::Outcome;
 use super::{Breach, Case, Judge};
 use crate::effect::Verb;
 use crate::id::StepKey;
-use crate::interp::fault::{Act, Moment};
+use crate::interp::fault::{Act, FaultKind, Moment};
 use crate::interp::simulate::UnitShown;
-use crate::journal::Entry;
+use crate::journal::{Entry, RunPhase};
 use crate::step::Site;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -82,8 +82,16 @@ struct Watched<'a> {
     out: BTreeMap<&'a StepKey, Vec<&'a str>>,
     /// Hosts of brackets.
     named: BTreeMap<&'a StepKey, Vec<&'a str>>,
-    /// What faults took away.
+    /// Hosts that something was made to go wrong on.
     taken: BTreeSet<&'a str>,
+    /// Those of them that are away, by the process that they went away from.
+    away: BTreeMap<&'a str, u8>,
+    /// Those of them whose service runs, and is not well.
+    ill: BTreeSet<&'a str>,
+    /// Whether what is not well is so for one look only.
+    flaps: bool,
+    /// Whether the run is being undone.
+    undoing: bool,
 }
 
 impl<'a> Watched<'a> {
@@ -109,19 +117,50 @@ impl<'a> Watched<'a> {
         }
     }
 
-    /// What a fault took away is not the script's doing, and what is left must be undone all the same.
+    /// Going forward, what serves must be enough, whatever took the others away. What is left must be undone all the same.
     fn needed(&self, pool: &Pool<'_>) -> usize {
-        pool.needed.saturating_sub(self.taken.len())
+        if self.undoing { pool.needed.saturating_sub(self.taken.len()) } else { pool.needed }
     }
 
     fn serving(&self, pool: &Pool<'_>) -> usize {
         let serves = |host: &&&str| {
-            self.up.get(**host).copied().unwrap_or(false)
-                && !self.restarting.contains(**host)
-                && !self.out.values().flatten().any(|out| out == *host)
-                && !self.taken.contains(**host)
+            let out = self.out.values().flatten().any(|out| out == *host);
+            let lost = self.away.contains_key(**host) || self.ill.contains(**host);
+            let taken = lost || self.undoing && self.taken.contains(**host);
+            self.up.get(**host) == Some(&true) && !(self.restarting.contains(**host) || out || taken)
         };
         pool.hosts.iter().filter(serves).count()
+    }
+
+    /// Goes forward, or back, in this process: hosts that were away only for another one are there again. Gives whether it is otherwise
+    /// than before.
+    fn turns(&mut self, undoing: bool, leg: u8) -> bool {
+        let away = self.away.len();
+        self.away.retain(|_, since| *since == leg);
+        let turned = self.undoing != undoing || self.away.len() != away;
+        self.undoing = undoing;
+        turned
+    }
+
+    /// What a fault does to a host of the pool, and when that is over.
+    fn fault(&mut self, moment: &Moment, host: &'a str, is_up: Option<bool>) {
+        use FaultKind as K;
+        if moment.fault.is_some() || moment.sick.is_some() {
+            self.taken.insert(host);
+        }
+        match moment.fault {
+            Some(K::Gone | K::GoneAfter | K::Away | K::BootsLater) => drop(self.away.insert(host, moment.leg)),
+            Some(K::Sick | K::SickRelease | K::Dies) => drop(self.ill.insert(host)),
+            // A look that fails once says nothing of the next one.
+            _ if moment.sick.is_some() && !self.flaps => drop(self.ill.insert(host)),
+            Some(K::Flaps) => self.flaps = true,
+            _ => {}
+        }
+        // Put back on what ran before, it is as good as before.
+        if moment.undoes && is_up == Some(true) && moment.sick.is_none() {
+            self.taken.remove(host);
+            self.ill.remove(host);
+        }
     }
 }
 
@@ -133,11 +172,21 @@ fn watch(case: &Case<'_>, pool: &Pool<'_>) -> Option<Breach> {
         out: BTreeMap::new(),
         named: BTreeMap::new(),
         taken: BTreeSet::new(),
+        away: BTreeMap::new(),
+        ill: BTreeSet::new(),
+        flaps: false,
+        undoing: false,
     };
+    let mut unwinding = false;
     let mut records = history.records.iter().peekable();
     let mut before = now.serving(pool);
     for (at, moment) in history.moments.iter().enumerate() {
+        let undoes = moment.undoes || case.outcome.is_undoing(moment.leg);
         while let Some((_, record)) = records.next_if(|(before, _)| *before <= at) {
+            unwinding |= matches!(record.entry, Entry::Phase { phase: RunPhase::Unwinding, .. });
+            if now.turns(unwinding || undoes, moment.leg) {
+                before = now.serving(pool);
+            }
             if !now.bracket(&record.entry, pool) {
                 continue;
             }
@@ -146,6 +195,9 @@ fn watch(case: &Case<'_>, pool: &Pool<'_>) -> Option<Breach> {
                 return Some(opened(case, pool, &now, key, at));
             }
             before = serving;
+        }
+        if now.turns(unwinding || undoes, moment.leg) {
+            before = now.serving(pool);
         }
         let Some(host) = pool.hosts.get(moment.host.as_str()).copied() else { continue };
         let up_again = now.restarting.remove(host);
@@ -198,12 +250,6 @@ fn step<'a>(moment: &Moment, pool: &Pool<'a>, host: &'a str, now: &mut Watched<'
     if restarts && moment.took_effect() {
         now.restarting.insert(host);
     }
-    if moment.fault.is_some() || moment.sick.is_some() {
-        now.taken.insert(host);
-    }
-    // Put back on what ran before, it is as good as before.
-    if moment.undoes && moment.units.as_ref().is_some_and(|units| up(units)) && moment.sick.is_none() {
-        now.taken.remove(host);
-    }
+    now.fault(moment, host, moment.units.as_ref().map(|units| up(units)));
     moment.units.is_some() || restarts || moment.fault.is_some() || moment.sick.is_some()
 }
