@@ -3,7 +3,8 @@
 //! was done there earlier is undone as well, whichever fork or step did it: a restart comes after the last file.
 
 use super::anew::{Anew, anew, has_begun_to_change};
-use super::{Before, Work, fork, inside, last_of_each, step};
+use super::{Action, Before, Work, fork, inside, last_of_each, step};
+use crate::effect::Effect;
 use crate::id::{HostName, StepKey, TaskPath};
 use crate::journal::{BracketSide, Group, Item, ObligationStatus, RunState};
 use std::cell::RefCell;
@@ -187,6 +188,8 @@ impl<'w, 'a> Undoing<'w, 'a> {
     fn flush(&mut self) {
         // They were collected from the end; what follows goes forward, and the same thing twice is once too many.
         self.follow.reverse();
+        // What runs again does so behind the restart of its host.
+        self.follow.sort_by_key(|work| !is_reboot(work));
         self.checks.reverse();
         self.back.extend(last_of_each(std::mem::take(&mut self.follow)));
         self.back.extend(last_of_each(std::mem::take(&mut self.checks)));
@@ -213,6 +216,10 @@ impl<'w, 'a> Undoing<'w, 'a> {
     fn is_bracket(&self, key: &StepKey) -> bool {
         matches!(self.whole.state.groups.get(key), Some((Group::Bracket { .. }, _)))
     }
+}
+
+fn is_reboot(work: &Work) -> bool {
+    matches!(work, Work::Do { action: Action::Effect(Effect::Reboot { .. }), .. })
 }
 
 fn position(items: &[Item], item: &Item) -> Option<usize> {

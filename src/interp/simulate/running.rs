@@ -385,8 +385,34 @@ impl At<'_> {
         }
         let boot = self.host.boot();
         self.note(save, "boot", Was::Reboot(boot))?;
-        self.start_anew()?;
+        // What undoing started does not run behind it.
+        self.kept().firsts.values_mut().for_each(|first| first.back = None);
+        match after {
+            None => {
+                let up = self.host.services.known.iter().filter(|(_, service)| service.active == "active");
+                let ran = up.map(|(key, _)| key.clone()).collect();
+                self.kept().ran.insert(save.to_string(), ran);
+                self.start_anew()?;
+            }
+            Some(after) => {
+                self.start_anew()?;
+                self.ran_back(after)?;
+            }
+        }
         done(true)
+    }
+
+    /// `wl_ran_back`.
+    fn ran_back(&mut self, of: &SaveId) -> Result<(), EffectError> {
+        let ran = self.kept().ran.get(of.as_str()).cloned().unwrap_or_default();
+        for (scope, name) in ran.iter().filter_map(|key| key.split_once(' ')) {
+            let unit = Unit { scope: if scope == "user" { UnitScope::User } else { UnitScope::System }, name: name.to_owned() };
+            let state = self.unit_state(&unit)?;
+            if unit.scope == UnitScope::System && state.active == "inactive" && state.enabled == "disabled" {
+                self.act("start", &unit)?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn start_anew(&mut self) -> Result<(), EffectError> {

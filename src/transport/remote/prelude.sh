@@ -330,6 +330,7 @@ wl_keep_else() {
 wl_hold() {
   cp -a -- "$1" "$2" 2>/dev/null || return 1
   [ "$(wl_bearing "$1")" = "$(wl_bearing "$2")" ] || { rm -rf -- "$2"
+    [ -d "$1" ] || [ "$(stat -c %h -- "$1")" = 1 ] || wl_refuse "$1 has other names (hard links), so a copy of it could not be put back as it is; name it in no \`writes\`, or change it by a step of its own"
     wl_refuse "$1 could not be put back as it is (its mode, owner and group are $(stat -c '%a %U %G' -- "$1")); its owner may change it, or root with \`sudo: true\`"; }
 }
 wl_bearing() {
@@ -398,7 +399,7 @@ wl_whole() {
 }
 #: put
 # wl_swept: at the end of a call, what it has not put into place goes, and others may edit.
-wl_swept() { [ -z "$wl_t$wl_edits" ] || rm -f -- ${wl_t:+"$wl_t"} ${wl_edits:+"$wl_home/edit"}; }
+wl_swept() { [ -z "$wl_t$wl_edits" ] || rm -f -- ${wl_t:+"$wl_t"} ${wl_edits:+"$wl_edits"}; }
 # wl_put SAVE PATH SHA256 SIZE MODE OWNER GROUP VALIDATE SHOW [CONTENT]: a file with that content. Without CONTENT it is asked for.
 wl_put() {
   wl_path "$2"; wl_parent
@@ -464,16 +465,16 @@ wl_edit() {
 }
 wl_standing() { h=absent; [ ! -f "$p" ] || wl_hash "$p"; }
 # wl_only_one: waits until no other shell edits, and keeps others waiting until this call ends. Who keeps them waiting is in the link.
-wl_only_one() {
-  wl_born $$; i=0
-  until ln -sT -- "$$.$b0" "$wl_home/edit" 2>/dev/null; do
-    i=$((i+1)); [ $i -lt 600 ] || wl_die "files on this host cannot be edited: $wl_home/edit is kept by $(readlink -- "$wl_home/edit")"
-    o=$(readlink -- "$wl_home/edit") || continue
+wl_only_one() { # [NAME TWENTIETHS]: of an edit, or of what is named so; how long it waits at most
+  set -- "${1:-edit}" "${2:-600}"; wl_born $$; i=0
+  until ln -sT -- "$$.$b0" "$wl_home/$1" 2>/dev/null; do
+    i=$((i+1)); [ $i -lt "$2" ] || wl_die "another one is at work on this host for too long: $wl_home/$1 is kept by $(readlink -- "$wl_home/$1")"
+    o=$(readlink -- "$wl_home/$1") || continue
     if wl_born "${o%%.*}" && [ "$b0" = "${o#*.}" ]; then sleep 0.05
-    else mv -T -- "$wl_home/edit" "$wl_home/edit-$$" 2>/dev/null && rm -f -- "$wl_home/edit-$$"; fi
+    else mv -T -- "$wl_home/$1" "$wl_home/$1-$$" 2>/dev/null && rm -f -- "$wl_home/$1-$$"; fi
     wl_born $$
   done
-  wl_edits=1; trap wl_swept EXIT
+  wl_edits=$wl_home/$1; trap wl_swept EXIT
 }
 #: dress
 # wl_dress MODE OWNER GROUP OLD: gives the new file $t a mode, an owner and a group, else those in OLD (of the file $p that it is for).
@@ -739,12 +740,13 @@ wl_sc() {
   else systemctl "$@"; fi
 }
 wl_show() { # UNIT: sets load active substate kind invocation enabled pid restarts result reload triggers
-  load= active= substate= kind= invocation= triggers= reloads= enabled= pid=0 restarts=0 result= reload=no
-  s=$(wl_sc show --no-pager -p LoadState,ActiveState,SubState,Type,InvocationID,Triggers,CanReload,UnitFileState,MainPID,NRestarts,Result,NeedDaemonReload -- "$1") || { c=$?; [ -d /run/systemd/system ] || wl_later wl_other; exit $c; }
+  load= active= substate= kind= invocation= triggers= reloads= enabled= pid=0 restarts=0 result= reload=no kin=
+  s=$(wl_sc show --no-pager -p LoadState,ActiveState,SubState,Type,InvocationID,Triggers,CanReload,UnitFileState,MainPID,NRestarts,Result,NeedDaemonReload,RequiredBy,RequisiteOf,BoundBy,ConsistsOf,Conflicts,ConflictedBy,Requires,BindsTo,Wants -- "$1") || { c=$?; [ -d /run/systemd/system ] || wl_later wl_other; exit $c; }
   IFS=$LF; set -f
   for l in $s; do case $l in
     LoadState=*) load=${l#*=} ;; ActiveState=*) active=${l#*=} ;; SubState=*) substate=${l#*=} ;; CanReload=*) reloads=${l#*=} ;; UnitFileState=*) enabled=${l#*=} ;; MainPID=*) pid=${l#*=} ;;
     Type=*) kind=${l#*=} ;; InvocationID=*) invocation=${l#*=} ;; Triggers=*) triggers=${l#*=} ;; NRestarts=*) restarts=${l#*=} ;; Result=*) result=${l#*=} ;; NeedDaemonReload=*) reload=${l#*=} ;;
+    *=) ;; *) kin="$kin ${l#*=}" ;;
   esac; done; unset IFS; set +f
 }
 wl_told() { echo "$1 $load $active ${enabled:-none} ${pid:-0} ${restarts:-0} ${result:-none} ${substate:-none} ${kind:-none} ${invocation:-none}"; }
@@ -777,6 +779,15 @@ wl_act() {
   done; return 0
 }
 wl_oneshot() { [ "$(wl_sc show --no-pager -p Type --value -- "$1")" = oneshot ]; }
+# wl_kindred UNITS: those of them, in kin, that may be up or not; what comes with the system itself is.
+wl_kindred() {
+  kin=
+  for one; do case $one in
+    sysinit.target|basic.target|shutdown.target|umount.target|final.target|exit.target|network*.target|local-fs*.target|remote-fs*.target|nss-*.target|time-*.target) ;;
+    default.target|multi-user.target|graphical.target|rescue.target|emergency.target|sockets.target|timers.target|paths.target) ;;
+    *.service|*.socket|*.timer|*.path|*.target) kin="$kin $one" ;;
+  esac; done
+}
 wl_service() { # SAVE VERB SCOPE UNIT
   scope=$3 p=$4 v=$2; wl_show "$4"
   [ ! -e "$W/s/$1.acted" ] || wl_as_is "$1" # done by this step, before its answer was lost
@@ -797,8 +808,10 @@ wl_service() { # SAVE VERB SCOPE UNIT
     case $v:$4 in start:*.socket|restart:*.socket) wl_later wl_free_socket "$v" ;; esac
     case $v in enable|disable) ;; *) ( wl_later wl_keep_ran "$1" $triggers ) || exit $? ;; esac
   fi
+  case $v in enable|disable) ;; *) wl_kindred $kin; [ -z "$kin" ] || ( wl_later wl_keep_kin "$1" $kin ) || exit $? ;; esac
   was=$active
   case $active:$substate in activating:auto-restart*) was=looping ;; activating:*) was=active ;; esac
+  [ ! -e "$W/s/loops-$scope-$4" ] || was=looping
   before=${enabled:-none}
   case $v:$wl_without in enable:|disable:) wl_keep_links "$1" "$4" ;; esac
   wl_note "$1" service "$scope $v $was $before"
@@ -811,7 +824,10 @@ wl_service() { # SAVE VERB SCOPE UNIT
         echo >"$W/s/$1.acted"; wl_told changed; exit 0
       } ;;
     # What undoing restarted before is started, or ended, by the script since.
-    *) [ ! -e "$W/s/u-$scope-$4.back" ] || rm -f "$W/s/u-$scope-$4.back"; wl_act "$v" "$4" ;;
+    *) [ ! -e "$W/s/u-$scope-$4.back" ] || rm -f "$W/s/u-$scope-$4.back"
+      # A look at it that met the restart of another task would take it for dead.
+      wl_only_one "unit-$scope-$4" 12000; wl_act "$v" "$4"
+      [ ! -s "$W/s/$1.kin" ] || ( wl_later wl_kin_after "$1" ) || exit $? ;;
   esac
   echo >"$W/s/$1.acted"
   wl_show "$4"; wl_told changed
@@ -901,14 +917,15 @@ wl_restore() { # SAVE SURELY OVERWRITE
   d=$W/s/$1
   [ -s "$d.done" ] || { [ -z "$2" ] || wl_die "what the step kept of before is gone from $W, so it cannot be put back"; echo same; exit 0; }
   read -r k <"$d.done"; f=$d.real; [ -s "$f" ] || f=$d.path
-  p=$(cat "$f"; echo .); p=${p%.}; was=
+  p=$(cat "$f"; echo .); p=${p%.}
   save=$1
-  case $k in attributes|moved|tree|service|beside) was=$(cat "$d.was"; echo .); was=${was%.} ;; file|link) was=$d.was ;; esac
   t=${p%/*}/.wl-$wl_u-$1; wl_t=$t
   # It went with the directory that it was in, which the run had made.
   case $p in /*) [ -d "${p%/*}/" ] || ! wl_later wl_went || { wl_undone; echo same; exit 0; } ;; esac
-  # Tasks that changed one thing one after the other are undone side by side.
-  case $k in absent|file|link|beside) wl_only_one ;; esac
+  # Tasks that changed one thing one after the other are undone side by side: who undoes first may hand over what it kept.
+  case $k in absent|file|link|beside|directory) wl_only_one; read -r k <"$d.done" ;; esac
+  was=
+  case $k in attributes|moved|tree|service|beside) was=$(cat "$d.was"; echo .); was=${was%.} ;; file|link) was=$d.was ;; esac
   if wl_drifted "$@"; then
     [ -z "$3" ] || ! wl_handed_over || { echo changed; exit 0; }
     [ "$3" = anything ] || { printf '%s\n' "$p" "$now" "$new" "$k"; exit 78; }
@@ -972,7 +989,7 @@ wl_restore() { # SAVE SURELY OVERWRITE
         start:*|restart:inactive:*|restart:failed:*)
           # What does not run needs no stop, nor can one that has no proper unit file be stopped.
           begun=$triggers
-          case $active in inactive|failed) ;; *) wl_sc stop -- "$u" || exit 1 ;; esac
+          case $active in inactive|failed) ;; *) if [ -s "$d.kin" ]; then wl_later wl_kin_stop "$u"; else wl_sc stop -- "$u" || exit 1; fi ;; esac
           [ "$3" = failed ] || wl_sc reset-failed -- "$u" 2>/dev/null
           [ ! -e "$d.ran" ] || wl_later wl_ends $begun ;;
         enable:*:"${enabled:-none}"|disable:*:"${enabled:-none}") echo same; exit 0 ;;
@@ -989,11 +1006,17 @@ wl_restore() { # SAVE SURELY OVERWRITE
   case $k in absent|moved) wl_undone ;; esac
   [ ! -e "$d.reload" ] || { read -r scope <"$d.reload"; wl_sc daemon-reload || exit 1; }
   # What was restarted before is restarted once more: this may be a file of it.
-  for f in "$W"/s/u-*.back; do [ ! -e "$f" ] || rm -f -- "$f"; done
+  for f in "$W"/s/u-*.back "$W"/s/u-*.now; do [ ! -e "$f" ] || rm -f -- "$f"; done
   echo changed
 }
 wl_resume() { # SAVE SECONDS [SCOPE UNIT]..: what ran when the run began runs again, on its old files; once a service
   wl_calm
+  [ -s "$W/s/$1.kin" ] || { wl_resumes "$@"; exit $?; }
+  end=$(wl_resumes "$@") || exit $?
+  wl_later wl_kin_back "$1"
+  echo $end
+}
+wl_resumes() {
   d=$W/s/$1
   k=; [ ! -s "$d.done" ] || read -r k <"$d.done"
   v=; [ "$k" != service ] || read -r _ v _ <"$d.was"
@@ -1007,15 +1030,19 @@ wl_resume() { # SAVE SECONDS [SCOPE UNIT]..: what ran when the run began runs ag
     looping) wl_sc restart -- "$u" 2>/dev/null; echo same; exit 0 ;;
     *) echo same; exit 0 ;;
   esac
+  wl_only_one "unit-$scope-$u" 12000
   # Asked once more, it has done so.
   [ ! -e "$f.back" ] || { [ "$(cat "$f.back")" != "$by" ] && echo same || echo changed; exit 0; }
   wl_show "$u"; [ "$reload" != yes ] || { wl_sc daemon-reload; wl_show "$u"; }
   # Nobody can start it once more.
   [ "$load:$active" != not-found:active ] || { echo same; exit 0; }
   [ "$active" != failed ] || wl_sc reset-failed -- "$u" 2>/dev/null
-  if [ "$2" = reload ] && [ "$active" = active ]; then ( wl_act reload "$u" ) || wl_act restart "$u"
-  elif [ "$triggers" ] && [ "$u" != "${u%.socket}" ]; then wl_later wl_socket_back "$u"; echo "$by" >"$f.back"
-  else wl_act restart "$u"; echo "$by" >"$f.back"; fi
+  # A file may come back while it starts.
+  echo "$by" >"$f.now"
+  if [ "$2" = reload ] && [ "$active" = active ]; then ( wl_act reload "$u" ) || wl_act restart "$u"; rm -f "$f.now"
+  elif [ "$triggers" ] && [ "$u" != "${u%.socket}" ]; then wl_later wl_socket_back "$u"
+  else wl_act restart "$u"; fi
+  mv -f "$f.now" "$f.back" 2>/dev/null
   echo changed
 }
 #: lies

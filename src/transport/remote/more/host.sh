@@ -89,6 +89,8 @@ wl_unit() { # SCOPE UNIT, and the words of wl_put
   wl_private; echo "$scope" >"$W/s/$1.reload" || exit 1
   ( wl_put "$@" ) || exit $?
   [ -s "$W/s/$1.done" ] || { rm -f "$W/s/$1.reload"; exit 0; }
+  # What its manager tries again and again may come up by itself on the new file.
+  ( wl_show "$u"; case $active:$substate in activating:auto-restart*) [ -e "$W/s/u-$scope-$u" ] || echo >"$W/s/loops-$scope-$u" ;; esac )
   wl_sc daemon-reload || exit 1
   active=inactive triggers=; case $u in *@.*) ;; *) wl_show "$u" ;; esac
   read -r k <"$W/s/$1.done"; case $k:$2 in absent:*"/$u") wl_keep_new "$1" "$u" ;; esac
@@ -97,6 +99,14 @@ wl_unit() { # SCOPE UNIT, and the words of wl_put
     wl_path "$2"; systemd-analyze verify --man=no "$p" >&2
     wl_die "systemd does not take $u: $(wl_sc show -p LoadError --value -- "$u")" ;; esac
 }
+# wl_ran_back SAVE: what ran before a restart of the host that is undone by another one, and does not start at boot, runs again.
+wl_ran_back() {
+  scope=system
+  while read -r one; do
+    wl_show "$one"
+    case $active:$enabled in inactive:disabled|inactive:linked) wl_act start "$one" ;; esac
+  done <"$W/s/$1.ran"
+}
 wl_reboot() { # SAVE AFTER KNOWN MESSAGE: once for a save; without KNOWN, the boot that this is, it is not done yet
   wl_line /proc/sys/kernel/random/boot_id; b=$f
   [ -n "$b" ] || wl_die "this host has no /proc/sys/kernel/random/boot_id to tell its boots apart by"
@@ -104,10 +114,14 @@ wl_reboot() { # SAVE AFTER KNOWN MESSAGE: once for a save; without KNOWN, the bo
   d=$W/s/$1; w=$3
   [ ! -s "$d.done" ] || w=$(cat "$d.was")
   [ -n "$w" ] || { echo "now $b"; exit 0; }
-  [ "$w" = "$b" ] || { echo "back $b"; exit 0; }
+  [ "$w" = "$b" ] || { [ -z "$2" ] || [ ! -s "$W/s/$2.ran" ] || wl_ran_back "$2"; echo "back $b"; exit 0; }
   [ ! -s "$d.done" ] || { echo "going $b"; exit 0; }
   [ "$(id -u)" = 0 ] || wl_die "only root restarts a host; call it with \`sudo: true\`"
-  p=boot; wl_note "$1" reboot "$b"; sync
+  # What undoing started does not run behind it.
+  p=boot; wl_note "$1" reboot "$b"; rm -f "$W"/s/u-*.back
+  [ -n "$2" ] || [ ! -d /run/systemd/system ] || systemctl list-units --state=active --type=service,socket,timer,path --plain --no-legend --no-pager --full |
+    while read -r one _; do echo "$one"; done >"$d.ran" || wl_fail
+  sync
   if command -v systemctl >/dev/null; then set -- "$1" "$4" systemctl reboot ${4:+--message="$4"}
   elif command -v shutdown >/dev/null; then set -- "$1" "$4" shutdown -r now ${4:+"$4"}
   else set -- "$1" "$4" reboot; fi

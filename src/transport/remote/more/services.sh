@@ -17,7 +17,7 @@ wl_find() {
 wl_other() { wl_die "systemd does not answer on this host, and nothing else manages services here"; }
 if [ -n "$wl_without" ]; then
   wl_show() {
-    load=not-found active=inactive substate= kind= invocation= triggers= reloads=yes enabled= pid=0 restarts=0 result= reload=no
+    load=not-found active=inactive substate= kind= invocation= triggers= reloads=yes enabled= pid=0 restarts=0 result= reload=no kin=
     wl_find "$1"
     case $m in
       runit)

@@ -55,7 +55,76 @@ wl_socket_back() {
   ran=$LF; [ ! -e "$d.ran" ] || ran=$LF$(cat "$d.ran")$LF
   for one in $held; do wl_sc stop -- "$one" || exit 1; done
   wl_act restart "$p"
-  for one in $held; do case $ran in *"$LF$one$LF"*) wl_act start "$one" ;; esac; done
+  # Of one that the run was told to stop or start, it is known how it was when the run began.
+  for one in $held; do
+    f=$W/s/u-$scope-$one; first=; [ ! -s "$f" ] || read -r first <"$f"
+    case $first:$ran in active:*|:*"$LF$one$LF"*) wl_act start "$one" ;; esac
+  done
+}
+#: kin
+# Units that systemd stops or starts along with another one: those that require it, that are part of it or conflict with it, and what it
+# needs. SAVE.kin has them, with how they were before the step, and after it.
+# wl_kinds_of UNITS: a line for each: its name, how it is, and those that go with it. What comes with the system itself always runs.
+wl_kinds_of() {
+  s=$(wl_sc show --no-pager -p Id,ActiveState,RequiredBy,BoundBy,ConsistsOf,Requires,BindsTo,Wants -- "$@") || exit 1
+  printf '%s\n\n' "$s" | while IFS= read -r l; do
+    case $l in
+      Id=*) id=${l#*=} ;; ActiveState=*) state=${l#*=} ;; *=) ;; *=*) along="$along ${l#*=}" ;;
+      '') [ -z "$id" ] || echo "$id $state$along"; id= state= along= ;;
+    esac
+  done
+}
+wl_keep_kin() { # SAVE UNITS
+  [ ! -e "$W/s/$1.kin" ] || return 0
+  save=$1; shift; wl_private; known=' ' lines=
+  while :; do
+    wl_kindred "$@"; next=
+    for one in $kin; do case $known in *" $one "*) ;; *) known="$known$one " next="$next $one" ;; esac; done
+    set -- $next; [ $# -gt 0 ] || break
+    found=$(wl_kinds_of "$@") || wl_fail
+    set -- $(printf '%s\n' "$found" | cut -d ' ' -f 3-)
+    lines=$lines$found$LF
+  done
+  [ "$lines" ] || return 0
+  printf '%s' "$lines" | while read -r one state _; do echo "$one $state"; done >"$W/s/$save.kin" || wl_fail
+}
+wl_kin_after() { # SAVE: once the step has acted
+  set -- "$1" $(cut -d ' ' -f 1 <"$W/s/$1.kin")
+  save=$1; shift
+  now=$LF$(wl_kinds_of "$@")$LF
+  while read -r one state _; do
+    l=${now#*"$LF$one "}; l=${l%%"$LF"*}; echo "$one $state ${l%% *}"
+  done <"$W/s/$save.kin" >"$W/s/$save.after" && mv -f "$W/s/$save.after" "$W/s/$save.kin" || wl_fail
+}
+# wl_kin_stop UNIT: it ends; what ran, and ends along with it, is known from then on.
+wl_kin_stop() {
+  names=$(cut -d ' ' -f 1 <"$d.kin")
+  there=$LF$(wl_kinds_of $names)$LF
+  wl_sc stop -- "$1" || exit 1
+  now=$LF$(wl_kinds_of $names)$LF
+  while read -r one state after; do
+    case $there:$now in *"$LF$one active"*:*"$LF$one active"*) ;; *"$LF$one active"*:*) after=inactive ;; esac
+    echo "$one $state $after"
+  done <"$d.kin" >"$d.after" && mv -f "$d.after" "$d.kin" || wl_fail
+}
+# wl_kin_back SAVE: what the step stopped along with its service runs again, and what it started ends; but for those that the run was told
+# to start or stop by name, which have an undo of their own.
+wl_kin_back() {
+  read -r scope _ <"$W/s/$1.was"; save=$1
+  while read -r one before after; do
+    [ ! -e "$W/s/u-$scope-$one" ] && [ "$before" != "$after" ] || continue
+    wl_show "$one"
+    case $before:$active in
+      active:inactive|active:failed)
+        # Nobody can start what has no file any more.
+        [ "$load" != not-found ] || continue
+        [ "$active" != failed ] || wl_sc reset-failed -- "$one" 2>/dev/null
+        wl_act start "$one" ;;
+      inactive:active|failed:active|inactive:activating|failed:activating)
+        wl_sc stop -- "$one" || exit 1
+        [ "$before" = failed ] || wl_sc reset-failed -- "$one" 2>/dev/null ;;
+    esac
+  done <"$W/s/$save.kin"
 }
 #: unit links
 # Enabling makes more than one link, and disabling takes more than enabling made: those of units that are named in Also=, other names,
@@ -142,6 +211,8 @@ wl_anew() {
   now=$(wl_ticks self) || now=0
   while [ "$2" ]; do
     scope=$1 u=$2 f=$W/s/u-$1-$2; shift 2
+    [ -z "$wl_edits" ] || rm -f -- "$wl_edits"
+    [ ! -d "$wl_home" ] || wl_only_one "unit-$scope-$u" 12000
     if [ -e "$f.back" ]; then [ "$(cat "$f.back")" != "$by" ] || end=changed; continue; fi
     # One that the run did come to: what ran when it began runs again, unless it does so since the last file was put back.
     if [ -e "$f" ]; then [ "$(cat "$f")" = active ] || continue; wl_show "$u"
@@ -151,9 +222,10 @@ wl_anew() {
     [ "$load:$active" != not-found:active ] || continue
     [ "$active" != failed ] || wl_sc reset-failed -- "$u" 2>/dev/null
     [ -d "$W/s" ] || wl_private
+    # Where there is no room to say so, it is done once more when it is asked for once more; and so it is where a file comes back meanwhile.
+    { echo active >"$f" && echo "$by" >"$f.now"; } 2>/dev/null || rm -f "$f" "$f.now"
     wl_act restart "$u"
-    # Where there is no room to say so, it is done once more when it is asked for once more.
-    { echo active >"$f" && echo "$by" >"$f.back"; } 2>/dev/null || rm -f "$f" "$f.back"
+    mv -f "$f.now" "$f.back" 2>/dev/null
     end=changed
   done
   echo $end
