@@ -1,6 +1,6 @@
 //! Every mode's stack of layers, outermost first.
 
-use super::{Apply, Controller, Fleet, Looks, Marks, Observe, Overlay, ReadOnly, Retry, Seen, Simulate};
+use super::{Apply, Controller, Fleet, Looks, Marks, Observe, OneByOne, Overlay, ReadOnly, Retry, Seen, Simulate};
 use crate::effect::Effects;
 use crate::event::Watcher;
 use crate::fleet::Environment;
@@ -9,13 +9,14 @@ use crate::stop::Stop;
 use crate::transport::Pool;
 use std::sync::Arc;
 
-/// `run`, `resume`, `unwind`: Retry, Apply. The fence stands below them, where the transport begins a shell.
+/// `run`, `resume`, `unwind`: OneByOne, Retry, Apply. The fence stands below them, where the transport begins a shell.
 #[must_use]
 pub fn apply(pool: Arc<Pool>, controller: Controller, stop: Stop, watcher: Arc<dyn Watcher>) -> Arc<dyn Effects> {
     let theirs = pool.clone();
     let apply = Apply::new(pool, controller, stop.clone(), watcher);
     // It was waited for: undoing what is there tries once more, and does not wait as long again.
-    Arc::new(Retry::new(apply, stop).telling(move |host| theirs.hurry(host)))
+    let retry = Retry::new(apply, stop.clone()).telling(move |host| theirs.hurry(host));
+    Arc::new(OneByOne::new(retry, stop))
 }
 
 /// `plan`: Observe, Simulate. The fleet is thrown away afterwards, so nothing has to lie over it; and it is no host whose state says

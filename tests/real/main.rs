@@ -18,6 +18,7 @@ mod hostile_connection;
 mod hostile_host;
 mod keys;
 mod kills;
+mod kin;
 mod lab;
 mod lease;
 mod login;

@@ -408,7 +408,8 @@ impl At<'_> {
         for (scope, name) in ran.iter().filter_map(|key| key.split_once(' ')) {
             let unit = Unit { scope: if scope == "user" { UnitScope::User } else { UnitScope::System }, name: name.to_owned() };
             let state = self.unit_state(&unit)?;
-            if unit.scope == UnitScope::System && state.active == "inactive" && state.enabled == "disabled" {
+            let by_itself = !matches!(state.enabled.as_str(), "disabled" | "static");
+            if unit.scope == UnitScope::System && state.active == "inactive" && !by_itself {
                 self.act("start", &unit)?;
             }
         }

@@ -903,6 +903,18 @@ wl_handed_over() {
     fi
     echo directory >"$d.done" && return 0
   done
+  # What this one kept was made by another step as well, and who kept that nothing was there has undone it.
+  case $k:$there in absent:*) ;; *:"absent ")
+    p=$was; wl_found; p=$top; made= gone=
+    for f in "$W"/s/*.path; do
+      e=${f%.path}; q=; [ ! -s "$e.real" ] || f=$e.real
+      IFS= read -r q <"$f" || [ -n "$q" ]
+      [ "$e" != "$d" ] && [ "$q" = "$top" ] || continue
+      [ ! -s "$e.new" ] || [ "$(cat "$e.new")" != "$now" ] || made=1
+      j=; read -r j 2>/dev/null <"$e.done"; [ "$j" != absent ] || [ ! -e "$e.undone" ] || gone=1
+    done
+    [ "$made$gone" != 11 ] || { echo directory >"$d.done"; return 0; } ;;
+  esac
   now=$there; return 1
 }
 # wl_is_still WAS PATH: true when what is there is what was kept.

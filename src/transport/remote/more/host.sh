@@ -104,7 +104,11 @@ wl_ran_back() {
   scope=system
   while read -r one; do
     wl_show "$one"
-    case $active:$enabled in inactive:disabled|inactive:linked) wl_act start "$one" ;; esac
+    # A part of the system is started by whoever needs it.
+    case $active:$enabled in
+      inactive:static) case $(wl_sc show -p FragmentPath --value -- "$one") in /etc/*) wl_act start "$one" ;; esac ;;
+      inactive:disabled|inactive:linked) wl_act start "$one" ;;
+    esac
   done <"$W/s/$1.ran"
 }
 wl_reboot() { # SAVE AFTER KNOWN MESSAGE: once for a save; without KNOWN, the boot that this is, it is not done yet
