@@ -112,3 +112,13 @@ fn a_service_is_looked_at_again_once_the_last_file_of_its_host_is_back() {
     let names: Vec<_> = looks.flatten().map(|held| held.args["name"].clone()).collect();
     assert_eq!(names, ["web"]);
 }
+
+#[test]
+fn what_runs_again_does_so_behind_the_restart_of_its_host() {
+    let reboot = Compensation::Reboot { of: key("main#3").save(1), within_millis: 1000, message: None };
+    let journal = Journal::new().step("main#1", &[file("main#1")]).on("a");
+    let journal = journal.step_of("service.restart", "main#2", &[service("main#2")]).on("a");
+    let journal = journal.step_of("reboot", "main#3", &[reboot]).on("a").step("main#4", &[file("main#4")]).on("a");
+    // In the order in which they were done, the service would be started, and ended again by the restart.
+    assert_eq!(journal.work(), ["restore main#4", "restore main#2", "restore main#1", "other main#3", "resume main#2"]);
+}

@@ -218,6 +218,12 @@ fn a_restart_of_the_host_starts_what_is_enabled() {
     ground.act(5, Verb::Disable).unwrap();
     ground.does(&reboot(6));
     assert_eq!(ground.state("web").0, "inactive");
+    // Where it ran before a restart that is undone by another one, it runs again.
+    ground.act(8, Verb::Start).unwrap();
+    ground.does(&reboot(9));
+    assert_eq!(ground.state("web").0, "inactive");
+    let again = Effect::Reboot { within_millis: 1000, message: None, begun: false, save: save(30), after: Some(save(9)) };
+    assert_eq!((ground.does(&again), ground.state("web").0), (Reply::done(true), "active".to_owned()));
     assert!(ground.on("web2", &reboot(7)).unwrap_err().to_string().contains("only root restarts a host"));
 }
 
