@@ -97,6 +97,7 @@ wl_note_user() {
     ! wl_entry group "$e_gid" || owngroup=$e
   fi
   p="account $n"; wl_note "$save" user "$n$LF$line$LF$gs$LF$new$LF$hash$LF$owngroup$LF$e_home$LF"
+  [ "$state" != absent ] || [ -e "$d.admins" ] || wl_admin_of "$n" >"$d.admins" || wl_fail
   # Its home is the run's as well, as long as the run may take it away again.
   case "$new " in *" home "*) printf '%s' "$e_home" >"$d.to" || wl_fail ;; esac
 }
@@ -126,7 +127,18 @@ wl_add_group() { # GID SYSTEM
   [ -z "$gid" ] || set -- "$@" -g "$gid"
   "$@" -- "$n"
 }
-wl_note_group() { p="account $n"; wl_note "$save" group "$n$LF$line$LF"; }
+wl_note_group() { p="account $n"; wl_note "$save" group "$n$LF$line$LF"; [ -e "$d.admins" ] || wl_admins "$n" >"$d.admins" || wl_fail; }
+# Who may change a group's members stands in a file of its own, which users and groups take with them when they go.
+wl_admins() { [ ! -r /etc/gshadow ] || awk -F: -v n="$1" '$1 == n { print $3; exit }' /etc/gshadow; } # GROUP
+wl_admin_of() { [ ! -r /etc/gshadow ] || awk -F: -v n="$1" '{ k = split($3, all, ","); for (i = 1; i <= k; i++) if (all[i] == n) print $1 }' /etc/gshadow; } # USER
+# wl_administer GROUP USERS: those of them that there are may change its members, too.
+wl_administer() {
+  now=$(wl_admins "$1"); old=$now
+  for one in $(IFS=,; set -- $2; echo "$@"); do
+    case ",$now," in *",$one,"*) ;; *) ! wl_entry passwd "$one" || now=${now:+$now,}$one ;; esac
+  done
+  [ "$now" = "$old" ] || gpasswd -A "$now" "$1" >/dev/null || exit 1
+}
 # wl_own_group: the group that went with its user is made again.
 wl_own_group() {
   [ -n "$owngroup" ] && ! wl_entry group "${owngroup%%:*}" || return 0
@@ -148,6 +160,7 @@ wl_back_group() {
   if [ "$now" = - ]; then
     wl_add_group "$was_gid" '' || exit 1
     wl_members "$members"
+    [ ! -s "$d.admins" ] || wl_administer "$n" "$(cat "$d.admins")"
   else groupmod -g "$was_gid" -- "$n" || exit 1; fi
 }
 wl_back_user() {
@@ -182,6 +195,7 @@ wl_back_user() {
   for g in $gs; do case $was_gs in *" $g "*) ;; *) leave="$leave $g" ;; esac; done
   [ "$now_line" != "$line" ] || [ -n "$join$leave$aged" ] || { echo same; exit 0; }
   wl_join "$n" "$join" "$leave"
+  [ ! -s "$d.admins" ] || while read -r g; do ! wl_entry group "$g" || wl_administer "$g" "$n"; done <"$d.admins"
   wl_entry passwd "$n"; [ "$e" = "$line" ] || wl_die "the user $n is back as $e, and was $line"
 }
 # wl_shadow: what the shadow file says of n: its password, and until when that and the account hold.
