@@ -33,6 +33,8 @@ enum Told {
     Going,
     /// Another boot answers.
     Back,
+    /// It does, and what ran before does not run again, as this tells.
+    Down(String),
 }
 
 /// Restarts a host and waits until it is back.
@@ -51,6 +53,9 @@ pub(super) fn reboot(pool: &Pool, at: &Login, wish: &Wish<'_>, stop: &Stop) -> R
         let last = match ask(pool, at, wish, boot.as_deref()) {
             Ok(Told::Nothing) => return Ok(Reply::done(false)),
             Ok(Told::Back) => return Ok(Reply::done(true)),
+            Ok(Told::Down(why)) => {
+                return Err(EffectError::failed(format!("{} is back, and what ran there does not run again: {why}", at.host)));
+            }
             Ok(Told::Now(now)) => {
                 boot = Some(now);
                 continue;
@@ -94,6 +99,7 @@ fn ask(pool: &Pool, at: &Login, wish: &Wish<'_>, known: Option<&str>) -> Result<
         "now" => Ok(Told::Now(boot.to_owned())),
         "going" => Ok(Told::Going),
         "back" => Ok(Told::Back),
+        "down" => Ok(Told::Down(boot.to_owned())),
         other => Err(EffectError::failed(format!("{} gave an answer that makes no sense: {other:?}", at.host))),
     }
 }

@@ -12,7 +12,7 @@ struct Case {
     script: &'static str,
 }
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 13] = [
     // Its restart fails, and what requires it goes down with it.
     Case {
         units: &[
@@ -89,6 +89,42 @@ const CASES: [Case; 9] = [
         script: r#"h.unit("test-a.socket", "[Socket]\nListenStream=/run/test-a2.sock\n"); h.service("test-a").stop();
             h.service("test-a.socket").restart(); h.service("test-a").start();"#,
     },
+    // What goes along is named as well: stopped, changed and started, in the usual order.
+    Case {
+        units: &[
+            ("test-a.service", "[Service]\nExecStart=/bin/sleep 999"),
+            ("test-b.service", "[Unit]\nRequires=test-a.service\nAfter=test-a.service\n[Service]\nExecStart=/bin/sleep 999"),
+        ],
+        run: "test-a test-b",
+        script: r#"h.service("test-a").stop(); h.write("/srv/kin", "2\n"); h.service("test-a").start(); h.service("test-b").start();"#,
+    },
+    Case {
+        units: &[
+            ("test-a.service", "[Unit]\nWants=test-b.service\n[Service]\nExecStart=/bin/sleep 999"),
+            ("test-b.service", "[Service]\nExecStart=/bin/sleep 999"),
+        ],
+        run: "",
+        script: r#"h.service("test-a").start(); h.service("test-b").restart();"#,
+    },
+    // It was named in an `attempt`, which is undone.
+    Case {
+        units: &[
+            ("test-a.service", "[Service]\nExecStart=/bin/sleep 999"),
+            ("test-b.service", "[Unit]\nRequires=test-a.service\n[Service]\nExecStart=/bin/sleep 999\nExecStop=/bin/sleep 1"),
+        ],
+        run: "test-a test-b",
+        script: r#"attempt(|| { h.service("test-b").restart(); fail("no") }); h.service("test-a").stop();"#,
+    },
+    // A socket goes along, and its service has it.
+    Case {
+        units: &[
+            ("test-a.service", "[Service]\nExecStart=/bin/sleep 999"),
+            ("test-b.service", "[Service]\nExecStart=/bin/sleep 999"),
+            ("test-b.socket", "[Unit]\nPartOf=test-a.service\n[Socket]\nListenStream=/run/test-b.sock"),
+        ],
+        run: "test-a test-b.socket test-b.service",
+        script: r#"h.service("test-a").stop();"#,
+    },
     // One that its manager starts again and again is mended, and is as it was then.
     Case {
         units: &[(
@@ -145,14 +181,14 @@ fn what_ran_without_being_enabled_runs_behind_a_restart_of_its_host_that_is_undo
     let host = &lease.hosts[0];
     let project = Project::new(&lease.hosts, |_| "");
     clear(host);
-    for name in ["test-a", "test-b"] {
+    for name in ["test-a", "test-b", "test-c"] {
         host.say(&format!("printf '[Service]\\nExecStart=/bin/sleep 999\\n' >/etc/systemd/system/{name}.service"));
     }
     host.say("systemctl daemon-reload; systemctl start test-a test-b");
     let before = states(host);
-    // One of the two is known to the run by another step as well.
+    // One of the two is known to the run by another step as well, and a third one runs since the run has started it.
     let script = format!(
-        "let h = host(\"{}\"); h.write(\"/srv/f\", \"1\"); h.service(\"test-b\").restart(); h.reboot(); h.write(\"/srv/kin\", \"1\"); fail(\"enough\");",
+        "let h = host(\"{}\"); h.write(\"/srv/f\", \"1\"); h.service(\"test-b\").restart(); h.service(\"test-c\").start(); h.reboot(); h.write(\"/srv/kin\", \"1\"); fail(\"enough\");",
         host.name
     );
     std::fs::write(project.dir().join("kin.rhai"), script).unwrap();

@@ -741,7 +741,7 @@ wl_sc() {
 }
 wl_show() { # UNIT: sets load active substate kind invocation enabled pid restarts result reload triggers
   load= active= substate= kind= invocation= triggers= reloads= enabled= pid=0 restarts=0 result= reload=no kin=
-  s=$(wl_sc show --no-pager -p LoadState,ActiveState,SubState,Type,InvocationID,Triggers,CanReload,UnitFileState,MainPID,NRestarts,Result,NeedDaemonReload,RequiredBy,RequisiteOf,BoundBy,ConsistsOf,Conflicts,ConflictedBy,Requires,BindsTo,Wants -- "$1") || { c=$?; [ -d /run/systemd/system ] || wl_later wl_other; exit $c; }
+  s=$(wl_sc show --no-pager -p LoadState,ActiveState,SubState,Type,InvocationID,Triggers,CanReload,UnitFileState,MainPID,NRestarts,Result,NeedDaemonReload,RequiredBy,RequisiteOf,BoundBy,ConsistsOf,Conflicts,ConflictedBy,Requires,BindsTo,Wants,PropagatesStopTo,Upholds,OnSuccess,OnFailure -- "$1") || { c=$?; [ -d /run/systemd/system ] || wl_later wl_other; exit $c; }
   IFS=$LF; set -f
   for l in $s; do case $l in
     LoadState=*) load=${l#*=} ;; ActiveState=*) active=${l#*=} ;; SubState=*) substate=${l#*=} ;; CanReload=*) reloads=${l#*=} ;; UnitFileState=*) enabled=${l#*=} ;; MainPID=*) pid=${l#*=} ;;
@@ -785,7 +785,8 @@ wl_kindred() {
   for one; do case $one in
     sysinit.target|basic.target|shutdown.target|umount.target|final.target|exit.target|network*.target|local-fs*.target|remote-fs*.target|nss-*.target|time-*.target) ;;
     default.target|multi-user.target|graphical.target|rescue.target|emergency.target|sockets.target|timers.target|paths.target) ;;
-    *.service|*.socket|*.timer|*.path|*.target) kin="$kin $one" ;;
+    -.mount|tmp.mount|var*.mount|boot*.mount|dev-*|proc-*|sys-*|run-*) ;;
+    *.service|*.socket|*.timer|*.path|*.target|*.mount|*.automount|*.swap) kin="$kin $one" ;;
   esac; done
 }
 wl_service() { # SAVE VERB SCOPE UNIT
@@ -815,7 +816,11 @@ wl_service() { # SAVE VERB SCOPE UNIT
   before=${enabled:-none}
   case $v:$wl_without in enable:|disable:) wl_keep_links "$1" "$4" ;; esac
   wl_note "$1" service "$scope $v $was $before"
-  case $v in enable|disable) ;; *) [ -e "$W/s/u-$scope-$4" ] || echo "$was" >"$W/s/u-$scope-$4" || exit 1 ;; esac
+  case $v in enable|disable) ;; *) [ -e "$W/s/u-$scope-$4" ] || {
+    # Another step may have stopped or started it along with its own.
+    first=; for f in "$W"/s/*.kin; do [ ! -s "$f" ] || wl_later wl_first "$4"; break; done
+    echo "${first:-$was}" >"$W/s/u-$scope-$4" || exit 1
+  } ;; esac
   [ "$active" != failed ] || wl_sc reset-failed -- "$4" 2>/dev/null
   case $v in
     enable|disable) wl_sc "$v" -- "$4" >&2 2>/dev/null || wl_sc "$v" -- "$4" || exit 1

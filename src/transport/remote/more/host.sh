@@ -99,17 +99,22 @@ wl_unit() { # SCOPE UNIT, and the words of wl_put
     wl_path "$2"; systemd-analyze verify --man=no "$p" >&2
     wl_die "systemd does not take $u: $(wl_sc show -p LoadError --value -- "$u")" ;; esac
 }
-# wl_ran_back SAVE: what ran before a restart of the host that is undone by another one, and does not start at boot, runs again.
+# wl_ran_back SAVE: what ran before a restart of the host that is undone by another one, and does not start at boot, runs again; but for
+# what the run itself had started. Sockets come before what has them.
 wl_ran_back() {
-  scope=system
-  while read -r one; do
-    wl_show "$one"
+  scope=system; up=
+  while read -r unit; do
+    wl_show "$unit"; wl_first "$unit"
     # A part of the system is started by whoever needs it.
-    case $active:$enabled in
-      inactive:static) case $(wl_sc show -p FragmentPath --value -- "$one") in /etc/*) wl_act start "$one" ;; esac ;;
-      inactive:disabled|inactive:linked) wl_act start "$one" ;;
+    case ${first:-active}:$active:$enabled in
+      active:inactive:static) case $(wl_sc show -p FragmentPath --value -- "$unit") in /etc/*) ;; *) continue ;; esac ;;
+      active:inactive:disabled|active:inactive:indirect|active:inactive:linked) ;;
+      active:failed:*) ;;
+      *) continue ;;
     esac
+    case $unit in *.socket) up="$unit $up" ;; *) up="$up $unit" ;; esac
   done <"$W/s/$1.ran"
+  for unit in $up; do wl_up "$unit"; done
 }
 wl_reboot() { # SAVE AFTER KNOWN MESSAGE: once for a save; without KNOWN, the boot that this is, it is not done yet
   wl_line /proc/sys/kernel/random/boot_id; b=$f
@@ -118,7 +123,7 @@ wl_reboot() { # SAVE AFTER KNOWN MESSAGE: once for a save; without KNOWN, the bo
   d=$W/s/$1; w=$3
   [ ! -s "$d.done" ] || w=$(cat "$d.was")
   [ -n "$w" ] || { echo "now $b"; exit 0; }
-  [ "$w" = "$b" ] || { [ -z "$2" ] || [ ! -s "$W/s/$2.ran" ] || wl_ran_back "$2"; echo "back $b"; exit 0; }
+  [ "$w" = "$b" ] || { [ -z "$2" ] || [ ! -s "$W/s/$2.ran" ] || { said=$( ( wl_ran_back "$2" ) 2>&1 ) || { echo "down $said" | head -c 2000; exit 0; }; }; echo "back $b"; exit 0; }
   [ ! -s "$d.done" ] || { echo "going $b"; exit 0; }
   [ "$(id -u)" = 0 ] || wl_die "only root restarts a host; call it with \`sudo: true\`"
   # What undoing started does not run behind it.

@@ -66,7 +66,7 @@ wl_socket_back() {
 # needs. SAVE.kin has them, with how they were before the step, and after it.
 # wl_kinds_of UNITS: a line for each: its name, how it is, and those that go with it. What comes with the system itself always runs.
 wl_kinds_of() {
-  s=$(wl_sc show --no-pager -p Id,ActiveState,RequiredBy,BoundBy,ConsistsOf,Requires,BindsTo,Wants -- "$@") || exit 1
+  s=$(wl_sc show --no-pager -p Id,ActiveState,RequiredBy,BoundBy,ConsistsOf,Requires,BindsTo,Wants,PropagatesStopTo,Upholds -- "$@") || exit 1
   printf '%s\n\n' "$s" | while IFS= read -r l; do
     case $l in
       Id=*) id=${l#*=} ;; ActiveState=*) state=${l#*=} ;; *=) ;; *=*) along="$along ${l#*=}" ;;
@@ -107,24 +107,41 @@ wl_kin_stop() {
     echo "$one $state $after"
   done <"$d.kin" >"$d.after" && mv -f "$d.after" "$d.kin" || wl_fail
 }
-# wl_kin_back SAVE: what the step stopped along with its service runs again, and what it started ends; but for those that the run was told
-# to start or stop by name, which have an undo of their own.
+# wl_first UNIT: how it was when the run first came to it, or to one that it goes along with, in first.
+wl_first() {
+  first=; [ ! -s "$W/s/u-$scope-$1" ] || read -r first <"$W/s/u-$scope-$1"
+  [ -z "$first" ] || return 0
+  old=
+  for f in "$W"/s/*.kin; do
+    [ -s "$f" ] && { [ -z "$old" ] || [ "$f" -ot "$old" ]; } && grep -q "^$1 " "$f" && old=$f
+  done
+  [ -z "$old" ] || first=$(sed -n "s/^$1 \([^ ]*\).*/\1/p" "$old" | head -n 1)
+}
+# wl_up UNIT: it runs again. A socket is opened while its service does not have it.
+wl_up() {
+  wl_show "$1"
+  [ "$active" != failed ] || wl_sc reset-failed -- "$1" 2>/dev/null
+  held=; case $1 in *.socket) p=$1; wl_holders start; held=$holders; for one in $held; do wl_sc stop -- "$one" || exit 1; done ;; esac
+  wl_act start "$1"
+  for one in $held; do wl_act start "$one"; done
+}
+# wl_kin_back SAVE: what the step stopped along with its service runs again, and what it started ends; as it was when the run began, where
+# the run came to it by its name as well. Sockets come before what has them.
 wl_kin_back() {
-  read -r scope _ <"$W/s/$1.was"; save=$1
-  while read -r one before after; do
-    [ ! -e "$W/s/u-$scope-$one" ] && [ "$before" != "$after" ] || continue
-    wl_show "$one"
-    case $before:$active in
-      active:inactive|active:failed)
-        # Nobody can start what has no file any more.
-        [ "$load" != not-found ] || continue
-        [ "$active" != failed ] || wl_sc reset-failed -- "$one" 2>/dev/null
-        wl_act start "$one" ;;
-      inactive:active|failed:active|inactive:activating|failed:activating)
-        wl_sc stop -- "$one" || exit 1
-        [ "$before" = failed ] || wl_sc reset-failed -- "$one" 2>/dev/null ;;
+  read -r scope _ <"$W/s/$1.was"; save=$1; up=
+  while read -r unit before after; do
+    [ "$before" != "$after" ] || continue
+    wl_first "$unit"; wl_show "$unit"
+    case ${first:-$before}:$before:$active in
+      # Nobody can start what has no file any more.
+      active:*:inactive|active:*:failed|active:*:deactivating) [ "$load" = not-found ] || case $unit in *.socket) up="$unit $up" ;; *) up="$up $unit" ;; esac ;;
+      active:*) ;;
+      *:inactive:active|*:failed:active|*:inactive:activating|*:failed:activating)
+        wl_sc stop -- "$unit" || exit 1
+        [ "$before" = failed ] || wl_sc reset-failed -- "$unit" 2>/dev/null ;;
     esac
   done <"$W/s/$save.kin"
+  for unit in $up; do wl_up "$unit"; done
 }
 #: unit links
 # Enabling makes more than one link, and disabling takes more than enabling made: those of units that are named in Also=, other names,
