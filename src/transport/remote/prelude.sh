@@ -1053,7 +1053,8 @@ wl_resumes() {
   wl_show "$u"; [ "$reload" != yes ] || { wl_sc daemon-reload; wl_show "$u"; }
   # Nobody can start it once more.
   [ "$load:$active" != not-found:active ] || { echo same; exit 0; }
-  [ "$active" != failed ] || wl_sc reset-failed -- "$u" 2>/dev/null
+  # Several tasks may have it restarted: systemd is not to count these.
+  wl_sc reset-failed -- "$u" 2>/dev/null
   # A file may come back while it starts.
   echo "$by" >"$f.now"
   if [ "$2" = reload ] && [ "$active" = active ]; then ( wl_act reload "$u" ) || wl_act restart "$u"; rm -f "$f.now"

@@ -237,7 +237,7 @@ wl_anew() {
     [ "$reload" != yes ] || { wl_sc daemon-reload; wl_show "$u"; }
     # Nobody can start it once more.
     [ "$load:$active" != not-found:active ] || continue
-    [ "$active" != failed ] || wl_sc reset-failed -- "$u" 2>/dev/null
+    wl_sc reset-failed -- "$u" 2>/dev/null
     [ -d "$W/s" ] || wl_private
     # Where there is no room to say so, it is done once more when it is asked for once more; and so it is where a file comes back meanwhile.
     { echo active >"$f" && echo "$by" >"$f.now"; } 2>/dev/null || rm -f "$f" "$f.now"
